@@ -1,0 +1,31 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/json.h"
+
+/* Where an answer goes: stdout, as text for people or as one JSON document. */
+struct out {
+    FILE *f;
+    bool json;
+    bool color;
+    int exit; /* exit code when run() succeeds; 0, or 3 for a check that found something */
+};
+
+void out_printf(struct out *o, const char *fmt, ...) PRINTF(2, 3);
+/* Prints the document (pretty when a terminal, else one line) and a newline. Takes ownership. */
+void out_json(struct out *o, struct json *doc);
+
+/* A table: header row, then rows; columns padded to their widest cell; a column is right-aligned
+ * when its header starts with '>' (which is not printed). Cells are copied; NULL prints "-". */
+struct table;
+struct table *table_new(const char *const *headers); /* NULL-terminated */
+/* As many cells as there are headers. */
+void table_row(struct table *t, const char *const *cells);
+void table_print(struct table *t, struct out *o);
+struct table *table_free(struct table *t);
+void table_freep(struct table **t);

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* Files below a root directory: "/" in life, a captured or made-up host in tests. Paths are
+ * absolute ("/proc/mounts") and are resolved below the root; ".." may not leave it. */
+struct fsroot;
+
+struct err *fsroot_open(const char *dir, struct fsroot **ret) MUST_CHECK;
+struct fsroot *fsroot_close(struct fsroot *r); /* NULL is fine; returns NULL */
+void fsroot_closep(struct fsroot **r);
+const char *fsroot_dir(const struct fsroot *r);
+/* The path as the process sees it: root + path. To be freed. For what takes no descriptor. */
+char *fsroot_path(const struct fsroot *r, const char *path);
+
+/* The whole file, at most max_b bytes (more is ERR_BADINPUT "… is larger than …"); for /proc and
+ * /sys as well. ERR_NOTFOUND, ERR_SYS. *ret is NUL-terminated and to be freed; ret_n may be NULL.
+ */
+struct err *fsroot_read(struct fsroot *r, const char *path, size_t max_b, char **ret, size_t *ret_n)
+    MUST_CHECK;
+/* One line without its newline, e.g. of /sys. */
+struct err *fsroot_read_line(struct fsroot *r, const char *path, char **ret) MUST_CHECK;
+struct err *fsroot_read_u64(struct fsroot *r, const char *path, uint64_t *ret) MUST_CHECK;
+/* Into an existing file, in one write, e.g. of /proc/sys. */
+struct err *fsroot_write(struct fsroot *r, const char *path, const char *text) MUST_CHECK;
+/* All or nothing: temporary file beside it (O_EXCL, O_NOFOLLOW), fsync, rename, fsync of the
+ * folder. */
+struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *data, size_t n,
+                                mode_t mode) MUST_CHECK;
+/* Follows links. ERR_NOTFOUND, ERR_SYS. */
+struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret) MUST_CHECK;
+/* Directory and its missing parents with mode; existing ones are left alone. */
+struct err *fsroot_mkdirs(struct fsroot *r, const char *path, mode_t mode) MUST_CHECK;
+struct err *fsroot_unlink(struct fsroot *r, const char *path) MUST_CHECK; /* absent is fine */
+struct err *fsroot_rmdir(struct fsroot *r, const char *path) MUST_CHECK;  /* absent is fine */
+/* Names in a directory, sorted bytewise, without "." and "..". ERR_NOTFOUND, ERR_SYS. */
+struct err *fsroot_list(struct fsroot *r, const char *path, struct strlist *ret) MUST_CHECK;
+/* Open below the root; O_CLOEXEC is added. The caller closes. ERR_NOTFOUND, ERR_SYS. */
+struct err *fsroot_openat(struct fsroot *r, const char *path, int flags, mode_t mode, int *ret_fd)
+    MUST_CHECK;

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* Running a program to its end. A non-zero exit is a result, not an error; not found (ERR_ABSENT),
+ * death by a signal (ERR_REMOTE, remote = 128+signal), a passed deadline (ERR_TIMEOUT; the child is
+ * killed and reaped) and too much output (ERR_REMOTE) are errors. Never a shell. */
+struct proc_spec {
+    const char *path;        /* absolute */
+    const char *const *argv; /* argv[0] included, NULL-terminated */
+    const char *const
+        *env;       /* NULL: PATH=/usr/sbin:/usr/bin:/sbin:/bin and LC_ALL=C, nothing else */
+    const char *in; /* standard input, or NULL for /dev/null */
+    size_t in_n;
+    size_t out_max_b;   /* 0: 1 MiB, for each of stdout and stderr */
+    uint32_t timeout_s; /* 0: 60 */
+};
+struct proc_result {
+    int exit;
+    char *out, *err; /* NUL-terminated, never NULL after success */
+    size_t out_n, err_n;
+};
+void proc_result_clear(struct proc_result *r);
+
+struct proc_ops {
+    struct err *(*run)(struct ctx *ctx, const struct proc_spec *spec, struct proc_result *ret);
+};
+extern const struct proc_ops proc_system;
+
+/* Runs argv and wants exit 0: else ERR_REMOTE "mkfs.xfs: exit 1: <last line of its stderr>".
+ * ret may be NULL. */
+struct err *proc_run(struct ctx *ctx, const char *const *argv, uint32_t timeout_s,
+                     struct proc_result *ret) MUST_CHECK;
+/* Absolute path of a program: as it is when it has a slash (made absolute), else looked up in PATH
+ * and then in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin. ERR_ABSENT. To be
+ * freed. */
+struct err *proc_find(struct ctx *ctx, const char *name, char **ret) MUST_CHECK;
+
+/* Starting a program that outlives us: new session, standard input /dev/null, output appended to
+ * log (opened O_NOFOLLOW, 0640), every other descriptor closed, uid/gid set (groups cleared) unless
+ * UINT32_MAX, signal mask and handlers reset. The exec's own failure is reported here. */
+struct proc_daemon_spec {
+    const char *path;
+    const char *const *argv, *const *env;
+    const char *cwd; /* NULL: / */
+    const char *log; /* as seen by the process; NULL: /dev/null */
+    uint32_t uid, gid;
+};
+struct err *proc_spawn_daemon(const struct proc_daemon_spec *spec, pid_t *ret_pid) MUST_CHECK;

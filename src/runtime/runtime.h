@@ -1,0 +1,59 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/json.h"
+
+/* How the validator runs: the drivers' common face. process today; systemd and kubernetes follow.
+ */
+enum unit_phase {
+    PH_ABSENT,   /* never set up */
+    PH_STOPPED,  /* set up, not running; nothing will start it */
+    PH_STARTING, /* running, start-up not complete */
+    PH_RUNNING,
+    PH_STOPPING,
+    PH_FAILED,
+    PH_UNKNOWN, /* could not look */
+};
+const char *unit_phase_name(enum unit_phase p);
+
+/* What a driver needs to know; filled by flow/ from the config, borrowed for the call. */
+struct unit {
+    const char *name;                     /* "agave-validator": names its state file */
+    const char *bin;                      /* absolute path of the program */
+    const char *const *argv, *const *env; /* complete, NULL-terminated */
+    uint32_t uid, gid;
+    const char *ledger;    /* absolute: holds admin.rpc and ledger.lock */
+    const char *log;       /* where stdout and stderr of the program go */
+    const char *state_dir; /* ours: /run/agavectl */
+    uint32_t ladder_s;     /* how long a stop may need */
+};
+
+struct unit_status {
+    enum unit_phase phase;
+    uint32_t restarts;
+    uint64_t age_s;   /* since start; UINT64_MAX = unknown */
+    char detail[128]; /* "" or one line */
+};
+
+struct runtime {
+    const char *name;
+    struct err *(*status)(struct ctx *ctx, const struct unit *u, struct unit_status *ret);
+    /* Refuses (ERR_REFUSED) while a process still holds the ledger's lock. Returns when the program
+     * has been executed; whether it comes up is asked with status. */
+    struct err *(*start)(struct ctx *ctx, const struct unit *u);
+    /* Stop in two halves; between them the stop flow asks, waits and proves. After stop_begin
+     * nothing restarts the unit any more; what is to be undone is *ret_undo (owned by the caller).
+     */
+    struct err *(*stop_begin)(struct ctx *ctx, const struct unit *u, uint32_t grace_s,
+                              struct json **ret_undo);
+    struct err *(*stop_end)(struct ctx *ctx, const struct unit *u, const struct json *undo);
+    /* Processes of the unit as the host sees them, the main one first; *ret is to be freed. */
+    struct err *(*pids)(struct ctx *ctx, const struct unit *u, pid_t **ret, size_t *ret_n);
+};
+extern const struct runtime runtime_process;
+const struct runtime *runtime_by_name(const char *name); /* NULL: no such driver */

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "stage/finding.h"
+
+/* Desired state of one concern of the host. check reads only and reports all faults; plan is pure;
+ * apply does one change; the engine checks again afterwards. */
+enum change_kind { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE, CHANGE_RUN };
+const char *change_kind_name(enum change_kind k);
+
+struct change {
+    enum change_kind kind;
+    bool destructive; /* loses data or stops a voting validator */
+    bool undoable;
+    char *object, *before, *after; /* for people and for -o json; before may be NULL */
+    int verb;                      /* the stage's own number for it */
+    char *arg;                     /* the stage's own argument, or NULL */
+};
+struct plan {
+    const struct stage *stage;
+    struct change *items;
+    size_t n, cap;
+};
+/* Texts are copied. */
+struct change *plan_add(struct plan *p, enum change_kind kind, int verb, const char *object,
+                        const char *before, const char *after);
+void plan_clear(struct plan *p);
+
+struct stage {
+    const char *name, *summary; /* never NULL */
+    uint8_t layer;
+    const char *const *after; /* stages that must hold first; NULL-terminated; order has a reason */
+    const char *order_reason; /* why after it is so; never NULL */
+    bool (*enabled)(const struct ctx *ctx);
+    struct err *(*check)(struct ctx *ctx, struct findings *ret);
+    struct err *(*plan)(const struct ctx *ctx, const struct findings *f,
+                        struct plan *ret); /* NULL: check only */
+    struct err *(*apply)(struct ctx *ctx, const struct change *c);
+    struct err *(*undo)(struct ctx *ctx, const struct change *c); /* or NULL */
+};
+/* The one list, in the order of application; NULL-terminated. */
+extern const struct stage *const stage_table[];
