@@ -20,9 +20,42 @@ static struct json *out(struct json_object *o)
     return (struct json *)o;
 }
 
-static struct err *not_json(struct json_tokener *tok, const char *why)
+/* Digits after a point or an exponent belong to a floating number and may be as long as they like.
+ */
+static bool fraction_before(const char *text, size_t start)
 {
-    return err_new(ERR_REMOTE, "not JSON: %s at byte %zu", why, json_tokener_get_parse_end(tok));
+    if (start > 0 && (text[start - 1] == '+' || text[start - 1] == '-'))
+        start--;
+    return start > 0 && strchr(".eE", text[start - 1]);
+}
+
+/* json-c clamps an integer of more than 64 bits without a word: find one before it does.
+ * Returns its offset, or n when there is none. Strings are skipped, escapes in them too. */
+static size_t find_oversized(const char *text, size_t n)
+{
+    bool quoted = false;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t start = i;
+        uint64_t v = 0;
+        bool over = false;
+
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && text[i] >= '0' && text[i] <= '9') {
+            for (; i < n && text[i] >= '0' && text[i] <= '9'; i++)
+                over |= __builtin_mul_overflow(v, 10, &v) ||
+                        __builtin_add_overflow(v, (uint64_t)(text[i] - '0'), &v);
+            if (start > 0 && text[start - 1] == '-')
+                over |= v > (uint64_t)INT64_MAX + 1;
+            if (over && (i == n || !strchr(".eE", text[i])) && !fraction_before(text, start))
+                return start;
+            i--;
+        }
+    }
+    return n;
 }
 
 static void tokener_freep(struct json_tokener **tok)
@@ -36,6 +69,7 @@ struct err *json_parse(const char *text, size_t n, struct json **ret)
     AUTO(tokener_freep) struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX);
     AUTO(json_freep) struct json *value = NULL;
     enum json_tokener_error state;
+    size_t at;
 
     if (!tok)
         return err_new(ERR_BUG, "no JSON parser");
@@ -43,16 +77,21 @@ struct err *json_parse(const char *text, size_t n, struct json **ret)
         return err_new(ERR_REMOTE, "not JSON: %zu bytes are too many", n);
     /* A NUL inside ends json-c's scan early and would pass for the end of the document. */
     if (memchr(text, 0, n))
-        return err_new(ERR_REMOTE, "not JSON: a zero byte at byte %zu",
-                       (size_t)((const char *)memchr(text, 0, n) - text));
+        return err_new(ERR_REMOTE, "not JSON: a zero byte");
+    at = find_oversized(text, n);
+    if (at < n)
+        return err_new(ERR_REMOTE, "not JSON for us: a number of more than 64 bits at byte %zu",
+                       at);
     json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
     value = out(json_tokener_parse_ex(tok, text, (int)n));
     state = json_tokener_get_error(tok);
-    if (state == json_tokener_continue) /* a bare number ends only with the input */
-        value = out(json_tokener_parse_ex(tok, "", -1)), state = json_tokener_get_error(tok);
+    at = json_tokener_get_parse_end(tok);
+    if (state == json_tokener_continue) { /* a bare number ends only with the input */
+        value = out(json_tokener_parse_ex(tok, "", -1));
+        state = json_tokener_get_error(tok);
+    }
     if (state != json_tokener_success)
-        return not_json(tok, state == json_tokener_continue ? "it ends too early"
-                                                            : json_tokener_error_desc(state));
+        return err_new(ERR_REMOTE, "not JSON: %s at byte %zu", json_tokener_error_desc(state), at);
     *ret = TAKE(value);
     return NULL;
 }

@@ -53,6 +53,14 @@ static void what_is_not_json(void **state)
     assert_non_null(e);
 }
 
+static void long_digits_that_are_no_integers(void **state)
+{
+    AUTO(json_freep)
+    struct json *j = parse("[\"99999999999999999999\",0.99999999999999999999,1e-5,\"\\\"\",7]");
+
+    assert_int_equal(json_len(j), 5);
+}
+
 static void depth_is_bounded(void **state)
 {
     char deep[200];
@@ -94,7 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(u64_max_survives),   cmocka_unit_test(what_is_not_json),
         cmocka_unit_test(depth_is_bounded),   cmocka_unit_test(builds_in_order),
-        cmocka_unit_test(bare_numbers_parse),
+        cmocka_unit_test(bare_numbers_parse), cmocka_unit_test(long_digits_that_are_no_integers),
     };
 
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
