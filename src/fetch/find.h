@@ -1,0 +1,60 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* Which snapshots do the sources have, and which of them to take. A source is the base URL of an
+ * RPC node (FORMATS 4.4) or of a file server with the same two redirects: "http://host:8899". */
+
+/* One archive at one source. */
+struct fetch_file {
+    char *name;      /* final file name; NULL: the source has none */
+    char *url;       /* where it is */
+    uint64_t base;   /* incremental only */
+    uint64_t slot;   /* the bank's */
+    uint64_t size_b; /* UINT64_MAX: the source does not say */
+};
+struct fetch_offer {
+    char *source;           /* as given */
+    struct fetch_file full; /* name NULL: see why */
+    struct fetch_file incr; /* name NULL: none that builds on full */
+    char *why; /* why the source, or its incremental, is not used; NULL: nothing wrong */
+};
+struct fetch_found {
+    struct fetch_offer *offers; /* one for each source, in their order */
+    size_t n;
+};
+
+/* Asks all sources at once; at most timeout_ms for each of three rounds (HEAD of the two fixed
+ * names, GET where a server has no HEAD, HEAD of what they point to). A source that fails is an
+ * offer with why set. The only error of the call is ERR_CANCELLED. */
+struct err *fetch_find(struct ctx *ctx, const char *const *sources, size_t n, uint32_t timeout_ms,
+                       struct fetch_found *ret) MUST_CHECK;
+void fetch_found_clear(struct fetch_found *f);
+
+/* Limits of a choice. The resulting slot (the incremental's, or the full one's without) must lie in
+ * [min_slot, max_slot]. have: final names of archives that are here already and verified; a full
+ * one among them is not fetched again. */
+struct fetch_want {
+    uint64_t min_slot, max_slot; /* max 0: no limit */
+    const struct strlist *have;  /* may be NULL */
+};
+struct fetch_choice {
+    char *full, *incr;                   /* final names; incr NULL: the full one alone is best */
+    uint64_t full_slot, slot;            /* slot: the resulting one */
+    bool have_full, have_incr;           /* among want->have: nothing to fetch */
+    struct strlist full_urls, incr_urls; /* where each is, in the order of the sources */
+    uint64_t full_b, incr_b;             /* UINT64_MAX: unknown */
+    char *warning;                       /* sources disagree about a slot's hash, or NULL */
+};
+/* Pure. The pair with the highest resulting slot; between two with the same slot, the one that
+ * needs fewer bytes, then the one that more sources have. ERR_NOTFOUND with every source's reason
+ * when nothing fits. */
+struct err *fetch_pick(const struct fetch_found *f, const struct fetch_want *want,
+                       struct fetch_choice *ret) MUST_CHECK;
+void fetch_choice_clear(struct fetch_choice *c);

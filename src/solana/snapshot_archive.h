@@ -1,0 +1,59 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+
+/* Is a snapshot archive what its name says, and whole? Layout and hash: FORMATS 4.3 and 4.6 (Agave
+ * runtime 3.0.14, snapshot_utils.rs, hardened_unpack.rs, snapshot_hash.rs). Proven by the end:
+ *   - the compressed stream decodes to its end and the tar ends as a tar ends;
+ *   - the first entry is version 1.2.0 and every path is one that Agave unpacks;
+ *   - there is one bank file, of the slot in the name, and BLAKE3 of its lattice hash is the hash
+ *     in the name; one status cache; at least one accounts file, each from a slot that the archive
+ *     may hold (after the base, not after the slot).
+ * Not proven: the accounts themselves (Agave sums their lattice hashes at start), and a base in an
+ * incremental's name that is lower than the real one.
+ * Memory is bounded: the window of the zstd frame (at most 128 MiB, usually 512 KiB) and 1 MiB. */
+struct snapcheck;
+
+struct snapcheck_report {
+    bool full;
+    uint64_t base, slot; /* base: of an incremental; equals slot for a full one */
+    char hash[48];       /* base58, as in the name */
+    uint64_t archive_b;  /* compressed */
+    uint64_t unpacked_b; /* content of all files */
+    uint64_t bank_b, status_cache_b;
+    uint64_t accounts_files, accounts_b;
+};
+
+/* What an archive may cost; the defaults are Agave's own limits of unpacking. */
+struct snapcheck_limits {
+    uint64_t unpacked_b; /* 0: 4 TiB */
+    uint64_t entries;    /* 0: 5,000,000 */
+    uint64_t bank_b;     /* 0: 32 GiB; also of the status cache */
+};
+
+/* file: the final name, without a folder. limits may be NULL. ERR_BADINPUT when the name is none of
+ * an archive. */
+struct err *snapcheck_new(const char *file, const struct snapcheck_limits *limits,
+                          struct snapcheck **ret) MUST_CHECK;
+/* ERR_CORRUPT as soon as something is wrong; the text names the file. After an error only free may
+ * be called. Does not block. */
+struct err *snapcheck_feed(struct snapcheck *c, const void *data, size_t n) MUST_CHECK;
+/* The bank file was seen and its hash is the one in the name: from here on only damage or
+ * truncation can fail. Usually true after the first MiBs. */
+bool snapcheck_identified(const struct snapcheck *c);
+struct err *snapcheck_finish(struct snapcheck *c, struct snapcheck_report *ret) MUST_CHECK;
+struct snapcheck *snapcheck_free(struct snapcheck *c); /* NULL is fine; returns NULL */
+void snapcheck_freep(struct snapcheck **c);
+
+/* The same for a file on disk (path below ctx->root; a symbolic link is refused). Blocks for as
+ * long as reading takes; honours ctx->cancelled. progress may be NULL; it is called at most about
+ * every 16 MiB. ERR_NOTFOUND, ERR_SYS, ERR_CORRUPT, ERR_BADINPUT (name), ERR_CANCELLED. */
+struct err *snapshot_archive_verify_file(struct ctx *ctx, const char *path,
+                                         void (*progress)(void *arg, uint64_t done_b,
+                                                          uint64_t total_b),
+                                         void *arg, struct snapcheck_report *ret) MUST_CHECK;
