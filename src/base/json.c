@@ -108,6 +108,11 @@ void json_freep(struct json **j)
     *j = json_free(*j);
 }
 
+struct json *json_ref(const struct json *j)
+{
+    return out(json_object_get(in(j)));
+}
+
 bool json_is_null(const struct json *j)
 {
     return !j;
@@ -135,6 +140,11 @@ const struct json *json_get(const struct json *j, const char *key)
     if (json_is_object(j))
         json_object_object_get_ex(in(j), key, &member);
     return out(member);
+}
+
+bool json_has(const struct json *j, const char *key)
+{
+    return json_is_object(j) && json_object_object_get_ex(in(j), key, NULL);
 }
 
 size_t json_len(const struct json *j)

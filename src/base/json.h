@@ -16,6 +16,8 @@ struct json;
 struct err *json_parse(const char *text, size_t n, struct json **ret) MUST_CHECK;
 struct json *json_free(struct json *j); /* returns NULL */
 void json_freep(struct json **j);
+/* One more owner of the same value; each calls json_free. NULL gives NULL. */
+struct json *json_ref(const struct json *j);
 
 bool json_is_null(const struct json *j); /* also true for a C NULL */
 bool json_is_object(const struct json *j);
@@ -23,6 +25,8 @@ bool json_is_array(const struct json *j);
 bool json_is_string(const struct json *j);
 /* Member of an object; NULL when j is no object, has no such member or the member is null. */
 const struct json *json_get(const struct json *j, const char *key);
+/* Is there such a member, null or not? */
+bool json_has(const struct json *j, const char *key);
 size_t json_len(const struct json *j); /* elements of an array; 0 for anything else */
 const struct json *json_at(const struct json *j, size_t i);
 

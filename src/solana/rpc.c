@@ -1,0 +1,415 @@
+/* JSON-RPC client over io/http: asks one or many nodes at once and checks every byte of the
+ * answers. Agave 3.0.14 answers 200 with an error object to everything that reaches its handler, so
+ * any other status comes from something in between. Does not retry and keeps no connection. */
+#include "solana/rpc.h"
+
+#include "base/str.h"
+#include "io/http.h"
+
+#define VERSION_CHARS "0123456789.+-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static const char *const json_headers[] = {"Content-Type: application/json", NULL};
+
+const char *rpc_commitment_name(enum rpc_commitment c)
+{
+    static const char *const names[] = {"processed", "confirmed", "finalized"};
+
+    return names[c];
+}
+
+const char *rpc_commitment_params(enum rpc_commitment c)
+{
+    static const char *const params[] = {
+        "[{\"commitment\":\"processed\"}]",
+        "[{\"commitment\":\"confirmed\"}]",
+        "[{\"commitment\":\"finalized\"}]",
+    };
+
+    return params[c];
+}
+
+char *rpc_url_label(const char *url)
+{
+    const char *scheme_end = strstr(url, "://");
+    const char *host = scheme_end ? scheme_end + 3 : url;
+    size_t n = strcspn(host, "/?#");
+    const char *at;
+
+    /* What stands before the last @ is a user and a password. */
+    at = memrchr(host, '@', n);
+    if (at) {
+        n -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    return xasprintf("%.*s%.*s%s", scheme_end ? (int)(scheme_end + 3 - url) : 0, url, (int)n, host,
+                     host[n] == 0 || str_eq(host + n, "/") ? host + n : "/...");
+}
+
+void rpc_calls_clear(struct rpc_call *calls, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        calls[i].result = json_free(calls[i].result);
+        calls[i].error = json_free(calls[i].error);
+        calls[i].err = err_free(calls[i].err);
+    }
+}
+
+static void call_clear(struct rpc_call *c)
+{
+    rpc_calls_clear(c, 1);
+}
+
+static struct err *named(struct err *e, const struct rpc_call *c)
+{
+    AUTO(freep) char *label = rpc_url_label(c->url);
+
+    return err_wrap(e, "%s at '%s'", c->method, label);
+}
+
+static struct err *not_json(const char *body, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n && strchr(" \t\r\n", body[at]))
+        at++;
+    if (at == n)
+        return err_new(ERR_REMOTE, "an empty answer");
+    if (body[at] == '<')
+        return err_new(ERR_REMOTE,
+                       "a web page instead of JSON-RPC; is this the URL of an RPC server?");
+    return NULL;
+}
+
+struct err *rpc_parse_reply(const char *body, size_t n, uint64_t id, struct json **ret_result,
+                            struct json **ret_error)
+{
+    AUTO(json_freep) struct json *doc = NULL;
+    const struct json *error;
+    uint64_t got = 0;
+
+    TRY(not_json(body, n));
+    TRY(json_parse(body, n, &doc));
+    if (!json_is_object(doc))
+        return err_new(ERR_REMOTE, "not a JSON-RPC reply: no object");
+    error = json_get(doc, "error");
+    /* A server that could not read the request answers with id null. */
+    if (!(error && json_has(doc, "id") && !json_get(doc, "id"))) {
+        TRY_CTX(json_as_u64(json_get(doc, "id"), &got), "id of the reply");
+        if (got != id)
+            return err_new(ERR_REMOTE, "the reply has the id %llu instead of %llu",
+                           (unsigned long long)got, (unsigned long long)id);
+    }
+    if (error && !json_is_object(error))
+        return err_new(ERR_REMOTE, "not a JSON-RPC reply: the error is no object");
+    if (!error && !json_has(doc, "result"))
+        return err_new(ERR_REMOTE, "not a JSON-RPC reply: neither result nor error");
+    *ret_error = json_ref(error);
+    *ret_result = error ? NULL : json_ref(json_get(doc, "result"));
+    return NULL;
+}
+
+struct err *rpc_error_of(const struct json *error)
+{
+    AUTO(freep) char *plain = NULL;
+    const char *message = NULL;
+    enum err_kind kind = ERR_REMOTE;
+    int64_t code = 0;
+
+    TRY_CTX(json_as_i64(json_get(error, "code"), &code), "code of the error");
+    TRY_CTX(json_as_str(json_get(error, "message"), &message), "message of the error");
+    if (code < INT32_MIN || code > INT32_MAX)
+        return err_new(ERR_REMOTE, "the error code %lld is none of JSON-RPC", (long long)code);
+    if (code == RPC_NO_METHOD || code == RPC_NO_SNAPSHOT)
+        kind = ERR_NOTFOUND;
+    /* Foreign text that ends up on a terminal: no control sequences, no lines of its own. */
+    plain = xstrndup(message, 200);
+    for (char *p = plain; *p; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+    return err_new_(__FILE__, __LINE__, kind, 0, (int)code, "error %d: %s", (int)code, plain);
+}
+
+static void take_answer(struct rpc_call *c, uint64_t id, struct http_response *r)
+{
+    struct err *e = TAKE(r->err);
+
+    c->seconds = r->seconds;
+    if (!e && r->status != 200)
+        e = err_remote(r->status, "HTTP status %d", r->status);
+    if (!e)
+        e = rpc_parse_reply(r->body ? r->body : "", r->body ? r->body_n : 0, id, &c->result,
+                            &c->error);
+    if (!e && c->error)
+        e = rpc_error_of(c->error);
+    c->err = named(e, c);
+}
+
+struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t timeout_ms)
+{
+    AUTO(freep) struct http_request *reqs = xcalloc(n, sizeof(*reqs));
+    AUTO(freep) struct http_response *answers = xcalloc(n, sizeof(*answers));
+    AUTO(strlist_clear) struct strlist bodies = {0};
+    struct err *e;
+
+    for (size_t i = 0; i < n; i++) {
+        rpc_calls_clear(&calls[i], 1);
+        strlist_addf(&bodies, "{\"jsonrpc\":\"2.0\",\"id\":%zu,\"method\":\"%s\",\"params\":%s}",
+                     i + 1, calls[i].method, calls[i].params ? calls[i].params : "[]");
+        reqs[i] = (struct http_request){
+            .method = "POST",
+            .url = calls[i].url,
+            .body = bodies.items[i],
+            .body_n = strlen(bodies.items[i]),
+            .headers = json_headers,
+            .timeout_ms = timeout_ms,
+            .connect_ms = timeout_ms,
+            .max_body_b = RPC_BODY_MAX,
+        };
+    }
+    e = ctx->http->many(ctx, reqs, n, answers);
+    for (size_t i = 0; i < n; i++) {
+        if (!e)
+            take_answer(&calls[i], i + 1, &answers[i]);
+        http_response_clear(&answers[i]);
+    }
+    return e;
+}
+
+struct err *rpc_call(struct ctx *ctx, const char *url, const char *method, const char *params,
+                     uint32_t timeout_ms, struct json **ret)
+{
+    AUTO(call_clear) struct rpc_call c = {.url = url, .method = method, .params = params};
+
+    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    if (c.err)
+        return TAKE(c.err);
+    *ret = TAKE(c.result);
+    return NULL;
+}
+
+static struct err *as_slot(const struct json *j, uint64_t *ret)
+{
+    uint64_t v = 0;
+
+    TRY(json_as_u64(j, &v));
+    if (v > RPC_SLOT_MAX)
+        return err_new(ERR_REMOTE, "%llu is not a plausible slot", (unsigned long long)v);
+    *ret = v;
+    return NULL;
+}
+
+static struct err *member_slot(const struct json *j, const char *key, uint64_t *ret)
+{
+    TRY_CTX(as_slot(json_get(j, key), ret), "%s", key);
+    return NULL;
+}
+
+/* 32 bytes in base58, checked by decoding and written back in canonical form. */
+struct err *rpc_as_key(const struct json *j, char ret[static BASE58_32_MAX])
+{
+    const char *text = NULL;
+    struct err *e;
+    uint8_t raw[32];
+
+    TRY(json_as_str(j, &text));
+    e = base58_decode32(text, strlen(text), raw);
+    if (e) { /* whatever is wrong with it, the other side said it */
+        (void)err_free(e);
+        return err_new(ERR_REMOTE, "expected 32 bytes in base58");
+    }
+    base58_encode32(raw, ret);
+    return NULL;
+}
+
+static struct err *rate_of(const struct json *samples, double *ret)
+{
+    uint64_t slots = 0, seconds = 0;
+
+    if (!json_is_array(samples))
+        return err_new(ERR_REMOTE, "expected a list of samples");
+    for (size_t i = 0; i < json_len(samples) && i < 720; i++) {
+        uint64_t n = 0, s = 0;
+
+        TRY(member_slot(json_at(samples, i), "numSlots", &n));
+        TRY(member_slot(json_at(samples, i), "samplePeriodSecs", &s));
+        slots += n;
+        seconds += s;
+    }
+    if (seconds == 0)
+        return err_new(ERR_NOTFOUND, "no samples yet");
+    *ret = (double)slots / (double)seconds;
+    return NULL;
+}
+
+static struct err *version_of(const struct json *j, struct rpc_version *ret)
+{
+    struct rpc_version v = {0};
+    const char *core = NULL;
+
+    TRY_CTX(json_as_str(json_get(j, "solana-core"), &core), "solana-core");
+    if (strlen(core) >= sizeof(v.core) || core[strspn(core, VERSION_CHARS)] || !core[0])
+        return err_new(ERR_REMOTE, "solana-core is not a version");
+    if (json_get(j, "feature-set")) /* null on nodes that do not know it */
+        TRY_CTX(json_as_u64(json_get(j, "feature-set"), &v.feature_set), "feature-set");
+    snprintf(v.core, sizeof(v.core), "%s", core);
+    *ret = v;
+    return NULL;
+}
+
+static struct err *snapshots_of(const struct json *j, struct rpc_snapshots *ret)
+{
+    struct rpc_snapshots s = {.has_incremental = json_get(j, "incremental") != NULL};
+
+    TRY(member_slot(j, "full", &s.full));
+    if (s.has_incremental)
+        TRY(member_slot(j, "incremental", &s.incremental));
+    if (s.has_incremental && s.incremental <= s.full)
+        return err_new(ERR_REMOTE, "the incremental snapshot %llu is not after the full one %llu",
+                       (unsigned long long)s.incremental, (unsigned long long)s.full);
+    *ret = s;
+    return NULL;
+}
+
+static struct err *epoch_of(const struct json *j, struct rpc_epoch *ret)
+{
+    struct rpc_epoch v = {0};
+
+    TRY(member_slot(j, "epoch", &v.epoch));
+    TRY(member_slot(j, "slotIndex", &v.slot_index));
+    TRY(member_slot(j, "slotsInEpoch", &v.slots_in_epoch));
+    TRY(member_slot(j, "absoluteSlot", &v.absolute_slot));
+    TRY(member_slot(j, "blockHeight", &v.block_height));
+    if (v.slot_index >= v.slots_in_epoch || v.slot_index > v.absolute_slot)
+        return err_new(ERR_REMOTE, "slot %llu is not within its epoch",
+                       (unsigned long long)v.absolute_slot);
+    *ret = v;
+    return NULL;
+}
+
+static struct err *health_of(const struct json *j, struct rpc_health *ret)
+{
+    const char *text = NULL;
+
+    TRY(json_as_str(j, &text));
+    if (!str_eq(text, "ok"))
+        return err_new(ERR_REMOTE, "expected 'ok', got '%.40s'", text);
+    *ret = (struct rpc_health){.state = RPC_HEALTH_OK};
+    return NULL;
+}
+
+struct err *rpc_take_health(struct rpc_call *c, struct rpc_health *ret)
+{
+    const struct json *behind = json_get(json_get(c->error, "data"), "numSlotsBehind");
+    struct rpc_health h = {.state = behind ? RPC_HEALTH_BEHIND : RPC_HEALTH_UNHEALTHY};
+
+    if (!c->err)
+        return named(health_of(c->result, ret), c);
+    if (c->err->kind != ERR_REMOTE || c->err->remote != RPC_NODE_BEHIND)
+        return TAKE(c->err);
+    /* Being behind is an answer. */
+    err_freep(&c->err);
+    if (behind)
+        TRY(named(as_slot(behind, &h.behind), c));
+    *ret = h;
+    return NULL;
+}
+
+struct err *rpc_take_slot(struct rpc_call *c, uint64_t *ret)
+{
+    return c->err ? TAKE(c->err) : named(as_slot(c->result, ret), c);
+}
+
+struct err *rpc_take_version(struct rpc_call *c, struct rpc_version *ret)
+{
+    return c->err ? TAKE(c->err) : named(version_of(c->result, ret), c);
+}
+
+struct err *rpc_take_identity(struct rpc_call *c, char ret[static BASE58_32_MAX])
+{
+    return c->err ? TAKE(c->err) : named(rpc_as_key(json_get(c->result, "identity"), ret), c);
+}
+
+struct err *rpc_take_genesis_hash(struct rpc_call *c, char ret[static BASE58_32_MAX])
+{
+    return c->err ? TAKE(c->err) : named(rpc_as_key(c->result, ret), c);
+}
+
+struct err *rpc_take_snapshots(struct rpc_call *c, struct rpc_snapshots *ret)
+{
+    return c->err ? TAKE(c->err) : named(snapshots_of(c->result, ret), c);
+}
+
+struct err *rpc_take_epoch(struct rpc_call *c, struct rpc_epoch *ret)
+{
+    return c->err ? TAKE(c->err) : named(epoch_of(c->result, ret), c);
+}
+
+struct err *rpc_take_slot_rate(struct rpc_call *c, double *ret)
+{
+    return c->err ? TAKE(c->err) : named(rate_of(c->result, ret), c);
+}
+
+struct err *rpc_get_slot(struct ctx *ctx, const char *url, enum rpc_commitment commitment,
+                         uint32_t timeout_ms, uint64_t *ret)
+{
+    AUTO(call_clear)
+    struct rpc_call c = {
+        .url = url, .method = "getSlot", .params = rpc_commitment_params(commitment)};
+
+    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    return rpc_take_slot(&c, ret);
+}
+
+struct err *rpc_get_health(struct ctx *ctx, const char *url, uint32_t timeout_ms,
+                           struct rpc_health *ret)
+{
+    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getHealth"};
+
+    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    return rpc_take_health(&c, ret);
+}
+
+struct err *rpc_get_version(struct ctx *ctx, const char *url, uint32_t timeout_ms,
+                            struct rpc_version *ret)
+{
+    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getVersion"};
+
+    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    return rpc_take_version(&c, ret);
+}
+
+struct err *rpc_get_identity(struct ctx *ctx, const char *url, uint32_t timeout_ms,
+                             char ret[static BASE58_32_MAX])
+{
+    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getIdentity"};
+
+    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    return rpc_take_identity(&c, ret);
+}
+
+struct err *rpc_get_genesis_hash(struct ctx *ctx, const char *url, uint32_t timeout_ms,
+                                 char ret[static BASE58_32_MAX])
+{
+    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getGenesisHash"};
+
+    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    return rpc_take_genesis_hash(&c, ret);
+}
+
+struct err *rpc_get_snapshots(struct ctx *ctx, const char *url, uint32_t timeout_ms,
+                              struct rpc_snapshots *ret)
+{
+    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getHighestSnapshotSlot"};
+
+    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    return rpc_take_snapshots(&c, ret);
+}
+
+struct err *rpc_get_epoch(struct ctx *ctx, const char *url, uint32_t timeout_ms,
+                          struct rpc_epoch *ret)
+{
+    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getEpochInfo"};
+
+    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    return rpc_take_epoch(&c, ret);
+}
