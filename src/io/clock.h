@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/ctx.h"
@@ -13,6 +14,8 @@ struct clock_ops {
 };
 extern const struct clock_ops clock_system;
 
+/* False when ctx or its flag is NULL. */
+bool ctx_cancelled(const struct ctx *ctx);
 uint64_t clock_mono_ns(const struct ctx *ctx);
 uint64_t clock_wall_ms(const struct ctx *ctx);
 

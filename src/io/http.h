@@ -18,13 +18,16 @@ struct http_request {
     const char *const *headers; /* NULL-terminated "Name: value", or NULL */
     uint32_t timeout_ms;        /* whole transfer; 0: none (streams: see min_rate) */
     uint32_t connect_ms;        /* 0: 3,000 */
-    uint64_t max_body_b;        /* 0: 16 MiB; more is ERR_REMOTE and ends the transfer */
-    uint32_t min_rate_b_s;      /* 0: none; below it for min_rate_s seconds is ERR_TIMEOUT */
+    uint64_t max_body_b;   /* 0: 16 MiB, of streams too; more is ERR_REMOTE and ends the transfer */
+    uint32_t min_rate_b_s; /* 0: none; below it for min_rate_s seconds is ERR_TIMEOUT */
     uint32_t min_rate_s;
-    bool follow; /* at most 5 redirects on the same host and port */
+    /* GET and HEAD: at most 5 redirects on the same scheme, host and port; another place is
+     * ERR_REMOTE that names it. Without follow, and for POST, a 3xx is an answer. */
+    bool follow;
     /* Streaming: called with each piece of a 2xx body in order; an error ends the transfer and is
-     * returned. NULL: the body is collected in http_response.body. on_length is called once before
-     * the first piece with Content-Length, or UINT64_MAX; may be NULL. */
+     * returned unchanged. NULL: the body is collected in http_response.body; so is, in any case,
+     * one that is not 2xx. on_length is called once before the first piece (at the end of an empty
+     * body) with Content-Length, or UINT64_MAX; may be NULL. Both hold up the other transfers. */
     struct err *(*on_data)(void *arg, const void *data, size_t n);
     struct err *(*on_length)(void *arg, uint64_t length_b);
     void *arg;
@@ -43,8 +46,10 @@ void http_response_clear(struct http_response *r);
 
 struct http_ops {
     /* Runs n requests at once, all of them to their end or their time-out; the result of each is in
-     * ret[i] (err set, or status). A status of 400 and above is an answer, not an error. The only
-     * error of the call itself is ERR_CANCELLED. */
+     * ret[i] (err set, or status; whatever was there is overwritten). More than 256 wait for a
+     * place first, and their time begins then. A status of 400 and above is an answer, not an
+     * error. The error of the call itself is ERR_CANCELLED (or libcurl's own failure); ret is then
+     * empty. Messages show URLs without their query, which may hold a key. */
     struct err *(*many)(struct ctx *ctx, const struct http_request *reqs, size_t n,
                         struct http_response *ret);
 };

@@ -10,7 +10,11 @@
 
 /* Running a program to its end. A non-zero exit is a result, not an error; not found (ERR_ABSENT),
  * death by a signal (ERR_REMOTE, remote = 128+signal), a passed deadline (ERR_TIMEOUT; the child is
- * killed and reaped) and too much output (ERR_REMOTE) are errors. Never a shell. */
+ * killed and reaped) and too much output (ERR_REMOTE) are errors. Never a shell. The program gets a
+ * session of its own (no terminal); deadline, ctx->cancelled (within 100 ms) and too much output
+ * kill its whole process group. A child that survives SIGKILL for 2 s (uninterruptible sleep) is
+ * left behind and named in the error. What outlives the child in its group is not waited for. Time
+ * is always the system's, also with a test's clock. SIGCHLD must not be ignored. */
 struct proc_spec {
     const char *path;        /* absolute */
     const char *const *argv; /* argv[0] included, NULL-terminated */
@@ -44,7 +48,13 @@ struct err *proc_find(struct ctx *ctx, const char *name, char **ret) MUST_CHECK;
 
 /* Starting a program that outlives us: new session, standard input /dev/null, output appended to
  * log (opened O_NOFOLLOW, 0640), every other descriptor closed, uid/gid set (groups cleared) unless
- * UINT32_MAX, signal mask and handlers reset. The exec's own failure is reported here. */
+ * UINT32_MAX, signal mask and handlers reset. env NULL as above. The exec's own failure is reported
+ * here (not found: ERR_ABSENT).
+ *
+ * ret_pid is the daemon itself. It is nobody's child here: init, or a subreaper, reaps it. In a
+ * container whose first process does not reap, a dead daemon stays as a zombie: kill(pid, 0) still
+ * succeeds, and only /proc/PID/stat tells: state Z (or X) of the leader while /proc/PID/task holds
+ * no other thread means gone; Z with other threads alive means that it still runs. */
 struct proc_daemon_spec {
     const char *path;
     const char *const *argv, *const *env;
