@@ -1,0 +1,152 @@
+/* The stop proof: three independent looks, each of which can only say "gone" or be an error.
+ *   1. the runtime knows no process of the unit (holders of the ledger's lock included);
+ *   2. no process of the validator's program is on its way out (memory and descriptors already
+ *      released, threads still in the kernel): such a one holds no lock and has no arguments any
+ * more;
+ *   3. the lock of the ledger can be taken, and is kept. */
+#include "flow/proof.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/pids.h"
+#include "io/lock.h"
+
+struct stop_proof {
+    int lock_fd; /* -1: there is no ledger */
+};
+
+/* Subcommands of agave-validator that talk to a running one (3.0.14, cli.rs): they hold nothing. */
+static bool is_client(const struct pid_info *p)
+{
+    static const char *const verbs[] = {
+        "exit",   "monitor",      "set-identity",     "set-log-filter",   "wait-for-restart-window",
+        "plugin", "contact-info", "repair-whitelist", "authorized-voter", "staked-nodes-overrides"};
+
+    for (char **a = p->argv; *a; a++)
+        for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+            if (strcmp(*a, verbs[i]) == 0)
+                return true;
+    return false;
+}
+
+static bool has_arg(const struct pid_info *p, const char *arg)
+{
+    for (char **a = p->argv; *a; a++)
+        if (strcmp(*a, arg) == 0)
+            return true;
+    return false;
+}
+
+/* Validators of this ledger, and those that are too far gone to say which ledger they had. */
+static bool may_be_ours(const struct pid_info *p, const struct unit *u)
+{
+    if (!p->argv[0])
+        return p->state != 'Z';
+    return has_arg(p, u->ledger) && !is_client(p);
+}
+
+static void describe(struct ctx *ctx, pid_t pid, struct strbuf *out)
+{
+    AUTO(strlist_clear) struct strlist stuck = {0};
+    struct err *e = stop_stuck(ctx, &pid, 1, &stuck);
+
+    strbuf_printf(out, "%sprocess %d", out->len ? "; " : "", pid);
+    if (e)
+        strbuf_printf(out, " (its threads cannot be read: %s)", e->text);
+    err_free(e);
+    for (size_t i = 0; i < stuck.n; i++)
+        strbuf_printf(out, ", %s", stuck.items[i]);
+}
+
+static struct err *nobody_known(struct ctx *ctx, const struct runtime *rt, const struct unit *u)
+{
+    AUTO(freep) pid_t *pids = NULL;
+    AUTO(strbuf_clear) struct strbuf who = {0};
+    size_t n = 0;
+
+    TRY(rt->pids(ctx, u, &pids, &n));
+    for (size_t i = 0; i < n; i++)
+        describe(ctx, pids[i], &who);
+    if (n)
+        return err_new(ERR_REFUSED, "the validator is still there: %s", strbuf_text(&who));
+    return NULL;
+}
+
+static struct err *nobody_leaving(struct ctx *ctx, const struct unit *u)
+{
+    const char *slash = strrchr(u->bin, '/');
+    struct pids_match match = {.name = slash ? slash + 1 : u->bin};
+    AUTO(pids_clear) struct pids found = {0};
+    AUTO(strbuf_clear) struct strbuf who = {0};
+
+    TRY(pids_find(ctx, &match, &found));
+    for (size_t i = 0; i < found.n; i++) {
+        const struct pid_info *p = &found.items[i];
+        uint32_t left = 0;
+
+        if (!may_be_ours(p, u))
+            continue;
+        TRY(pids_threads_left(ctx, p->id.pid, p->id.start, &left));
+        if (left)
+            describe(ctx, p->id.pid, &who);
+    }
+    if (who.len)
+        return err_new(ERR_REFUSED, "something of '%s' is still there: %s", u->bin,
+                       strbuf_text(&who));
+    return NULL;
+}
+
+struct err *stop_prove(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
+                       struct stop_proof **ret)
+{
+    AUTO(freep) char *lock = xasprintf("%s/ledger.lock", u->ledger);
+    AUTO(closep) int fd = -1;
+    struct err *e;
+
+    TRY(nobody_known(ctx, rt, u));
+    TRY(nobody_leaving(ctx, u));
+    e = flock_take(lock, &fd);
+    if (e && e->kind != ERR_NOTFOUND)
+        return err_wrap(e, "the ledger's lock");
+    err_free(e); /* no lock file: no validator ever ran on this ledger */
+    *ret = xcalloc(1, sizeof(**ret));
+    (*ret)->lock_fd = TAKE_FD(fd);
+    return NULL;
+}
+
+struct stop_proof *stop_proof_release(struct stop_proof *p)
+{
+    if (p) {
+        closep(&p->lock_fd);
+        free(p);
+    }
+    return NULL;
+}
+
+void stop_proof_releasep(struct stop_proof **p)
+{
+    *p = stop_proof_release(*p);
+}
+
+struct err *stop_stuck(struct ctx *ctx, const pid_t *pids, size_t n, struct strlist *ret)
+{
+    for (size_t i = 0; i < n; i++) {
+        AUTO(threads_clear) struct threads t = {0};
+        struct pid_id id = {.pid = pids[i]};
+        struct err *e = pid_start(ctx, pids[i], &id.start);
+
+        if (e && e->kind == ERR_NOTFOUND) {
+            err_free(e);
+            continue;
+        }
+        if (e)
+            return e;
+        TRY(pid_threads_stuck(ctx, id, &t));
+        for (size_t k = 0; k < t.n; k++)
+            strlist_addf(ret, "thread %d (%s) in uninterruptible sleep in %s", t.items[k].tid,
+                         t.items[k].comm, t.items[k].wchan ? t.items[k].wchan : "an unknown place");
+    }
+    return NULL;
+}

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "flow/proof.h"
+#include "flow/report.h"
+#include "runtime/runtime.h"
+
+/* Ends the validator by asking it over its admin socket, and proves that it is gone. Nothing is
+ * ever killed. Steps: hold (nothing starts it again), ask, wait (at most u->ladder_s), prove.
+ * ERR_REFUSED: it cannot be asked, or somebody is left although it went; ERR_TIMEOUT: it still
+ * runs, the stop goes on when it is called again; the text says who is left and in what state.
+ * *ret_changed: false when it did not run in the first place. ret_proof may be NULL; else the proof
+ * is handed to the caller, who releases it. */
+struct err *flow_stop(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
+                      const struct flow_report *report, bool *ret_changed,
+                      struct stop_proof **ret_proof) MUST_CHECK;
