@@ -9,7 +9,8 @@
 #include "base/err.h"
 
 /* Processes and threads as the host sees them, from /proc (proc(5)). A process that ends while it
- * is looked at is left out; anything else that cannot be read is an error. */
+ * is looked at is left out; anything else that cannot be read is an error, /proc not mounted as
+ * well. */
 
 /* A pid alone may be another process tomorrow; with its start time it is the same one or none. */
 struct pid_id {
@@ -24,7 +25,7 @@ struct pid_info {
     char *exe;   /* NULL: kernel thread, zombie, or memory already released (exiting) */
     char **argv; /* NULL-terminated; argv[0] NULL when it has no memory any more */
     uint32_t uid;
-    char *cgroup;                    /* the last line's path, or NULL */
+    char *cgroup;                    /* the longest path of its cgroups, or NULL */
     uint64_t ns_mnt, ns_net, ns_pid; /* inode numbers; 0: unreadable */
 };
 struct pids {
@@ -42,14 +43,8 @@ struct pids_match {
     const char *exe; /* absolute path of its executable, " (deleted)" ignored */
 };
 struct err *pids_find(struct ctx *ctx, const struct pids_match *m, struct pids *ret) MUST_CHECK;
-struct err *pids_get(struct ctx *ctx, pid_t pid, struct pids *ret) MUST_CHECK; /* ERR_NOTFOUND */
-/* Processes that have a file open, their working directory, root, executable or a mapped file at or
- * below folder (by path as they see it). Kernel threads are left out. Needs root for others'. */
-struct err *pids_using(struct ctx *ctx, const char *folder, struct pids *ret) MUST_CHECK;
-/* Processes that hold an flock on the file: the one that took it and those that inherited the
- * descriptor. ERR_NOTFOUND (no file). */
-struct err *pids_flock_holders(struct ctx *ctx, const char *file, struct pids *ret) MUST_CHECK;
-
+/* Appends one process to a list that was initialised with {0}. ERR_NOTFOUND. */
+struct err *pids_get(struct ctx *ctx, pid_t pid, struct pids *list) MUST_CHECK;
 struct thread_info {
     pid_t tid;
     char state;

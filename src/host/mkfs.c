@@ -1,0 +1,93 @@
+/* mkfs.xfs, behind the two questions that make it safe: is the device blank, and does nobody use
+ * it? -f is never given, so the program's own refusal stays in force as well. */
+#include "host/mkfs.h"
+
+#include "base/str.h"
+#include "host/block.h"
+#include "host/block_users.h"
+#include "io/clock.h"
+#include "io/proc.h"
+
+#define MKFS_TIMEOUT_S 600
+#define XFS_LABEL_MAX  12
+
+static struct err *check_content(const struct block_info *b)
+{
+    char size[32];
+
+    if (b->content != BLOCK_BLANK)
+        return err_new(ERR_REFUSED,
+                       "will not make a file system on '%s': it holds %s; clear it yourself when "
+                       "nothing on it is needed",
+                       b->path, b->what);
+    if (b->read_only)
+        return err_new(ERR_REFUSED, "cannot make a file system on '%s': the device is read-only",
+                       b->path);
+    if (b->size_b < MKFS_XFS_MIN_B)
+        return err_new(ERR_REFUSED,
+                       "cannot make an xfs on '%s': it has %s and needs at least 300 MiB", b->path,
+                       fmt_size(b->size_b, size, sizeof(size)));
+    return NULL;
+}
+
+struct wait {
+    const char *dev;
+    struct block_users last;
+};
+
+static void wait_clear(struct wait *w)
+{
+    block_users_clear(&w->last);
+}
+
+static struct err *only_opens(struct ctx *ctx, void *arg, bool *ret_done)
+{
+    struct wait *w = arg;
+
+    block_users_clear(&w->last);
+    TRY(block_users(ctx, w->dev, &w->last));
+    *ret_done = true;
+    for (size_t i = 0; i < w->last.n; i++)
+        *ret_done = *ret_done && w->last.items[i].kind != BLOCK_USER_OPEN;
+    return NULL;
+}
+
+/* udev opens a new device for some milliseconds to look at it; anybody else who has it open still
+ * has it two seconds later. */
+static struct err *check_users(struct ctx *ctx, const char *dev)
+{
+    AUTO(wait_clear) struct wait w = {.dev = dev};
+    struct err *e = wait_until(ctx, "the device to be closed", 2000, 50, only_opens, &w);
+
+    if (e && e->kind != ERR_TIMEOUT)
+        return e;
+    err_free(e);
+    if (!w.last.n)
+        return NULL;
+    AUTO(freep) char *who = block_users_text(&w.last);
+    return err_new(ERR_REFUSED, "will not make a file system on '%s': it is in use: %s", dev, who);
+}
+
+struct err *mkfs_xfs(struct ctx *ctx, const char *dev, const char *label)
+{
+    AUTO(block_info_clear) struct block_info b = {0};
+    AUTO(freep) char *prog = NULL;
+    const char *argv[8] = {0};
+    size_t n = 0;
+
+    if (label && strlen(label) > XFS_LABEL_MAX)
+        return err_new(ERR_BADINPUT, "label '%s' is longer than %d bytes", label, XFS_LABEL_MAX);
+    TRY(check_users(ctx, dev));
+    TRY(block_probe(ctx, dev, &b));
+    TRY(check_content(&b));
+    TRY_CTX(proc_find(ctx, "mkfs.xfs", &prog),
+            "cannot make an xfs (mkfs.xfs is in the package xfsprogs)");
+    argv[n++] = prog;
+    argv[n++] = "-q";
+    if (label) {
+        argv[n++] = "-L";
+        argv[n++] = label;
+    }
+    argv[n++] = dev;
+    return proc_run(ctx, argv, MKFS_TIMEOUT_S, NULL);
+}

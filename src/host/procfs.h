@@ -1,0 +1,35 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+
+/* The parts of /proc/<pid> that several modules read. A process may end at any moment: that is
+ * ERR_NOTFOUND from each of them (the kernel says ENOENT, ESRCH, or EINVAL for a zombie's
+ * mountinfo), and for the caller a reason to go on with the next one. */
+struct err *procfs_pids(struct ctx *ctx, pid_t **ret, size_t *ret_n) MUST_CHECK;
+/* Handle on /proc/<pid>: stays with this process even when the pid is used again. */
+struct err *procfs_open(struct ctx *ctx, pid_t pid, int *ret_fd) MUST_CHECK;
+/* Numbers in a folder of it ("task", "fd"), ascending. */
+struct err *procfs_numbers(int dir_fd, const char *name, pid_t **ret, size_t *ret_n) MUST_CHECK;
+/* The whole file, at most max_b bytes (the rest is cut: ERR_CORRUPT), NUL-terminated. */
+struct err *procfs_read(int dir_fd, const char *name, size_t max_b, char **ret, size_t *ret_n)
+    MUST_CHECK;
+struct err *procfs_link(int dir_fd, const char *name, char **ret) MUST_CHECK;
+/* "mnt:[4026531840]" of ns/mnt as a number. */
+struct err *procfs_ns(int dir_fd, const char *kind, uint64_t *ret) MUST_CHECK;
+/* The fields of stat that matter here; comm may hold blanks and brackets. comm needs 64 bytes. */
+struct proc_stat {
+    char comm[64], state;
+    pid_t ppid;
+    uint64_t start;
+};
+struct err *procfs_stat(int dir_fd, const char *name, struct proc_stat *ret) MUST_CHECK;
+struct err *procfs_stat_parse(const char *text, struct proc_stat *ret) MUST_CHECK;
+/* ERR_SYS when /proc is not there: without it every process would look gone. */
+struct err *procfs_mounted(struct ctx *ctx) MUST_CHECK;
+/* Frees e and says true when it only means that the process is gone. */
+bool procfs_gone(struct err **e);

@@ -1,0 +1,111 @@
+/* Block devices in memory. zram is controlled by /sys/class/zram-control and its device's folder in
+ * /sys; brd can only be recognised (its number and size are fixed when the module is loaded). */
+#include "host/zram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "io/fsroot.h"
+
+#define ZRAM_CONTROL "/sys/class/zram-control"
+/* linux/major.h: RAMDISK_MAJOR */
+#define BRD_MAJOR 1
+
+bool zram_available(struct ctx *ctx)
+{
+    struct stat st;
+    struct err *e = fsroot_stat(ctx->root, ZRAM_CONTROL "/hot_add", &st);
+
+    err_free(e); /* only the question of "there or not" */
+    return !e;
+}
+
+/* Reading hot_add makes a device, so it is read exactly once. */
+static struct err *hot_add(struct ctx *ctx, uint64_t *ret_n)
+{
+    char buf[32];
+    AUTO(closep) int fd = -1;
+    ssize_t n;
+
+    TRY(fsroot_openat(ctx->root, ZRAM_CONTROL "/hot_add", O_RDONLY, 0, &fd));
+    n = read(fd, buf, sizeof(buf) - 1);
+    if (n < 0)
+        return err_sys(errno, "cannot make a zram device");
+    buf[n] = '\0';
+    buf[strcspn(buf, "\n")] = '\0';
+    return parse_u64(buf, 0, UINT32_MAX, ret_n);
+}
+
+static struct err *hot_remove(struct ctx *ctx, uint64_t n)
+{
+    AUTO(freep) char *text = xasprintf("%llu", (unsigned long long)n);
+
+    return fsroot_write(ctx->root, ZRAM_CONTROL "/hot_remove", text);
+}
+
+struct err *zram_add(struct ctx *ctx, uint64_t size_b, char **ret_dev)
+{
+    uint64_t n = 0;
+
+    if (!zram_available(ctx))
+        return err_new(ERR_ABSENT, "this kernel has no zram; load its module: modprobe zram");
+    TRY(hot_add(ctx, &n));
+    AUTO(freep) char *path = xasprintf("/sys/block/zram%llu/disksize", (unsigned long long)n);
+    AUTO(freep) char *size = xasprintf("%llu", (unsigned long long)size_b);
+    struct err *e = fsroot_write(ctx->root, path, size);
+    if (e) {
+        (void)err_free(hot_remove(ctx, n)); /* the first failure is the one to tell */
+        return err_wrap(e, "cannot size zram%llu", (unsigned long long)n);
+    }
+    *ret_dev = xasprintf("/dev/zram%llu", (unsigned long long)n);
+    return NULL;
+}
+
+struct err *zram_remove(struct ctx *ctx, const char *dev)
+{
+    uint64_t n = 0;
+    struct stat st;
+
+    if (!str_starts(dev, "/dev/zram"))
+        return err_new(ERR_BADINPUT, "'%s' is not a zram device", dev);
+    TRY_CTX(parse_u64(dev + strlen("/dev/zram"), 0, UINT32_MAX, &n), "'%s' is not a zram device",
+            dev);
+    AUTO(freep) char *reset = xasprintf("/sys/block/zram%llu/reset", (unsigned long long)n);
+    TRY_CTX(fsroot_stat(ctx->root, reset, &st), "no zram device '%s'", dev);
+    /* The kernel refuses both while somebody has the device open or mounted. */
+    struct err *e = fsroot_write(ctx->root, reset, "1");
+    e = e ? e : hot_remove(ctx, n);
+    if (e && e->kind == ERR_SYS && e->sys == EBUSY) {
+        err_free(e);
+        return err_new(ERR_REFUSED, "cannot remove '%s': it is in use", dev);
+    }
+    return err_wrap(e, "cannot remove '%s'", dev);
+}
+
+struct err *ramdev_kind(struct ctx *ctx, uint32_t major, uint32_t minor, enum ramdev *ret)
+{
+    AUTO(freep) char *dir = xasprintf("/sys/dev/block/%u:%u", major, minor);
+    AUTO(freep) char *mm = xasprintf("%s/mm_stat", dir); /* only zram has it */
+    struct stat st;
+
+    TRY(fsroot_stat(ctx->root, dir, &st));
+    struct err *e = fsroot_stat(ctx->root, mm, &st);
+    if (e && e->kind != ERR_NOTFOUND)
+        return e;
+    *ret = !e ? RAMDEV_ZRAM : major == BRD_MAJOR ? RAMDEV_BRD : RAMDEV_NONE;
+    err_free(e);
+    return NULL;
+}
+
+const char *ramdev_name(enum ramdev k)
+{
+    static const char *const names[] = {
+        [RAMDEV_NONE] = "not in memory",
+        [RAMDEV_BRD] = "RAM disk (brd)",
+        [RAMDEV_ZRAM] = "zram",
+    };
+
+    return names[k];
+}
