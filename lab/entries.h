@@ -10,6 +10,7 @@
  * of hash, u64 number of transactions (0). */
 #define ENTRIES_TICKS_PER_SLOT 64
 #define ENTRIES_TICK_B         48
+#define ENTRIES_HASHES_MAX     1000000 /* per tick: a wrong count must not keep a check busy */
 
 /* Appends one batch of n ticks. hash is the proof-of-history state: the last entry's hash before,
  * the last tick's after (SHA-256 over itself, hashes_per_tick times a tick, at least once). */

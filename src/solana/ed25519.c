@@ -47,3 +47,14 @@ void ed25519_wipe(void *data, size_t n)
 {
     sodium_memzero(data, n);
 }
+
+void sha256(const struct sha256_part *parts, size_t n, uint8_t ret[static 32])
+{
+    crypto_hash_sha256_state state;
+
+    crypto_hash_sha256_init(&state);
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].n)
+            crypto_hash_sha256_update(&state, parts[i].data, parts[i].n);
+    crypto_hash_sha256_final(&state, ret);
+}

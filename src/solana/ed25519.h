@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ed25519 (RFC 8032) for identities, shreds and gossip. The only door to libsodium. */
+/* Ed25519 (RFC 8032) for identities, shreds and gossip, and SHA-256. The only door to libsodium. */
 #define ED25519_SEED_B      32
 #define ED25519_PUBLIC_B    32
 #define ED25519_SIGNATURE_B 64
@@ -26,3 +26,10 @@ bool ed25519_verify(const uint8_t public[static ED25519_PUBLIC_B], const void *d
 bool ed25519_key_matches(const struct ed25519_key *key);
 /* Overwrites memory in a way that the compiler keeps. */
 void ed25519_wipe(void *data, size_t n);
+
+/* SHA-256 of the parts one after another. ret may overlap a part. */
+struct sha256_part {
+    const void *data;
+    size_t n;
+};
+void sha256(const struct sha256_part *parts, size_t n, uint8_t ret[static 32]);
