@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "host/pid_files.h"
 #include "host/pids.h"
 #include "io/clock.h"
 #include "io/fsroot.h"

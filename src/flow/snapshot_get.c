@@ -1,0 +1,149 @@
+/* The snapshot step of `up`: keep what is good, fetch what is missing, never give the validator a
+ * file that was not proven. Choosing between sources is fetch/'s work, proving solana/'s. */
+#include "flow/snapshot_get.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "fetch/find.h"
+#include "fetch/snapshot.h"
+#include "solana/snapshot_archive.h"
+#include "solana/snapshot_name.h"
+
+#define FIND_MS      5000
+#define MIN_RATE_B_S (1 << 20) /* a peer below 1 MiB/s for half a minute will not make it */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static uint64_t age_of(const struct snapshot_want *want, uint64_t slot)
+{
+    return want->tip > slot ? want->tip - slot : 0;
+}
+
+static struct err *verify(struct ctx *ctx, const char *path, const struct flow_report *report)
+{
+    struct snapcheck_report check;
+
+    report_progress(report, "verifying '%s'", base_name(path));
+    return snapshot_archive_verify_file(ctx, path, NULL, NULL, &check);
+}
+
+/* The archives of the folder that are proven: names into have. A broken one is reported, not used
+ * and not removed: it is the operator's file. */
+static struct err *verified_local(struct ctx *ctx, const struct snapshot_want *want,
+                                  const struct flow_report *report, struct strlist *have,
+                                  uint64_t *ret_slot)
+{
+    AUTO(snapshot_dir_clear) struct snapshot_dir dir = {0};
+    struct err *e = snapshot_dir_scan(ctx->root, want->dir, &dir);
+
+    *ret_slot = 0;
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e); /* the stages make the folder; nothing in it yet */
+    if (e)
+        return e;
+    if (!dir.has_full)
+        return NULL;
+    TRY(err_hint(verify(ctx, dir.full.path, report), "move it away and run this again"));
+    strlist_add(have, base_name(dir.full.path));
+    *ret_slot = dir.full.name.slot;
+    if (!dir.has_incremental)
+        return NULL;
+    TRY(err_hint(verify(ctx, dir.incremental.path, report), "move it away and run this again"));
+    strlist_add(have, base_name(dir.incremental.path));
+    *ret_slot = dir.incremental.name.slot;
+    return NULL;
+}
+
+static void on_progress(void *arg, const struct fetch_progress *p)
+{
+    char done[32], total[32], rate[32], eta[32];
+
+    report_progress(arg, "%s of %s at %s/s, %s left: %s", fmt_size(p->done_b, done, sizeof(done)),
+                    p->total_b == UINT64_MAX ? "?" : fmt_size(p->total_b, total, sizeof(total)),
+                    fmt_size((uint64_t)p->rate_b_s, rate, sizeof(rate)),
+                    p->eta_s < 0 ? "?" : fmt_duration(p->eta_s, eta, sizeof(eta)), p->file);
+}
+
+static void on_failed(void *arg, const char *source, const struct err *e)
+{
+    report_progress(arg, "%s failed (%s); trying another", source, e->text);
+}
+
+static struct err *fetch_one(struct ctx *ctx, const struct snapshot_want *want, const char *name,
+                             const struct strlist *urls, const struct flow_report *report,
+                             struct strlist *have)
+{
+    AUTO(fetch_report_clear) struct fetch_report done = {0};
+    struct fetch_job job = {
+        .name = name,
+        .dir = want->dir,
+        .uid = want->uid,
+        .gid = want->gid,
+        .min_rate_b_s = MIN_RATE_B_S,
+        .progress = on_progress,
+        .failed = on_failed,
+        .arg = (void *)(uintptr_t)report,
+    };
+
+    TRY(fetch_best(ctx, urls, &job, &done));
+    strlist_add(have, name);
+    return NULL;
+}
+
+static struct err *choose(struct ctx *ctx, const struct snapshot_want *want,
+                          const struct strlist *have, struct fetch_choice *ret)
+{
+    AUTO(fetch_found_clear) struct fetch_found found = {0};
+    struct fetch_want limits = {.have = have};
+
+    limits.min_slot = want->tip > want->max_age_slots ? want->tip - want->max_age_slots : 0;
+    TRY(fetch_find(ctx, want->sources, want->n_sources, FIND_MS, &found));
+    return fetch_pick(&found, &limits, ret);
+}
+
+static struct err *fetch_pair(struct ctx *ctx, const struct snapshot_want *want,
+                              const struct flow_report *report, struct strlist *have,
+                              uint64_t *ret_slot)
+{
+    AUTO(fetch_choice_clear) struct fetch_choice first = {0};
+    AUTO(fetch_choice_clear) struct fetch_choice second = {0};
+    const struct fetch_choice *last = &first;
+
+    report_progress(report, "asking %zu sources", want->n_sources);
+    TRY(choose(ctx, want, have, &first));
+    if (!first.have_full) {
+        TRY(fetch_one(ctx, want, first.full, &first.full_urls, report, have));
+        TRY(choose(ctx, want, have, &second));
+        /* A newer full one may have appeared meanwhile: the pair that is nearly here is better. */
+        if (second.have_full)
+            last = &second;
+    }
+    if (last->incr && !last->have_incr)
+        TRY(fetch_one(ctx, want, last->incr, &last->incr_urls, report, have));
+    *ret_slot = last->slot;
+    return NULL;
+}
+
+struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
+                         const struct flow_report *report, bool *ret_changed, char **ret_summary)
+{
+    AUTO(strlist_clear) struct strlist have = {0};
+    uint64_t slot = 0;
+
+    TRY(verified_local(ctx, want, report, &have, &slot));
+    *ret_changed = have.n == 0 || age_of(want, slot) > want->max_age_slots;
+    if (*ret_changed)
+        TRY(fetch_pair(ctx, want, report, &have, &slot));
+    *ret_summary =
+        xasprintf("slot %" PRIu64 ", %" PRIu64 " behind the tip%s%s", slot, age_of(want, slot),
+                  have.n ? ": " : "", have.n ? have.items[have.n - 1] : "");
+    return NULL;
+}
