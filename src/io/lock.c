@@ -1,0 +1,154 @@
+/* flock(2) locks: our own host lock, and looking at the lock of another program (Agave's
+ * ledger.lock, taken with the fd-lock crate, is an flock). They end with the process, so there is
+ * nothing to clean up after a crash; the file itself stays, because deleting it would let two
+ * programs hold two different files of one name. */
+#include "io/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+#define HOLDER_MAX_B 200
+
+struct hostlock {
+    int fd;
+};
+
+/* True in *ret when somebody else has it. */
+static struct err *try_flock(int fd, const char *path, bool *ret_busy)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK) {
+            *ret_busy = true;
+            return NULL;
+        }
+        if (errno != EINTR)
+            return err_sys(errno, "cannot lock '%s'", path);
+    }
+    *ret_busy = false;
+    return NULL;
+}
+
+/* The folder of the lock is on a tmpfs: the first command after a boot makes it. */
+static void make_folder(const char *path)
+{
+    AUTO(freep) char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+
+    if (*folder)
+        (void)mkdir(folder, 0755); /* the open that follows says what is wrong */
+}
+
+/* "pid N (what)" from the file of whoever holds it; "" while it is being written. */
+static char *holder(int fd)
+{
+    char text[HOLDER_MAX_B + 1] = "";
+    ssize_t n = pread(fd, text, HOLDER_MAX_B, 0);
+    char *blank;
+
+    text[n > 0 ? n : 0] = 0;
+    text[strcspn(text, "\n")] = 0;
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
+            *p = '?';
+    blank = strchr(text, ' ');
+    if (!blank || blank == text)
+        return xstrdup("");
+    *blank = 0;
+    return xasprintf(": pid %s (%s)", text, blank + 1);
+}
+
+static struct err *sign(int fd, const char *path, const char *what)
+{
+    AUTO(freep) char *text = xasprintf("%d %s\n", (int)getpid(), what);
+    size_t n = strlen(text);
+    ssize_t done;
+
+    if (ftruncate(fd, 0) < 0)
+        return err_sys(errno, "cannot write '%s'", path);
+    done = pwrite(fd, text, n, 0);
+    if (done != (ssize_t)n)
+        return err_sys(done < 0 ? errno : ENOSPC, "cannot write '%s'", path);
+    return NULL;
+}
+
+struct err *hostlock_take(const char *path, const char *what, struct hostlock **ret)
+{
+    AUTO(closep) int fd = -1;
+    bool busy = false;
+
+    if (*path != '/')
+        return err_new(ERR_BUG, "'%s' is not an absolute path", path);
+    make_folder(path);
+    fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (fd < 0 && errno == EACCES)
+        return err_new(ERR_REFUSED, "cannot open the lock '%s'; run as root", path);
+    if (fd < 0)
+        return err_sys(errno, "cannot open the lock '%s'", path);
+    TRY(try_flock(fd, path, &busy));
+    if (busy) {
+        AUTO(freep) char *who = holder(fd);
+
+        return err_new(ERR_REFUSED, "another agavectl is at work%s; wait for it to end", who);
+    }
+    TRY(sign(fd, path, what));
+    *ret = xcalloc(1, sizeof(**ret));
+    (*ret)->fd = TAKE_FD(fd);
+    return NULL;
+}
+
+struct hostlock *hostlock_release(struct hostlock *l)
+{
+    if (l) {
+        /* only for people who read the file: the flock alone counts, so a failure is nothing */
+        int ignored __attribute__((unused)) = ftruncate(l->fd, 0);
+
+        close(l->fd);
+        free(l);
+    }
+    return NULL;
+}
+
+void hostlock_releasep(struct hostlock **l)
+{
+    *l = hostlock_release(*l);
+}
+
+static struct err *open_existing(const char *path, int *ret_fd)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int sys = errno;
+
+    if (fd < 0 && (sys == ENOENT || sys == ENOTDIR))
+        return err_new_(__FILE__, __LINE__, ERR_NOTFOUND, sys, 0, "cannot open '%s'", path);
+    if (fd < 0)
+        return err_sys(sys, "cannot open '%s'", path);
+    *ret_fd = fd;
+    return NULL;
+}
+
+struct err *flock_held(const char *path, bool *ret)
+{
+    AUTO(closep) int fd = -1; /* closing drops what the test took */
+
+    TRY(open_existing(path, &fd));
+    return try_flock(fd, path, ret);
+}
+
+struct err *flock_take(const char *path, int *ret_fd)
+{
+    AUTO(closep) int fd = -1;
+    bool busy = false;
+
+    TRY(open_existing(path, &fd));
+    TRY(try_flock(fd, path, &busy));
+    if (busy)
+        return err_new(ERR_REFUSED, "'%s' is locked by another process; stop it first", path);
+    *ret_fd = TAKE_FD(fd);
+    return NULL;
+}
