@@ -75,7 +75,7 @@ static struct err *connect_err(const char *path, int sys)
     case ENOTDIR:
         return err_new_(__FILE__, __LINE__, ERR_NOTFOUND, sys, 0, "cannot connect to '%s'", path);
     case ECONNREFUSED:
-        return err_remote(0, "nobody listens on '%s'", path);
+        return err_new(ERR_ABSENT, "nobody listens on '%s'", path);
     case EPROTOTYPE:
         return err_remote(0, "'%s' is not a stream socket", path);
     case EACCES:
