@@ -3,10 +3,10 @@
  * it. */
 #include "solana/admin.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "io/fsroot.h"
 #include "io/sock.h"
 #include "solana/rpc.h"
 
@@ -42,21 +42,19 @@ const char *admin_phase_name(enum admin_phase p)
 static struct err *ask(struct ctx *ctx, const char *ledger, const char *method, uint32_t timeout_ms,
                        struct json **ret_result, struct json **ret_error)
 {
-    AUTO(freep) char *path = xasprintf("%s/admin.rpc", ledger);
+    AUTO(freep) char *name = xasprintf("%s/admin.rpc", ledger);
+    AUTO(freep) char *path = ctx->root ? fsroot_path(ctx->root, name) : xstrdup(name);
     AUTO(freep) char *reply = NULL;
     AUTO(freep)
     char *request =
         xasprintf("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":[]}", method);
     struct err *e = sock_ask(ctx, path, request, timeout_ms, REPLY_MAX, &reply);
 
-    if (e && e->kind == ERR_REMOTE && e->sys == ECONNREFUSED) {
-        (void)err_free(e); /* said better below */
-        return err_new(ERR_ABSENT, "nobody listens on '%s': the validator that made it is gone",
-                       path);
-    }
+    if (e && e->kind == ERR_ABSENT)
+        e = err_hint(e, "the validator that made it is gone");
     if (!e)
-        e = rpc_parse_reply(reply, strlen(reply), 1, ret_result, ret_error);
-    return err_wrap(e, "%s at '%s'", method, path);
+        e = err_wrap(rpc_parse_reply(reply, strlen(reply), 1, ret_result, ret_error), "'%s'", path);
+    return err_wrap(e, "%s", method);
 }
 
 /* The same for a method whose error is simply a failure. */

@@ -129,9 +129,19 @@ struct err *rpc_error_of(const struct json *error)
     return err_new_(__FILE__, __LINE__, kind, 0, (int)code, "error %d: %s", (int)code, plain);
 }
 
+/* io/http starts its messages with the URL and its path; ours name it without. */
+static struct err *without_url(struct err *e, const char *url)
+{
+    size_t n = strcspn(url, "?#");
+
+    if (strncmp(e->text, url, n) == 0 && str_starts(e->text + n, ": "))
+        memmove(e->text, e->text + n + 2, strlen(e->text + n + 2) + 1);
+    return e;
+}
+
 static void take_answer(struct rpc_call *c, uint64_t id, struct http_response *r)
 {
-    struct err *e = TAKE(r->err);
+    struct err *e = r->err ? without_url(TAKE(r->err), c->url) : NULL;
 
     c->seconds = r->seconds;
     if (!e && r->status != 200)
