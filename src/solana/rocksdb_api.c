@@ -274,6 +274,9 @@ struct err *rocksdb_api_fail(const struct rocksdb_api *a, enum err_kind kind, ch
     if (vasprintf(&what, fmt, ap) < 0)
         what = NULL;
     va_end(ap);
+    for (char *p = text; *p; p++) /* an error is one line */
+        if (isspace((unsigned char)*p))
+            *p = ' ';
     e = err_new(kind, "%s: %s", what ? what : fmt, text);
     a->free(text);
     return e;

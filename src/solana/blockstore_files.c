@@ -1,0 +1,6 @@
+#include "solana/blockstore_files.h"
+
+struct err *blockstore_files_check(const char *dir, struct strlist *warnings)
+{
+    return NULL;
+}
