@@ -1,0 +1,34 @@
+/* The archive verifier under one fixed name: the first byte chooses how the input is packed. */
+#include "solana/snapshot_archive.h"
+
+#include <assert.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+#define STEM "snapshot-7-11111111111111111111111111111111"
+
+static struct err *check(const char *name, const uint8_t *data, size_t n, size_t piece)
+{
+    static const struct snapcheck_limits limits = {.unpacked_b = 1 << 20, .entries = 100};
+    AUTO(snapcheck_freep) struct snapcheck *c = NULL;
+    struct snapcheck_report report;
+
+    TRY(snapcheck_new(name, &limits, &c));
+    for (size_t at = 0; at < n; at += piece)
+        TRY(snapcheck_feed(c, data + at, n - at < piece ? n - at : piece));
+    return snapcheck_finish(c, &report);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    const char *name = n && data[0] & 1 ? STEM ".tar.lz4" : STEM ".tar.zst";
+
+    if (n < 2)
+        return 0;
+    AUTO(err_freep) struct err *whole = check(name, data + 1, n - 1, n);
+    AUTO(err_freep) struct err *pieces = check(name, data + 1, n - 1, 29);
+    assert(!whole == !pieces);
+    assert(!whole || (whole->kind == ERR_CORRUPT && pieces->kind == ERR_CORRUPT));
+    return 0;
+}
