@@ -64,8 +64,12 @@ static struct err *ask_result(struct ctx *ctx, const char *ledger, const char *m
     AUTO(json_freep) struct json *error = NULL;
 
     TRY(ask(ctx, ledger, method, timeout_ms, ret, &error));
-    if (error)
-        return err_wrap(rpc_error_of(error), "%s at '%s/admin.rpc'", method, ledger);
+    if (error) {
+        struct err *e = rpc_error_of(error);
+
+        e->kind = ERR_REMOTE; /* "not found" means the socket here, never a method */
+        return err_wrap(e, "%s at '%s/admin.rpc'", method, ledger);
+    }
     return NULL;
 }
 
