@@ -39,10 +39,8 @@ static struct err *gone(struct ctx *ctx, void *arg, bool *ret_done)
 }
 
 /* A validator that cannot be asked is left alone: what to do with it is the operator's decision. */
-static struct err *ask(struct ctx *ctx, const struct unit *u, pid_t pid)
+static struct err *cannot_ask(struct err *e, pid_t pid)
 {
-    struct err *e = admin_exit(ctx, u->ledger, ASK_MS);
-
     if (!e)
         return NULL;
     struct err *refused =
@@ -76,16 +74,17 @@ static struct err *wait_gone(struct ctx *ctx, struct wait_arg *w)
 static struct err *end_it(struct ctx *ctx, struct wait_arg *w, pid_t pid)
 {
     AUTO(json_freep) struct json *undo = NULL;
+    struct admin_progress answers;
     char took[32];
 
     report_begin(w->report, "hold");
+    /* Before anything is changed: somebody must be listening. */
+    TRY(cannot_ask(admin_start_progress(ctx, w->u->ledger, ASK_MS, &answers), pid));
     TRY(w->rt->stop_begin(ctx, w->u, w->u->ladder_s, &undo));
     report_end(w->report, true, "nothing starts it again");
 
     report_begin(w->report, "ask");
-    struct err *e = ask(ctx, w->u, pid);
-    if (e) /* it goes on running: say so in our own note as well */
-        return e;
+    TRY(cannot_ask(admin_exit(ctx, w->u->ledger, ASK_MS), pid));
     report_end(w->report, true, "process %d was asked to exit over its admin socket", pid);
 
     report_begin(w->report, "wait");

@@ -83,31 +83,37 @@ class Namespaces:
         self.holder.wait(10)
 
 
-class VotingNode:
-    """The cluster's one voting node: goes on from the clean ledger of the real data."""
+FLAGS = ["--no-poh-speed-test", "--no-os-network-limits-test", "--allow-private-addr", "--full-rpc-api",
+         "--rpc-bind-address", "127.0.0.1", "--bind-address", "127.0.0.1"]
 
-    FLAGS = ["--no-poh-speed-test", "--no-os-network-limits-test", "--allow-private-addr", "--full-rpc-api",
-             "--rpc-bind-address", "127.0.0.1", "--bind-address", "127.0.0.1"]
+
+def voting_node_argv(t, folder):
+    """Folders and command line of a voting node that goes on from the clean ledger of the real data."""
+    keys, ledger = t.data("agave", "seed-cluster"), folder / "ledger"
+    for name in ("ledger", "snapshots", "accounts"):
+        (folder / name).mkdir(parents=True)
+    with subprocess.Popen(["zstd", "-dcq", "--long=27", t.data("agave", "ledgers", "clean", "ledger.tar.zst")],
+                          stdout=subprocess.PIPE) as zstd:
+        subprocess.run(["tar", "-C", ledger, "-xf", "-"], stdin=zstd.stdout, check=True)
+    for name in ("genesis.bin", "genesis.tar.bz2"):
+        shutil.copy(keys / name, ledger / name)
+    for archive in t.data("agave", "snapshots").glob("snapshot-100-*"):
+        shutil.copy(archive, folder / "snapshots")
+    vote = keys / "vote-account-keypair.json"
+    return [program("agave-validator"), "--identity", keys / "validator-keypair.json", "--vote-account", vote,
+            "--authorized-voter", vote, "--ledger", ledger, "--snapshots", folder / "snapshots",
+            "--accounts", folder / "accounts", "--rpc-port", "8899", "--gossip-port", "8001",
+            "--dynamic-port-range", "8002-8040", "--full-snapshot-interval-slots", "400",
+            "--snapshot-interval-slots", "100", "--no-wait-for-vote-to-start-leader", *FLAGS,
+            "--log", folder / "log"]
+
+
+class VotingNode:
+    """The cluster's one voting node."""
 
     def __init__(self, t, ns):
         self.t, self.ns, self.dir = t, ns, t.dir / "node1"
-        keys, ledger = t.data("agave", "seed-cluster"), self.dir / "ledger"
-        for folder in ("ledger", "snapshots", "accounts"):
-            (self.dir / folder).mkdir(parents=True)
-        with subprocess.Popen(["zstd", "-dcq", "--long=27", t.data("agave", "ledgers", "clean", "ledger.tar.zst")],
-                              stdout=subprocess.PIPE) as zstd:
-            subprocess.run(["tar", "-C", ledger, "-xf", "-"], stdin=zstd.stdout, check=True)
-        for name in ("genesis.bin", "genesis.tar.bz2"):
-            shutil.copy(keys / name, ledger / name)
-        for archive in t.data("agave", "snapshots").glob("snapshot-100-*"):
-            shutil.copy(archive, self.dir / "snapshots")
-        vote = str(keys / "vote-account-keypair.json")
-        args = [program("agave-validator"), "--identity", keys / "validator-keypair.json", "--vote-account", vote,
-                "--authorized-voter", vote, "--ledger", ledger, "--snapshots", self.dir / "snapshots",
-                "--accounts", self.dir / "accounts", "--rpc-port", "8899", "--gossip-port", "8001",
-                "--dynamic-port-range", "8002-8040", "--full-snapshot-interval-slots", "400",
-                "--snapshot-interval-slots", "100", "--no-wait-for-vote-to-start-leader", *self.FLAGS,
-                "--log", self.dir / "log"]
+        args = voting_node_argv(t, self.dir)
         env = dict(os.environ, **dict(e.split("=", 1) for e in preload()))
         self.process = subprocess.Popen([*ns.enter(), *map(str, args)], env=env, stdin=subprocess.DEVNULL,
                                         stdout=open(self.dir / "out", "wb"), stderr=subprocess.STDOUT)
