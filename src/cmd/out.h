@@ -16,6 +16,8 @@ struct out {
     int exit; /* exit code when run() succeeds; 0, or 3 for a check that found something */
 };
 
+/* Text for people: prints nothing in JSON mode, so that a command needs no branch for it. The same
+ * holds for table_print. */
 void out_printf(struct out *o, const char *fmt, ...) PRINTF(2, 3);
 /* Prints the document (pretty when a terminal, else one line) and a newline. Takes ownership. */
 void out_json(struct out *o, struct json *doc);
@@ -29,3 +31,6 @@ void table_row(struct table *t, const char *const *cells);
 void table_print(struct table *t, struct out *o);
 struct table *table_free(struct table *t);
 void table_freep(struct table **t);
+
+/* Columns of a UTF-8 text on a terminal, taking each character as one wide. */
+size_t text_columns(const char *s);

@@ -1,0 +1,8 @@
+#pragma once
+
+#include "cmd/cmd.h"
+
+/* Every command, one a line, alphabetical: each is defined in cmd_<name>.c and listed in table.c.
+ */
+extern const struct cmd cmd_help;
+extern const struct cmd cmd_version;

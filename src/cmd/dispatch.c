@@ -1,0 +1,106 @@
+/* From a command line to a running command: help and version, the command's conditions (root, JSON,
+ * config, host lock), the run, and the check that the answer arrived. The only place that prints
+ * errors. */
+#include "cmd/dispatch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cmd/help.h"
+#include "cmd/opts.h"
+
+static void complain(const char *text)
+{
+    AUTO(strbuf_clear) struct strbuf b = {0};
+
+    strbuf_printf(&b, "agavectl: %s\n", text);
+    if (write(STDERR_FILENO, b.data, b.len) < 0)
+        return; /* nobody left to tell; the exit code says it */
+}
+
+/* Prints e, frees it, and returns its exit code. */
+static int finish(struct err *e)
+{
+    int code = err_exit_code(e);
+
+    if (e) {
+        complain(e->text);
+        log_debug("%s, from %s:%d", err_kind_name(e->kind), e->file, e->line);
+    }
+    (void)err_free(e);
+    return code;
+}
+
+static struct err *flush_answer(FILE *answer)
+{
+    int failed = ferror(answer);
+
+    errno = 0;
+    if (fflush(answer) != 0 || failed)
+        return err_new_(__FILE__, __LINE__, ERR_SYS, errno, 0, "cannot write the answer");
+    return NULL;
+}
+
+static void print_help(const struct cmd *const *table, const struct cmdline *line, FILE *answer)
+{
+    AUTO(strbuf_clear) struct strbuf b = {0};
+
+    if (line->cmd)
+        help_command(line->cmd, line->name, &b);
+    else
+        help_program(table, &b);
+    fputs(strbuf_text(&b), answer);
+}
+
+static struct err *check_conditions(const struct cmdline *line, bool json)
+{
+    if (json && !(line->cmd->flags & CMD_JSON))
+        return err_new(ERR_BADINPUT, "'%s' has no JSON answer; leave '-o json' out", line->name);
+    if (line->cmd->flags & CMD_ROOT && geteuid() != 0)
+        return err_new(ERR_REFUSED, "agavectl %s needs root; run it with sudo", line->name);
+    return NULL;
+}
+
+static struct err *run(struct ctx *ctx, const struct cmdline *line, struct out *out)
+{
+    TRY(check_conditions(line, out->json));
+    return line->cmd->run(ctx, line->opts, line->argc, line->argv, out);
+}
+
+static struct err *answer_line(struct ctx *ctx, const struct cmd *const *table,
+                               const struct cmdline *line, struct out *out)
+{
+    if (line->globals.help)
+        print_help(table, line, out->f);
+    else if (line->globals.version)
+        fprintf(out->f, "agavectl %s\n", AGAVECTL_VERSION);
+    else
+        return run(ctx, line, out);
+    return NULL;
+}
+
+int dispatch(struct ctx *ctx, const struct cmd *const *table, int argc, char **argv, FILE *answer)
+{
+    AUTO(cmdline_clear) struct cmdline line = {0};
+    struct err *e = cmdline_parse(table, argc, argv, &line);
+    struct out out = {.f = answer};
+    int code, written;
+
+    if (e)
+        return finish(e);
+    out.json = str_eq(line.globals.output, "json");
+    out.color = isatty(fileno(answer)) && !getenv("NO_COLOR");
+    if (line.globals.quiet)
+        log_set_level(LOG_QUIET);
+    else if (line.globals.verbose)
+        log_set_level(LOG_DEBUG);
+    code = finish(answer_line(ctx, table, &line, &out));
+    written = finish(flush_answer(answer));
+    if (code != 0)
+        return code;
+    return written ? written : out.exit;
+}

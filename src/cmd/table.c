@@ -1,0 +1,8 @@
+/* The one list of commands, alphabetical. */
+#include "cmd/commands.h"
+
+const struct cmd *const cmd_table[] = {
+    &cmd_help,
+    &cmd_version,
+    NULL,
+};
