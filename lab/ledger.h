@@ -25,13 +25,15 @@ struct ledger_opts {
 /* Opens or creates <dir>/rocksdb. dir must exist. */
 struct err *ledger_open(const char *dir, const struct ledger_opts *opts, struct ledger **ret)
     MUST_CHECK;
-/* Flushes memory to files and closes; NULL is fine. A ledger that is not closed loses nothing: the
- * WAL has it all. */
+/* Syncs and closes; NULL is fine. Like Agave's end it leaves what is in memory to the WAL. A ledger
+ * that is not closed loses nothing either, short of a power cut. */
 struct err *ledger_close(struct ledger *l) MUST_CHECK;
-/* For AUTO: closes without flushing, as a kill would. */
+/* For AUTO: closes without syncing, as a kill would. */
 void ledger_freep(struct ledger **l);
-/* WAL to the disk. */
+/* The WAL to the disk. */
 struct err *ledger_sync(struct ledger *l) MUST_CHECK;
+/* What is in memory to table files: what Agave's does when its write buffers are full. */
+struct err *ledger_flush(struct ledger *l) MUST_CHECK;
 
 struct ledger_result {
     size_t inserted;  /* data and code shreds stored, recovered ones not counted */
