@@ -1,0 +1,51 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "stage/finding.h"
+#include "stage/stage.h"
+
+/* Carries out stages in the order of their table: check, plan, tell, change, check again. A stage
+ * is not changed while one that it names in `after` fails; a stage that is not enabled is absent,
+ * which is not failing. */
+enum stage_moment {
+    STAGE_PLANNED, /* told for all changes of a stage before the first is made */
+    STAGE_BEGIN,
+    STAGE_DONE,
+    STAGE_FAILED,
+};
+struct stage_run_opts {
+    const struct stage *const *table; /* NULL: stage_table */
+    bool dry_run;                     /* check and plan only */
+    /* Objects whose destructive changes are allowed, by their exact name; NULL-terminated, or NULL:
+     * none. */
+    const char *const *destroy;
+    /* Called for each change and each moment; may be NULL. What it is given is the engine's. */
+    void (*on_change)(void *arg, const struct stage *s, const struct change *c,
+                      enum stage_moment when);
+    void *arg;
+};
+struct stage_report {
+    size_t planned;           /* changes that were or would be made */
+    size_t changed;           /* changes made */
+    size_t in_place;          /* stages that hold and needed nothing */
+    size_t failed;            /* stages that do not hold */
+    size_t blocked;           /* stages that were not changed because one before them fails */
+    struct findings findings; /* of each enabled stage, as it was looked at last */
+};
+void stage_report_clear(struct stage_report *r);
+
+/* Goes on with the stages that do not depend on a failed one and then returns the first failure:
+ * ERR_REFUSED (a finding that no stage repairs, a destructive change that was not allowed), or the
+ * error of the check or change; ERR_CANCELLED. *ret is filled in either case and is to be cleared.
+ */
+struct err *stages_apply(struct ctx *ctx, const struct stage_run_opts *opts,
+                         struct stage_report *ret) MUST_CHECK;
+/* All enabled stages' findings; a check that could not look becomes an UNKNOWN finding with the
+ * stage's name as id. table NULL: stage_table. */
+void stages_check(struct ctx *ctx, const struct stage *const *table, struct findings *ret);
+/* NULL: no such stage. */
+const struct stage *stage_by_name(const struct stage *const *table, const char *name);

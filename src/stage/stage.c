@@ -1,0 +1,42 @@
+/* Plans: changes as plain data, which are printed, tested and carried out from the same object. */
+#include "stage/stage.h"
+
+#include "base/str.h"
+
+const char *change_kind_name(enum change_kind k)
+{
+    static const char *const names[] = {
+        [CHANGE_CREATE] = "create",
+        [CHANGE_UPDATE] = "update",
+        [CHANGE_DELETE] = "delete",
+        [CHANGE_RUN] = "run",
+    };
+
+    return names[k];
+}
+
+struct change *plan_add(struct plan *p, enum change_kind kind, int verb, const char *object,
+                        const char *before, const char *after)
+{
+    p->items = xgrow(p->items, &p->cap, p->n + 1, sizeof(*p->items));
+    p->items[p->n] = (struct change){
+        .kind = kind,
+        .verb = verb,
+        .object = xstrdup(object),
+        .before = before ? xstrdup(before) : NULL,
+        .after = after ? xstrdup(after) : NULL,
+    };
+    return &p->items[p->n++];
+}
+
+void plan_clear(struct plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->items[i].object);
+        free(p->items[i].before);
+        free(p->items[i].after);
+        free(p->items[i].arg);
+    }
+    free(p->items);
+    *p = (struct plan){.stage = p->stage};
+}
