@@ -96,8 +96,10 @@ static struct err *mounts_in(struct ctx *ctx, struct look *l, pid_t pid, uint64_
                 xasprintf("mounted at '%s' in the mount namespace of process %d (%s)", x->target,
                           (int)pid, comm));
     }
-    l->seen = xgrow(l->seen, &l->cap, l->n + 1, sizeof(*l->seen));
-    l->seen[l->n++] = ns;
+    if (ns) {
+        l->seen = xgrow(l->seen, &l->cap, l->n + 1, sizeof(*l->seen));
+        l->seen[l->n++] = ns;
+    }
     return NULL;
 }
 
@@ -110,9 +112,13 @@ static struct err *open_in(struct look *l, int proc_fd, pid_t pid, const char *c
     for (size_t i = 0; i < n; i++) {
         AUTO(freep) char *name = xasprintf("fd/%d", (int)fds[i]);
         struct stat st;
+        struct err *e = procfs_stat_file(proc_fd, name, &st);
 
-        if (fstatat(proc_fd, name, &st, 0) < 0 || !is_device(l, &st))
-            continue; /* closed meanwhile, or something else */
+        if (procfs_gone(&e))
+            continue; /* closed meanwhile */
+        TRY(e);
+        if (!is_device(l, &st))
+            continue;
         add(&l->users, BLOCK_USER_OPEN, pid, xasprintf("open in process %d (%s)", (int)pid, comm));
         return NULL;
     }
@@ -125,11 +131,17 @@ static struct err *look_at_process(struct ctx *ctx, struct look *l, pid_t pid)
     struct proc_stat s;
     uint64_t ns = 0;
 
-    TRY(procfs_open(ctx, pid, &fd));
+    TRY(procfs_open_live(ctx, pid, &fd));
     TRY(procfs_stat(fd, "stat", &s));
-    TRY(open_in(l, fd, pid, s.comm));
-    TRY(procfs_ns(fd, "mnt", &ns));
-    return ns_seen(l, ns) ? NULL : mounts_in(ctx, l, pid, ns, s.comm);
+    struct err *e = open_in(l, fd, pid, s.comm);
+    if (procfs_hidden(&e))
+        l->users.unseen++;
+    TRY(e);
+    /* Where the namespace's number is hidden, its table is not: 0 is never "seen". */
+    e = procfs_ns(fd, "mnt", &ns);
+    if (!procfs_hidden(&e))
+        TRY(e);
+    return ns && ns_seen(l, ns) ? NULL : mounts_in(ctx, l, pid, ns, s.comm);
 }
 
 static struct err *look_at_processes(struct ctx *ctx, struct look *l)

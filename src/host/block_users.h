@@ -24,6 +24,7 @@ struct block_user {
 struct block_users {
     struct block_user *items;
     size_t n, cap;
+    size_t unseen; /* processes whose open files not even root could look at (capabilities) */
 };
 void block_users_clear(struct block_users *u);
 /* Everybody who uses the device: mounts in all mount namespaces that have a process, holders, swap,

@@ -144,8 +144,13 @@ struct err *mounts_read(struct ctx *ctx, struct mounts *ret)
 struct err *mounts_read_of(struct ctx *ctx, pid_t pid, struct mounts *ret)
 {
     AUTO(freep) char *path = xasprintf("/proc/%d/mountinfo", (int)pid);
+    struct err *e = read_table(ctx, path, ret);
 
-    return read_table(ctx, path, ret);
+    if (e && e->kind == ERR_SYS && e->sys == EINVAL) { /* what a zombie's table says */
+        err_free(e);
+        return err_new(ERR_NOTFOUND, "process %d is gone", (int)pid);
+    }
+    return e;
 }
 
 /* Is path at or below base, by whole components? */

@@ -195,7 +195,7 @@ static struct err *using_one(struct ctx *ctx, struct search *s, pid_t pid, struc
     const struct mounts *view = NULL;
     bool yes = false;
 
-    TRY(procfs_open(ctx, pid, &fd));
+    TRY(procfs_open_live(ctx, pid, &fd));
     TRY(view_of(ctx, s, fd, pid, &view));
     TRY(uses(s, view, fd, &yes));
     return yes ? pids_get(ctx, pid, found) : NULL;
@@ -213,7 +213,9 @@ struct err *pids_using(struct ctx *ctx, const char *folder, struct pids *ret)
     for (size_t i = 0; i < n; i++) {
         struct err *e = using_one(ctx, &s, pids[i], &found);
 
-        if (!procfs_gone(&e))
+        if (procfs_hidden(&e))
+            found.unseen++;
+        else if (!procfs_gone(&e))
             TRY_CTX(e, "cannot look for users of '%s' in process %d", folder, (int)pids[i]);
     }
     *ret = found;
@@ -244,11 +246,14 @@ static struct err *holds_flock(int proc_fd, const struct stat *want, bool *ret)
     for (size_t i = 0; i < n && !*ret; i++) {
         AUTO(freep) char *name = xasprintf("fd/%d", (int)fds[i]);
         struct stat st;
+        struct err *e = procfs_stat_file(proc_fd, name, &st);
 
-        if (fstatat(proc_fd, name, &st, 0) < 0 || st.st_dev != want->st_dev ||
-            st.st_ino != want->st_ino)
-            continue; /* closed meanwhile, or another file */
-        struct err *e = fd_has_flock(proc_fd, fds[i], ret);
+        if (procfs_gone(&e))
+            continue; /* closed meanwhile */
+        TRY(e);
+        if (st.st_dev != want->st_dev || st.st_ino != want->st_ino)
+            continue;
+        e = fd_has_flock(proc_fd, fds[i], ret);
         if (!procfs_gone(&e))
             TRY(e);
     }
@@ -304,7 +309,7 @@ static struct err *flock_one(struct ctx *ctx, pid_t pid, const struct stat *want
     AUTO(closep) int fd = -1;
     bool yes = false;
 
-    TRY(procfs_open(ctx, pid, &fd));
+    TRY(procfs_open_live(ctx, pid, &fd));
     TRY(holds_flock(fd, want, &yes));
     return yes ? pids_get(ctx, pid, found) : NULL;
 }
@@ -321,7 +326,9 @@ struct err *pids_flock_holders(struct ctx *ctx, const char *file, struct pids *r
     for (size_t i = 0; i < n; i++) {
         struct err *e = flock_one(ctx, pids[i], &want, &found);
 
-        if (!procfs_gone(&e))
+        if (procfs_hidden(&e)) /* /proc/locks knows it all the same */
+            found.unseen++;
+        else if (!procfs_gone(&e))
             TRY_CTX(e, "cannot look for the lock's holder in process %d", (int)pids[i]);
     }
     TRY_CTX(from_locks(ctx, &want, &found), "'%s'", file);

@@ -6,7 +6,8 @@
 
 /* Which processes use which files, in whatever mount namespace they live: a container's process
  * shows paths of its own, so places are compared as (file system, path within it). Needs root for
- * other users' processes: ERR_SYS (EACCES) otherwise, never "nobody". */
+ * other users' processes: ERR_SYS (EACCES) otherwise, never "nobody". A process that has
+ * capabilities which this root lacks cannot be looked at; ret->unseen counts those. */
 
 /* Processes that have a file open, their working directory, root, executable or a mapped file at or
  * below folder, or on a mount below it. Kernel threads are left out. ERR_NOTFOUND (no folder). */

@@ -97,7 +97,8 @@ static struct err *read_uid(int fd, uint32_t *ret)
     return NULL;
 }
 
-static struct err *read_parts(int fd, struct pid_info *x)
+/* live: a thread that still has what the main thread may have given up. */
+static struct err *read_parts(int fd, int live, struct pid_info *x)
 {
     struct proc_stat s;
 
@@ -106,22 +107,24 @@ static struct err *read_parts(int fd, struct pid_info *x)
     x->ppid = s.ppid;
     x->state = s.state;
     x->comm = xstrdup(s.comm);
-    TRY(read_argv(fd, &x->argv));
-    TRY(read_uid(fd, &x->uid));
-    TRY(maybe(procfs_link(fd, "exe", &x->exe)));
-    TRY(read_cgroup(fd, &x->cgroup));
-    TRY(maybe(procfs_ns(fd, "mnt", &x->ns_mnt)));
-    TRY(maybe(procfs_ns(fd, "net", &x->ns_net)));
-    return maybe(procfs_ns(fd, "pid", &x->ns_pid));
+    TRY(read_argv(live, &x->argv));
+    TRY(read_uid(live, &x->uid));
+    TRY(maybe(procfs_link(live, "exe", &x->exe)));
+    TRY(read_cgroup(live, &x->cgroup));
+    TRY(maybe(procfs_ns(live, "mnt", &x->ns_mnt)));
+    TRY(maybe(procfs_ns(live, "net", &x->ns_net)));
+    return maybe(procfs_ns(live, "pid", &x->ns_pid));
 }
 
 static struct err *read_info(struct ctx *ctx, pid_t pid, struct pid_info *ret)
 {
     AUTO(closep) int fd = -1;
+    AUTO(closep) int live = -1;
     AUTO(pid_info_clear) struct pid_info x = {.id.pid = pid};
 
     TRY(procfs_open(ctx, pid, &fd));
-    TRY(read_parts(fd, &x));
+    TRY(procfs_open_live(ctx, pid, &live));
+    TRY(read_parts(fd, live, &x));
     *ret = x;
     x = (struct pid_info){0};
     return NULL;

@@ -31,6 +31,7 @@ struct pid_info {
 struct pids {
     struct pid_info *items;
     size_t n, cap;
+    size_t unseen; /* processes whose files not even root could look at */
 };
 void pids_clear(struct pids *p);
 

@@ -26,6 +26,16 @@ bool procfs_gone(struct err **e)
     return true;
 }
 
+bool procfs_hidden(struct err **e)
+{
+    bool refused = *e && (*e)->kind == ERR_SYS && ((*e)->sys == EACCES || (*e)->sys == EPERM);
+
+    if (!refused || geteuid() != 0)
+        return false;
+    *e = err_free(*e);
+    return true;
+}
+
 static int by_number(const void *a, const void *b)
 {
     pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
@@ -106,6 +116,49 @@ struct err *procfs_open(struct ctx *ctx, pid_t pid, int *ret_fd)
     return fsroot_openat(ctx->root, path, O_RDONLY | O_DIRECTORY, 0, ret_fd);
 }
 
+static bool ended(char state)
+{
+    return state == 'Z' || state == 'X';
+}
+
+/* *ret_fd stays -1 when there is none. */
+static struct err *open_live_thread(int proc_fd, int *ret_fd)
+{
+    AUTO(freep) pid_t *tids = NULL;
+    size_t n = 0;
+
+    TRY(procfs_numbers(proc_fd, "task", &tids, &n));
+    for (size_t i = 0; i < n; i++) {
+        AUTO(freep) char *name = xasprintf("task/%d", (int)tids[i]);
+        AUTO(closep) int fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct proc_stat s = {0};
+        struct err *e = fd < 0 ? sys_or_gone(errno, name) : procfs_stat(fd, "stat", &s);
+
+        if (procfs_gone(&e))
+            continue;
+        TRY(e);
+        if (!ended(s.state)) {
+            *ret_fd = TAKE_FD(fd);
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+struct err *procfs_open_live(struct ctx *ctx, pid_t pid, int *ret_fd)
+{
+    AUTO(closep) int fd = -1;
+    int live = -1;
+    struct proc_stat s;
+
+    TRY(procfs_open(ctx, pid, &fd));
+    TRY(procfs_stat(fd, "stat", &s));
+    if (ended(s.state))
+        TRY(open_live_thread(fd, &live));
+    *ret_fd = live >= 0 ? live : TAKE_FD(fd);
+    return NULL;
+}
+
 struct err *procfs_read(int dir_fd, const char *name, size_t max_b, char **ret, size_t *ret_n)
 {
     AUTO(closep) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
@@ -131,6 +184,11 @@ struct err *procfs_read(int dir_fd, const char *name, size_t max_b, char **ret, 
         *ret_n = b.len;
     *ret = strbuf_take(&b);
     return NULL;
+}
+
+struct err *procfs_stat_file(int dir_fd, const char *name, struct stat *ret)
+{
+    return fstatat(dir_fd, name, ret, 0) < 0 ? sys_or_gone(errno, name) : NULL;
 }
 
 struct err *procfs_link(int dir_fd, const char *name, char **ret)

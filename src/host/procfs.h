@@ -2,6 +2,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/ctx.h"
@@ -13,11 +15,16 @@
 struct err *procfs_pids(struct ctx *ctx, pid_t **ret, size_t *ret_n) MUST_CHECK;
 /* Handle on /proc/<pid>: stays with this process even when the pid is used again. */
 struct err *procfs_open(struct ctx *ctx, pid_t pid, int *ret_fd) MUST_CHECK;
+/* The same of a thread of it that still has its memory and files: the main thread may have ended
+ * before the others. Same names below it ("fd", "ns/mnt", "maps"), except "task". */
+struct err *procfs_open_live(struct ctx *ctx, pid_t pid, int *ret_fd) MUST_CHECK;
 /* Numbers in a folder of it ("task", "fd"), ascending. */
 struct err *procfs_numbers(int dir_fd, const char *name, pid_t **ret, size_t *ret_n) MUST_CHECK;
 /* The whole file, at most max_b bytes (the rest is cut: ERR_CORRUPT), NUL-terminated. */
 struct err *procfs_read(int dir_fd, const char *name, size_t max_b, char **ret, size_t *ret_n)
     MUST_CHECK;
+/* What a descriptor or link of it leads to. */
+struct err *procfs_stat_file(int dir_fd, const char *name, struct stat *ret) MUST_CHECK;
 struct err *procfs_link(int dir_fd, const char *name, char **ret) MUST_CHECK;
 /* "mnt:[4026531840]" of ns/mnt as a number. */
 struct err *procfs_ns(int dir_fd, const char *kind, uint64_t *ret) MUST_CHECK;
@@ -33,3 +40,6 @@ struct err *procfs_stat_parse(const char *text, struct proc_stat *ret) MUST_CHEC
 struct err *procfs_mounted(struct ctx *ctx) MUST_CHECK;
 /* Frees e and says true when it only means that the process is gone. */
 bool procfs_gone(struct err **e);
+/* Frees e and says true when root itself was refused: a process with capabilities that we lack (the
+ * init of a machine whose containers are bounded). For everybody else a refusal stays an error. */
+bool procfs_hidden(struct err **e);
