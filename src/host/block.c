@@ -75,9 +75,9 @@ static void hit(blkid_probe pr, struct hits *h)
         return;
     }
     h->supers++;
-    h->content = str_eq(type, "swap")          ? BLOCK_SWAP
-                 : str_eq(usage, "filesystem") ? BLOCK_FILESYSTEM
-                                               : BLOCK_MEMBER;
+    /* libblkid calls zfs_member a file system; it is one disk of a pool. */
+    bool member = str_ends(type, "_member") || !str_eq(usage, "filesystem");
+    h->content = str_eq(type, "swap") ? BLOCK_SWAP : member ? BLOCK_MEMBER : BLOCK_FILESYSTEM;
     replace(&h->type, type);
     replace(&h->uuid, value(pr, "UUID"));
     replace(&h->label, value(pr, "LABEL"));

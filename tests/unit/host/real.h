@@ -1,0 +1,33 @@
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/ctx.h"
+
+/* Real block devices and mounts for a test program that runs as root: a mount namespace of its own,
+ * a folder for image files, and a count of what was there, so that a test which leaves something
+ * behind fails. */
+struct real {
+    struct ctx ctx;
+    char *dir;    /* images and mount points */
+    char *before; /* mounts, and loop devices on files in dir */
+};
+/* NULL when it cannot run here; then the reason was printed as TAP comments. parts: the names for
+ * "# real:" lines, NULL-terminated. */
+struct real *real_new(const char *const *parts);
+/* Fails the test program (exit 1) when something was left behind. */
+void real_end(struct real *r);
+
+/* A sparse file of that size in the folder; to be freed. */
+char *real_image(struct real *r, const char *name, unsigned long long size_b);
+/* The same, attached to a loop device; to be freed. The test detaches it. */
+char *real_loop(struct real *r, const char *name, unsigned long long size_b);
+/* Path in the folder, and a new folder in it; to be freed. */
+char *real_path(struct real *r, const char *name);
+char *real_dir(struct real *r, const char *name);
+/* Runs a program and wants exit 0. */
+void real_run(struct real *r, const char *const *argv);
+/* A number that changes with any write to a loop device, of zeros as well: taken over the data of
+ * its sparse file and where they lie. */
+unsigned long long real_sum(struct real *r, const char *dev);
+void real_write(const char *dev, unsigned long long at, const void *data, size_t n);
