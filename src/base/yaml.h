@@ -25,7 +25,7 @@ struct yaml_node {
  * errors. An empty document gives an empty map. name is used in messages only. */
 struct err *yaml_parse(const char *text, size_t n, const char *name, struct yaml_node **ret)
     MUST_CHECK;
-struct yaml_node *yaml_free(struct yaml_node *node); /* NULL is fine; returns NULL */
-void yaml_freep(struct yaml_node **node);
+struct yaml_node *yaml_tree_free(struct yaml_node *node); /* NULL is fine; returns NULL */
+void yaml_tree_freep(struct yaml_node **node);
 /* Value of a key in a map, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* The config: one YAML file, typed by the table in keys.c. Every member has its default when the
+ * file does not name it; "" means "none" where the key's help says so. */
+struct config_disk {
+    char *device, *mount;
+};
+struct config {
+    struct {
+        struct config_disk volume, ramdisk;
+        char *kind_root, *bind;
+    } storage;
+    struct {
+        char *runtime, *bin;
+        uint64_t uid, gid;
+        char *identity, *vote_account;
+        bool voting;
+        char *ledger, *snapshots, *accounts, *log;
+        char *bind_address, *rpc_bind_address;
+        uint64_t rpc_port, gossip_port;
+        char *dynamic_port_range;
+        struct strlist entrypoints, known_validators;
+        char *genesis_hash;
+        struct strlist args, env;
+    } validator;
+    struct {
+        struct strlist references;
+    } cluster;
+    struct {
+        struct strlist sources;
+        uint64_t max_age_slots;
+    } snapshot;
+    struct {
+        uint64_t ladder_s;
+    } stop;
+    struct {
+        uint64_t timeout_s, tip_slots;
+    } up;
+    struct {
+        uint64_t timeout_ms;
+    } status;
+    char *state_dir;
+
+    char *file;      /* where it came from; NULL: defaults only */
+    uint32_t *lines; /* by index into config_keys: line of the key in file, 0 = default */
+};
+
+enum config_type {
+    CONFIG_STR,
+    CONFIG_PATH,    /* absolute; "" only where empty is allowed */
+    CONFIG_ADDRESS, /* an IPv4 address */
+    CONFIG_PORTS,   /* "8002-8040", at least 25 ports */
+    CONFIG_NUMBER,
+    CONFIG_BOOL,
+    CONFIG_CHOICE,
+    CONFIG_STRS,
+    CONFIG_URLS,      /* http or https */
+    CONFIG_HOSTPORTS, /* "host:port" */
+};
+struct config_key {
+    const char *name; /* "storage.volume.device": maps nest at the dots */
+    enum config_type type;
+    const char *def;   /* as it would stand in the file; "" for an empty list */
+    const char *help;  /* one line */
+    size_t offset;     /* in struct config */
+    uint64_t min, max; /* CONFIG_NUMBER */
+    const char *const *choices;
+    bool may_be_empty;
+};
+extern const struct config_key config_keys[]; /* ended by name == NULL */
+size_t config_keys_n(void);
+
+/* Reads and checks text. All faults at once: ERR_BADINPUT, one "name:line: …" a line. */
+struct err *config_parse(const char *text, size_t n, const char *name, struct config **ret)
+    MUST_CHECK;
+/* The same for a file: at most 1 MiB, a regular file (links are followed), which only its owner and
+ * root may write when we are root. ERR_NOTFOUND, ERR_REFUSED, ERR_BADINPUT, ERR_SYS. */
+struct err *config_load(const char *path, struct config **ret) MUST_CHECK;
+struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
+void config_freep(struct config **c);
+
+/* The value of a key as one line of YAML; to be freed. */
+char *config_value(const struct config *c, const struct config_key *k);
+/* A commented file with every key at its default; to be freed. */
+char *config_example(void);

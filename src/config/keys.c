@@ -1,0 +1,84 @@
+/* The one table of keys: parsing, defaults, `config show`, `config example` and the documentation
+ * come from it. */
+#include <stddef.h>
+
+#include "config/config.h"
+
+#define AT(member) .offset = offsetof(struct config, member)
+
+static const char *const runtimes[] = {"process", NULL};
+
+const struct config_key config_keys[] = {
+    {"storage.volume.device", CONFIG_PATH, "",
+     "block device of the volume; \"\": the folder as it is", AT(storage.volume.device),
+     .may_be_empty = true},
+    {"storage.volume.mount", CONFIG_PATH, "/srv/solana", "where the volume is mounted",
+     AT(storage.volume.mount)},
+    {"storage.ramdisk.device", CONFIG_PATH, "",
+     "block device in memory for the accounts; \"\": the folder as it is",
+     AT(storage.ramdisk.device), .may_be_empty = true},
+    {"storage.ramdisk.mount", CONFIG_PATH, "/srv/solana/ramdisk", "where that is mounted",
+     AT(storage.ramdisk.mount)},
+    {"storage.kind_root", CONFIG_PATH, "/srv/kind",
+     "what the kind node sees as /mnt; \"\": no kind", AT(storage.kind_root), .may_be_empty = true},
+    {"storage.bind", CONFIG_PATH, "/srv/kind/solana",
+     "where the volume appears below kind_root; \"\": nowhere", AT(storage.bind),
+     .may_be_empty = true},
+    {"validator.runtime", CONFIG_CHOICE, "process", "how the validator runs", AT(validator.runtime),
+     .choices = runtimes},
+    {"validator.bin", CONFIG_STR, "agave-validator",
+     "the program: a path, or a name looked up in PATH", AT(validator.bin)},
+    {"validator.uid", CONFIG_NUMBER, "1000", "its user", AT(validator.uid), 0, 4294967294},
+    {"validator.gid", CONFIG_NUMBER, "1000", "its group", AT(validator.gid), 0, 4294967294},
+    {"validator.identity", CONFIG_PATH, "", "its keypair file", AT(validator.identity),
+     .may_be_empty = true},
+    {"validator.vote_account", CONFIG_STR, "", "vote account: a keypair file or an address",
+     AT(validator.vote_account), .may_be_empty = true},
+    {"validator.voting", CONFIG_BOOL, "false", "does it vote", AT(validator.voting)},
+    {"validator.ledger", CONFIG_PATH, "/srv/solana/ledger", "holds rocksdb/ and the admin socket",
+     AT(validator.ledger)},
+    {"validator.snapshots", CONFIG_PATH, "/srv/solana/snapshots", "snapshot archives",
+     AT(validator.snapshots)},
+    {"validator.accounts", CONFIG_PATH, "/srv/solana/ramdisk/accounts", "accounts",
+     AT(validator.accounts)},
+    {"validator.log", CONFIG_PATH, "/srv/solana/log/validator.log", "its log", AT(validator.log)},
+    {"validator.bind_address", CONFIG_ADDRESS, "0.0.0.0", "address of gossip, TVU and the others",
+     AT(validator.bind_address)},
+    {"validator.rpc_bind_address", CONFIG_ADDRESS, "127.0.0.1", "address of its RPC",
+     AT(validator.rpc_bind_address)},
+    {"validator.rpc_port", CONFIG_NUMBER, "8899", "port of its RPC", AT(validator.rpc_port), 1,
+     65534},
+    {"validator.gossip_port", CONFIG_NUMBER, "8001", "port of gossip", AT(validator.gossip_port), 1,
+     65535},
+    {"validator.dynamic_port_range", CONFIG_PORTS, "8002-8040",
+     "ports of TVU, TPU, repair; at least 25", AT(validator.dynamic_port_range)},
+    {"validator.entrypoints", CONFIG_HOSTPORTS, "", "gossip entrypoints",
+     AT(validator.entrypoints)},
+    {"validator.known_validators", CONFIG_STRS, "", "public keys whose snapshot hashes it believes",
+     AT(validator.known_validators)},
+    {"validator.genesis_hash", CONFIG_STR, "", "expected genesis hash; \"\": not checked",
+     AT(validator.genesis_hash), .may_be_empty = true},
+    {"validator.args", CONFIG_STRS, "", "more flags, passed on as they are", AT(validator.args)},
+    {"validator.env", CONFIG_STRS, "", "its environment, NAME=value", AT(validator.env)},
+    {"cluster.references", CONFIG_URLS, "", "RPC nodes that together decide what the tip is",
+     AT(cluster.references)},
+    {"snapshot.sources", CONFIG_URLS, "", "RPC nodes to fetch snapshots from; none: the references",
+     AT(snapshot.sources)},
+    {"snapshot.max_age_slots", CONFIG_NUMBER, "20000", "older than this behind the tip is too old",
+     AT(snapshot.max_age_slots), 1, 10000000},
+    {"stop.ladder_s", CONFIG_NUMBER, "600", "how long a stop may need", AT(stop.ladder_s), 60,
+     7200},
+    {"up.timeout_s", CONFIG_NUMBER, "3600", "how long up waits for the tip", AT(up.timeout_s), 1,
+     604800},
+    {"up.tip_slots", CONFIG_NUMBER, "32", "at the tip when the gap is at most this",
+     AT(up.tip_slots), 0, 100000},
+    {"status.timeout_ms", CONFIG_NUMBER, "700", "how long a look at the cluster may take",
+     AT(status.timeout_ms), 100, 10000},
+    {"state_dir", CONFIG_PATH, "/run/agavectl", "notes of agavectl about this boot", AT(state_dir)},
+    {0},
+};
+
+size_t config_keys_n(void)
+{
+    return sizeof(config_keys) / sizeof(config_keys[0]) - 1;
+}

@@ -1,0 +1,172 @@
+/* config: types, origins, and one clear line for each fault. */
+#include "config/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/yaml.h"
+
+static struct config *parse(const char *text)
+{
+    struct config *c = NULL;
+    struct err *e = config_parse(text, strlen(text), "c.yaml", &c);
+
+    if (e)
+        fail_msg("%s", e->text);
+    return c;
+}
+
+static void defaults_hold(void **state)
+{
+    AUTO(config_freep) struct config *c = parse("");
+
+    assert_string_equal(c->storage.volume.mount, "/srv/solana");
+    assert_string_equal(c->storage.volume.device, "");
+    assert_int_equal(c->validator.uid, 1000);
+    assert_false(c->validator.voting);
+    assert_int_equal(c->cluster.references.n, 0);
+    for (size_t i = 0; i < config_keys_n(); i++) {
+        assert_int_equal(c->lines[i], 0);
+        assert_non_null(config_keys[i].help);
+        assert_non_null(config_keys[i].def);
+    }
+}
+
+static void values_and_their_lines(void **state)
+{
+    AUTO(config_freep)
+    struct config *c = parse("storage:\n"
+                             "  volume: {device: /dev/sdb}\n"
+                             "validator:\n"
+                             "  voting: true\n"
+                             "  identity: /k/id.json\n"
+                             "  vote_account: /k/vote.json\n"
+                             "  rpc_port: 9899\n"
+                             "  args: [--a, \"5\", 'x y']\n"
+                             "cluster:\n"
+                             "  references:\n"
+                             "    - http://127.0.0.1:8899\n");
+
+    assert_string_equal(c->storage.volume.device, "/dev/sdb");
+    assert_true(c->validator.voting);
+    assert_int_equal(c->validator.rpc_port, 9899);
+    assert_int_equal(c->validator.args.n, 3);
+    assert_string_equal(c->validator.args.items[2], "x y");
+    assert_string_equal(c->cluster.references.items[0], "http://127.0.0.1:8899");
+    for (size_t i = 0; i < config_keys_n(); i++)
+        if (strcmp(config_keys[i].name, "validator.rpc_port") == 0)
+            assert_int_equal(c->lines[i], 7);
+}
+
+static void one_line_for_each_fault(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"validator: {ledgr: /a}",
+         "c.yaml:1: unknown key 'validator.ledgr'; did you mean 'validator.ledger'?"},
+        {"\nzzz: 1", "c.yaml:2: unknown key 'zzz'; 'agavectl config example' shows all keys"},
+        {"validator: {rpc_port: 0}",
+         "c.yaml:1: validator.rpc_port: '0' is not a number from 1 to 65534"},
+        {"validator: {rpc_port: [1]}", "c.yaml:1: validator.rpc_port: must be one value"},
+        {"validator: 5", "c.yaml:1: validator: must be a map of keys"},
+        {"validator: {voting: yes}", "c.yaml:1: validator.voting: 'yes' is not true or false"},
+        {"validator: {ledger: a}", "c.yaml:1: validator.ledger: 'a' is not an absolute path"},
+        {"validator: {ledger: /a/../b}", "c.yaml:1: validator.ledger: '/a/../b' must not contain"
+                                         " '..'"},
+        {"validator: {ledger: }", "c.yaml:1: validator.ledger: '' must not be empty"},
+        {"validator: {runtime: docker}",
+         "c.yaml:1: validator.runtime: 'docker' is not one of: process"},
+        {"validator: {dynamic_port_range: 8000-8010}",
+         "c.yaml:1: validator.dynamic_port_range: '8000-8010' is too narrow: at least 25 ports "
+         "are needed"},
+        {"validator: {bind_address: localhost}",
+         "c.yaml:1: validator.bind_address: 'localhost' is not an IPv4 address"},
+        {"cluster: {references: x}", "c.yaml:1: cluster.references: must be a list"},
+        {"cluster: {references: [ftp://x]}",
+         "c.yaml:1: cluster.references: 'ftp://x' is not an http or https URL"},
+        {"validator: {entrypoints: [host]}",
+         "c.yaml:1: validator.entrypoints: 'host' is not of the form host:port"},
+        {"validator: {uid: 1, uid: 2}", "c.yaml:1: duplicate key 'uid'"},
+        {"- a", "c.yaml:1: the config must be a map of keys"},
+        {"a: &x 1", "c.yaml:1: anchors are not allowed"},
+        {"validator: {voting: true}",
+         "c.yaml: validator.voting needs validator.identity and validator.vote_account"},
+        {"storage: {bind: /elsewhere}",
+         "c.yaml: storage.bind '/elsewhere' is not below storage.kind_root '/srv/kind'"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct config *c = NULL;
+        AUTO(err_freep)
+        struct err *e = config_parse(cases[i].text, strlen(cases[i].text), "c.yaml", &c);
+
+        assert_null(c);
+        assert_non_null(e);
+        assert_int_equal(e->kind, ERR_BADINPUT);
+        assert_string_equal(e->text, cases[i].want);
+    }
+}
+
+static void all_faults_at_once(void **state)
+{
+    struct config *c = NULL;
+    static const char text[] = "stop: {ladder_s: 1}\nup: {tip_slots: x}\nfoo: 1\n";
+    AUTO(err_freep) struct err *e = config_parse(text, strlen(text), "c", &c);
+
+    assert_string_equal(e->text, "c:1: stop.ladder_s: '1' is not a number from 60 to 7200\n"
+                                 "c:2: up.tip_slots: 'x' is not a number from 0 to 100000\n"
+                                 "c:3: unknown key 'foo'; 'agavectl config example' shows all "
+                                 "keys");
+}
+
+/* The example is a config, and it says what the defaults are. */
+static void the_example_is_the_defaults(void **state)
+{
+    AUTO(freep) char *text = config_example();
+    AUTO(config_freep) struct config *c = parse(text);
+    AUTO(config_freep) struct config *d = parse("");
+
+    for (const struct config_key *k = config_keys; k->name; k++) {
+        AUTO(freep) char *a = config_value(c, k);
+        AUTO(freep) char *b = config_value(d, k);
+
+        assert_string_equal(a, b);
+        assert_int_not_equal(c->lines[k - config_keys], 0);
+    }
+}
+
+static void values_survive_printing(void **state)
+{
+    AUTO(config_freep)
+    struct config *c = parse("validator: {args: [\"a \\\"b\\\" \\\\ #c\", \"-x\", \"\\u00e4\"]}");
+
+    for (const struct config_key *k = config_keys; k->name; k++) {
+        AUTO(freep) char *value = config_value(c, k);
+        AUTO(freep) char *text = NULL;
+
+        if (strcmp(k->name, "validator.args") != 0)
+            continue;
+        text = xasprintf("validator: {args: %s}", value);
+        AUTO(config_freep) struct config *again = parse(text);
+        assert_int_equal(again->validator.args.n, 3);
+        for (size_t i = 0; i < 3; i++)
+            assert_string_equal(again->validator.args.items[i], c->validator.args.items[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_hold),
+        cmocka_unit_test(values_and_their_lines),
+        cmocka_unit_test(one_line_for_each_fault),
+        cmocka_unit_test(all_faults_at_once),
+        cmocka_unit_test(the_example_is_the_defaults),
+        cmocka_unit_test(values_survive_printing),
+    };
+
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
