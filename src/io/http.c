@@ -563,6 +563,8 @@ static struct err *http_curl_many(struct ctx *ctx, const struct http_request *re
     AUTO(pool_clear) struct pool p = {.reqs = reqs, .ret = ret, .n = n};
     struct err *e;
 
+    if (n == 0)
+        return NULL;
     memset(ret, 0, n * sizeof(*ret));
     /* Counted, never undone, and safe from any thread since libcurl 7.84 (CURL_VERSION_THREADSAFE);
      * that is why no flag of our own is needed. */

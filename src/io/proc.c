@@ -532,7 +532,7 @@ struct err *proc_find(struct ctx *ctx, const char *name, char **ret)
 
         if (!cwd)
             return err_sys(errno, "cannot learn the current folder");
-        path = xasprintf("%s%s%s", cwd, *name == '/' ? "" : "/", name);
+        path = xasprintf("%s%s%s", cwd, *name == '/' || str_ends(cwd, "/") ? "" : "/", name);
         if (!runnable(path))
             return err_new(ERR_ABSENT, "'%s' is not a program that can be run", path);
     } else if (*name) {
