@@ -35,19 +35,16 @@ struct fetch_report {
     char *source; /* the URL that it came from */
     uint64_t size_b;
     double seconds;
-    uint64_t leftover_b; /* an older, incomplete download of ours was removed first; 0: none */
+    uint64_t leftover_b; /* size of an incomplete download of a killed run that was removed first */
 };
 void fetch_report_clear(struct fetch_report *r);
 
-/* The name of a download under way: "tmp-" + name; Agave ignores it and does not delete it (it
- * deletes "tmp-snapshot-archive-*" at start). Written into buf, returned. */
-const char *fetch_tmp_name(const char *name, char *buf, size_t n);
-
-/* Blocks until done. Whatever goes wrong, the temporary file is gone afterwards and nothing has the
- * final name. The text of the error names source, file and reason. ERR_REFUSED: the final name
- * exists, or something at the temporary name is not a plain file; ERR_SYS: disk (ENOSPC: not enough
- * room, found before the first byte); ERR_REMOTE, ERR_TIMEOUT, ERR_NOTFOUND (404), ERR_CORRUPT: the
- * source's fault; ERR_BADINPUT: name or URL; ERR_CANCELLED. */
+/* url to job->dir/job->name, by way of place.h. Blocks until done. Whatever goes wrong, the
+ * temporary file is gone afterwards and nothing has the final name. The text of the error names
+ * source, file and reason. ERR_REFUSED: the final name exists, or something at the temporary name
+ * is not a plain file; ERR_SYS: disk (ENOSPC: not enough room, found before the first byte);
+ * ERR_REMOTE, ERR_TIMEOUT, ERR_NOTFOUND (404), ERR_CORRUPT: the source's fault; ERR_BADINPUT: name
+ * or URL; ERR_CANCELLED. */
 struct err *fetch_snapshot(struct ctx *ctx, const char *url, const struct fetch_job *job,
                            struct fetch_report *ret) MUST_CHECK;
 /* The urls one after another until one works, at most five of them. Goes on only when the source

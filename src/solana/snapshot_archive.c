@@ -24,7 +24,6 @@
 enum part { PART_NONE, PART_VERSION, PART_STATUS_CACHE, PART_BANK, PART_ACCOUNTS };
 
 struct snapcheck {
-    char *file;
     struct snapshot_name name;
     struct snapcheck_limits limits;
     struct snapcheck_report report;
@@ -292,7 +291,6 @@ struct err *snapcheck_new(const char *file, const struct snapcheck_limits *limit
 
     TRY(snapshot_name_parse(file, &c->name));
     TRY(compression_of_name(file, &kind));
-    c->file = xstrdup(file);
     if (limits)
         c->limits = *limits;
     if (!c->limits.unpacked_b)
@@ -310,8 +308,7 @@ struct err *snapcheck_new(const char *file, const struct snapcheck_limits *limit
 struct err *snapcheck_feed(struct snapcheck *c, const void *data, size_t n)
 {
     c->report.archive_b += n;
-    TRY_CTX(decompress_feed(c->decompress, data, n), "'%s'", c->file);
-    return NULL;
+    return decompress_feed(c->decompress, data, n);
 }
 
 bool snapcheck_identified(const struct snapcheck *c)
@@ -336,7 +333,7 @@ static struct err *check_complete(const struct snapcheck *c)
 
 struct err *snapcheck_finish(struct snapcheck *c, struct snapcheck_report *ret)
 {
-    TRY_CTX(check_complete(c), "'%s'", c->file);
+    TRY(check_complete(c));
     c->report.full = !c->name.incremental;
     c->report.slot = c->name.slot;
     c->report.base = c->name.incremental ? c->name.base : c->name.slot;
@@ -350,7 +347,6 @@ struct snapcheck *snapcheck_free(struct snapcheck *c)
     if (c) {
         decompress_free(c->decompress);
         tar_free(c->tar);
-        free(c->file);
         free(c);
     }
     return NULL;
@@ -402,12 +398,13 @@ struct err *snapshot_archive_verify_file(struct ctx *ctx, const char *path,
             return err_sys(errno, "cannot read '%s'", path);
         if (n == 0)
             break;
-        TRY(snapcheck_feed(c, buf, (size_t)n));
+        TRY_CTX(snapcheck_feed(c, buf, (size_t)n), "'%s'", path);
         done_b += (uint64_t)n;
         if (progress && done_b - told_b >= PROGRESS_B) {
             progress(arg, done_b, total_b);
             told_b = done_b;
         }
     }
-    return snapcheck_finish(c, ret);
+    TRY_CTX(snapcheck_finish(c, ret), "'%s'", path);
+    return NULL;
 }

@@ -40,8 +40,8 @@ struct snapcheck_limits {
  * an archive. */
 struct err *snapcheck_new(const char *file, const struct snapcheck_limits *limits,
                           struct snapcheck **ret) MUST_CHECK;
-/* ERR_CORRUPT as soon as something is wrong; the text names the file. After an error only free may
- * be called. Does not block. */
+/* ERR_CORRUPT as soon as something is wrong ("its bank's hash is …"; the caller names the file).
+ * After an error only free may be called. Does not block. */
 struct err *snapcheck_feed(struct snapcheck *c, const void *data, size_t n) MUST_CHECK;
 /* The bank file was seen and its hash is the one in the name: from here on only damage or
  * truncation can fail. Usually true after the first MiBs. */

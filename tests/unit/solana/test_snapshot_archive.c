@@ -59,15 +59,14 @@ static struct err *check(const char *name, const struct strbuf *b)
     return check_limited(name, NULL, b->data, b->len, 65536, &report);
 }
 
-/* The error must be damage, name the file and hold text. */
+/* The error must be damage and hold text. */
 static void expect_corrupt(struct err *e, const char *name, const char *text)
 {
     AUTO(err_freep) struct err *owned = e;
 
     assert_non_null(e);
     if (e->kind != ERR_CORRUPT || !strstr(e->text, text))
-        fail_msg("wanted '%s', got %s: %s", text, err_kind_name(e->kind), e->text);
-    assert_non_null(strstr(e->text, name));
+        fail_msg("%s: wanted '%s', got %s: %s", name, text, err_kind_name(e->kind), e->text);
 }
 
 /* An archive made entry by entry, so that each rule can be broken alone. */
@@ -228,8 +227,7 @@ static void every_truncation_is_found(void **state)
 }
 
 /* The content of accounts and of the status cache is covered by nothing but the compression: a flip
- * there may pass, as it passes through Agave's unpacking. No flip may crash or blame another file.
- */
+ * there may pass, as it passes through Agave's unpacking. No flip may crash. */
 static void flipped_bytes_of_the_stream(void **state)
 {
     AUTO(strbuf_clear) struct strbuf b = {0};
@@ -242,7 +240,6 @@ static void flipped_bytes_of_the_stream(void **state)
         b.data[at] ^= 0x10;
         if (e) {
             assert_int_equal(e->kind, ERR_CORRUPT);
-            assert_non_null(strstr(e->text, INCR_1102));
             found++;
         }
     }
