@@ -109,22 +109,46 @@ static struct err *check_families(struct blockstore *b, const struct rdb_options
     return NULL;
 }
 
+/* A log that a validator is writing to looks torn now and then. It is a finding only when the tear
+ * is still there, unmoved, after the open. */
+static void confirm_warnings(struct blockstore *b)
+{
+    AUTO(strlist_clear) struct strlist again = {0};
+    struct err *e;
+    bool same;
+
+    if (b->warnings.n == 0)
+        return;
+    e = blockstore_files_check(b->dir, &again);
+    same = !e && again.n == b->warnings.n; /* an error: the ledger is changing, so it is in use */
+    for (size_t i = 0; same && i < again.n; i++)
+        same = str_eq(again.items[i], b->warnings.items[i]);
+    if (!same)
+        strlist_clear(&b->warnings);
+    err_free(e);
+}
+
 static struct err *try_open(struct blockstore *b, const struct rdb_options *o, bool *ret_race)
 {
     const struct rdb_options *cf_options[CF_N] = {o, o, o, o};
     char *text = NULL;
+    struct err *e;
 
     *ret_race = false;
     strlist_clear(&b->warnings);
     TRY(check_families(b, o, ret_race));
-    *ret_race = true; /* these checks look at several files of a ledger that may be changing */
-    TRY(blockstore_files_check(b->dir, &b->warnings));
+    e = blockstore_files_check(b->dir, &b->warnings);
+    /* Several files of a ledger that may be changing: damage is what stays. */
+    *ret_race = e && e->kind == ERR_CORRUPT;
+    TRY(e);
     b->db = b->api->open_for_read_only_column_families(o, b->dir, CF_N, cf_names, cf_options,
                                                        b->cfs, 0, &text);
-    if (!text)
-        return NULL;
-    *ret_race = is_race(text);
-    return open_failed(b, text);
+    if (text) {
+        *ret_race = is_race(text);
+        return open_failed(b, text);
+    }
+    confirm_warnings(b);
+    return NULL;
 }
 
 static struct rdb_options *read_options(const struct rocksdb_api *api)
