@@ -3,6 +3,7 @@
 
 const struct cmd *const cmd_table[] = {
     &cmd_help,
+    &cmd_shreds,
     &cmd_version,
     NULL,
 };
