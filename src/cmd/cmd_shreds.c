@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "solana/shred_runs.h"
 
 #define DEFAULT_SLOTS 500
@@ -60,9 +61,9 @@ static struct err *parse_window(int argc, char **argv, struct window *ret)
 
 static struct err *ledger_of(const struct ctx *ctx, const struct shreds_opts *o, const char **ret)
 {
-    if (!o->ledger)
-        return err_new(ERR_BADINPUT, "no ledger is known; give --ledger DIR, or --config FILE");
-    *ret = o->ledger;
+    if (!o->ledger && !ctx->cfg)
+        return err_new(ERR_BADINPUT, "no ledger is known; give --ledger DIR or --config FILE");
+    *ret = o->ledger ? o->ledger : ctx->cfg->validator.ledger;
     return NULL;
 }
 

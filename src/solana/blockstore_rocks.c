@@ -177,7 +177,7 @@ static struct err *open_patiently(struct ctx *ctx, struct blockstore *b)
             break;
         log_debug("%s: try %u: %s", b->dir, b->tries, e->text);
         ctx->clock->wait(b->tries * OPEN_REST_MS * UINT64_C(1000000), ctx->cancelled);
-        if (ctx->cancelled && *ctx->cancelled) {
+        if (ctx_cancelled(ctx)) {
             err_free(e);
             e = err_new(ERR_CANCELLED, "interrupted while opening '%s'", b->dir);
             break;
@@ -280,9 +280,9 @@ struct err *blockstore_open(struct ctx *ctx, const char *ledger, struct blocksto
     b->dir = xasprintf("%s/rocksdb", ledger);
     TRY(check_place(ledger, b->dir));
     TRY(rocksdb_api_open(&b->api));
-    start_ns = ctx->clock->mono_ns();
+    start_ns = clock_mono_ns(ctx);
     TRY(open_patiently(ctx, b));
-    b->open_ms = (ctx->clock->mono_ns() - start_ns) / 1000000;
+    b->open_ms = (clock_mono_ns(ctx) - start_ns) / 1000000;
     b->read = b->api->readoptions_create();
     b->api->readoptions_set_verify_checksums(b->read, 1);
     log_debug("%s: open after %u tries and %llu ms", b->dir, b->tries,
