@@ -110,7 +110,7 @@ static struct err *parse_opts(const struct args *a, struct world_opts *o)
     TRY(args_u64(a, "time-scale", 1, 20, 1, &o->time_scale));
     TRY(args_u64(a, "snapshot-interval", 10, 100000, 100, &o->snapshot_interval));
     TRY(args_u64(a, "full-snapshot-interval", 10, 1000000, 1000, &o->full_interval));
-    TRY(args_u64(a, "start-slot", 0, (uint64_t)1 << 40, 1000, &o->start_slot));
+    TRY(args_u64(a, "start-slot", 0, (uint64_t)1 << 40, 1500, &o->start_slot));
     TRY(args_u64(a, "turbine-coverage", 0, 100, 100, &o->coverage));
     TRY(args_u64(a, "repair-recent-slots", 0, UINT32_MAX, 1000, &o->repair_recent_slots));
     TRY(args_u64(a, "repair-old-per-s", 0, 1000000, 100, &o->repair_old_per_s));

@@ -1,13 +1,9 @@
-/* The one list of commands, alphabetical; one a line. */
+/* The one list of commands, alphabetical. */
 #include "cmd/commands.h"
 
-/* clang-format off */
 const struct cmd *const cmd_table[] = {
-    &cmd_config,
     &cmd_help,
-    &cmd_lab,
     &cmd_shreds,
     &cmd_version,
     NULL,
 };
-/* clang-format on */
