@@ -157,34 +157,49 @@ struct err *shred_set_make(const struct shredder_opts *opts, const struct shred_
     return set_make(rs, opts, set, entries, n, ret);
 }
 
-/* Ticks that are done when set i of n is sent: the last set closes the slot. */
-static size_t ticks_until(size_t i, size_t n)
+/* A block also carries the ticks of the slots that it skips: without them Agave finds too few. */
+static size_t ticks_of(uint64_t slot, uint64_t parent)
 {
-    return (i + 1) * ENTRIES_TICKS_PER_SLOT / n;
+    return ENTRIES_TICKS_PER_SLOT * (slot > parent ? slot - parent : 1);
+}
+
+/* As many sets as wished, or as the ticks need. */
+static struct err *sets_of(const struct shredder_opts *opts, size_t ticks, size_t *ret)
+{
+    const size_t ticks_a_set = SHRED_SET_PAYLOAD_LAST_B / ENTRIES_TICK_B - 1;
+    size_t wish = opts->sets ? opts->sets : SETS_DEFAULT;
+    size_t need = (ticks + ticks_a_set - 1) / ticks_a_set;
+
+    if (wish > SETS_MAX)
+        return err_new(ERR_BADINPUT, "a slot has 1 to %d erasure sets here, not %zu", SETS_MAX,
+                       wish);
+    if (need > SHRED_INDEX_MAX / SHRED_SET_DATA)
+        return err_new(ERR_BADINPUT, "%zu ticks do not fit into one slot", ticks);
+    *ret = wish > need ? wish : need;
+    return NULL;
 }
 
 struct err *block_make(const struct shredder_opts *opts, uint64_t slot, uint64_t parent,
                        const struct block_link *parent_link, struct block *ret)
 {
-    size_t n = opts->sets ? opts->sets : SETS_DEFAULT, done = 0;
+    size_t n, ticks = ticks_of(slot, parent), done = 0;
     AUTO(reed_solomon_freep) struct reed_solomon *rs = NULL;
     AUTO(block_clear) struct block b = {.slot = slot, .parent = parent, .link = *parent_link};
 
-    if (n > SETS_MAX)
-        return err_new(ERR_BADINPUT, "a slot has 1 to %d erasure sets here, not %zu", SETS_MAX, n);
-    if (parent >= slot && slot != 0)
+    if ((parent >= slot && slot != 0) || slot - parent > UINT16_MAX)
         return err_new(ERR_BADINPUT, "slot %llu cannot have the parent %llu",
                        (unsigned long long)slot, (unsigned long long)parent);
+    TRY(sets_of(opts, ticks, &n));
     TRY(reed_solomon_new(SHRED_SET_DATA, SHRED_SET_CODE, &rs));
     b.sets = xcalloc(n, sizeof(*b.sets));
     for (b.n = 0; b.n < n; b.n++) {
         AUTO(strbuf_clear) struct strbuf entries = {0};
-        size_t until = ticks_until(b.n, n);
+        size_t until = (b.n + 1) * ticks / n, before = ticks - ENTRIES_TICKS_PER_SLOT;
         struct shred_set_opts set = {
             .slot = slot,
             .parent = parent,
             .first_index = (uint32_t)b.n * SHRED_SET_DATA,
-            .reference_tick = (uint8_t)until,
+            .reference_tick = until > before ? (uint8_t)(until - before) : 0,
             .data_complete = true,
             .last_in_slot = b.n + 1 == n,
             .chained_root = b.link.root,

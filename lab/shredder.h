@@ -10,7 +10,8 @@
 /* The leader's side: a slot's ticks cut into signed, chained Merkle sets of 32 data and 32 code
  * shreds, byte for byte as Agave 3.0.14 does it (`shred/merkle.rs` make_shreds_from_data): every
  * batch of entries fills whole sets, the last set of the slot is of the resigned variants with an
- * empty retransmitter signature. No clock, no randomness: the same input gives the same bytes. */
+ * empty retransmitter signature. A block has 64 ticks for its slot and for every one that it skips,
+ * as replay wants it. No clock, no randomness: the same input gives the same bytes. */
 struct shredder_opts {
     struct ed25519_key leader;
     uint16_t version;         /* shred version of the cluster */
@@ -42,8 +43,9 @@ struct block {
     struct block_link link;
 };
 
-/* ERR_BADINPUT: parent not below slot (0 and 0 apart), more than 65535 slots between them, sets out
- * of range. Costs about 2 ms a set. Release with block_clear. */
+/* More sets than wished where many skipped slots' ticks need them. ERR_BADINPUT: parent not below
+ * slot (0 and 0 apart), more than 9000 slots between them, sets out of range. Costs about 2 ms a
+ * set. Release with block_clear. */
 struct err *block_make(const struct shredder_opts *opts, uint64_t slot, uint64_t parent,
                        const struct block_link *parent_link, struct block *ret) MUST_CHECK;
 void block_clear(struct block *b);

@@ -232,6 +232,34 @@ static void entries_are_a_slot_of_ticks(void **state)
     assert_memory_equal(link.hash, b.link.hash, 32);
 }
 
+static void skipped_slots_have_ticks(void **state)
+{
+    struct shredder_opts opts;
+    struct block_link link;
+    AUTO(block_clear) struct block b = {0};
+    uint64_t total = 0;
+    struct shred s;
+
+    options(&opts);
+    opts.sets = 1;
+    block_link_from_seed(8, &link);
+    assert_null(block_make(&opts, 105, 85, &link, &b));
+    assert_int_equal(b.n, 3); /* 1280 ticks do not fit into fewer */
+    for (size_t i = 0; i < b.n; i++) {
+        AUTO(strbuf_clear) struct strbuf e = {0};
+        uint64_t ticks = 0;
+
+        entries_of(&b, i, &e);
+        assert_null(entries_check((const uint8_t *)e.data, e.len, link.hash, &ticks));
+        total += ticks;
+    }
+    assert_int_equal(total, 20 * ENTRIES_TICKS_PER_SLOT);
+    assert_int_equal(shred_parse(block_shred(&b, SHRED_DATA, 0), SHRED_DATA_B, &s), SHRED_OK);
+    assert_int_equal(s.reference_tick, 0);
+    assert_int_equal(shred_parse(block_shred(&b, SHRED_DATA, 95), SHRED_DATA_B, &s), SHRED_OK);
+    assert_true(s.reference_tick == 63 && s.last_in_slot);
+}
+
 static void the_same_input_gives_the_same_bytes(void **state)
 {
     struct shredder_opts opts;
@@ -256,7 +284,7 @@ static void impossible_blocks_are_refused(void **state)
     static const struct {
         uint64_t slot, parent;
         unsigned sets;
-    } cases[] = {{5, 5, 1}, {5, 6, 1}, {70000, 1, 1}, {5, 4, 65}};
+    } cases[] = {{5, 5, 1}, {5, 6, 1}, {70000, 1, 1}, {20000, 1, 1}, {5, 4, 65}};
 
     options(&opts);
     block_link_from_seed(9, &link);
@@ -278,6 +306,7 @@ int main(void)
         cmocka_unit_test(blocks_pass_every_check),
         cmocka_unit_test(sets_are_cut_like_the_leaders),
         cmocka_unit_test(entries_are_a_slot_of_ticks),
+        cmocka_unit_test(skipped_slots_have_ticks),
         cmocka_unit_test(the_same_input_gives_the_same_bytes),
         cmocka_unit_test(impossible_blocks_are_refused),
     };
