@@ -1,11 +1,12 @@
-/* zstd and LZ4 frames, pushed in by pieces. One interface for both, because an archive's name alone
- * decides. The zstd frame format is RFC 8878, LZ4's is its own "frame format" document; both
- * libraries check every checksum that a frame carries. Agave's encoder writes none for zstd, so a
+/* zstd and LZ4 frames and bzip2 streams, pushed in by pieces. One interface, because an archive's
+ * name alone decides. The zstd frame format is RFC 8878, LZ4's is its own "frame format" document;
+ * all libraries check every checksum that there is. Agave's encoder writes none for zstd, so a
  * flipped byte is mostly found by what reads the output. */
 #include "solana/decompress.h"
 
 #include "base/str.h"
 
+#include <bzlib.h>
 #include <lz4frame.h>
 #include <zstd.h>
 
@@ -17,6 +18,7 @@ struct decompress {
     void *arg;
     ZSTD_DStream *zstd;
     LZ4F_dctx *lz4;
+    bz_stream *bzip2;
     uint64_t in_b;   /* consumed so far */
     bool any, whole; /* a byte was seen; the last frame is complete */
     char piece[PIECE_B];
@@ -33,6 +35,25 @@ struct err *compression_of_name(const char *name, enum compression *ret)
     return NULL;
 }
 
+static const char *const names[] = {
+    [COMPRESSION_ZSTD] = "zstd", [COMPRESSION_LZ4] = "lz4", [COMPRESSION_BZIP2] = "bzip2"};
+
+static bool begin(struct decompress *d)
+{
+    switch (d->kind) {
+    case COMPRESSION_ZSTD:
+        d->zstd = ZSTD_createDStream();
+        return d->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax,
+                                                               DECOMPRESS_WINDOW_LOG_MAX));
+    case COMPRESSION_LZ4:
+        return !LZ4F_isError(LZ4F_createDecompressionContext(&d->lz4, LZ4F_VERSION));
+    case COMPRESSION_BZIP2:
+        d->bzip2 = xcalloc(1, sizeof(*d->bzip2));
+        return BZ2_bzDecompressInit(d->bzip2, 0, 0) == BZ_OK;
+    }
+    return false;
+}
+
 struct err *decompress_new(enum compression kind, decompress_sink_fn *sink, void *arg,
                            struct decompress **ret)
 {
@@ -41,16 +62,8 @@ struct err *decompress_new(enum compression kind, decompress_sink_fn *sink, void
     d->kind = kind;
     d->sink = sink;
     d->arg = arg;
-    if (kind == COMPRESSION_ZSTD) {
-        d->zstd = ZSTD_createDStream();
-        if (!d->zstd)
-            return err_new(ERR_BUG, "cannot start zstd");
-        if (ZSTD_isError(
-                ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, DECOMPRESS_WINDOW_LOG_MAX)))
-            return err_new(ERR_BUG, "zstd refuses a window of 2^%d", DECOMPRESS_WINDOW_LOG_MAX);
-    } else if (LZ4F_isError(LZ4F_createDecompressionContext(&d->lz4, LZ4F_VERSION))) {
-        return err_new(ERR_BUG, "cannot start lz4");
-    }
+    if (!begin(d))
+        return err_new(ERR_BUG, "cannot start the %s library", names[kind]);
     *ret = TAKE(d);
     return NULL;
 }
@@ -58,7 +71,7 @@ struct err *decompress_new(enum compression kind, decompress_sink_fn *sink, void
 static struct err *bad_stream(const struct decompress *d, const char *why)
 {
     return err_new(ERR_CORRUPT, "%s data is damaged near byte %llu of the file (%s)",
-                   d->kind == COMPRESSION_ZSTD ? "zstd" : "lz4", (unsigned long long)d->in_b, why);
+                   names[d->kind], (unsigned long long)d->in_b, why);
 }
 
 /* One call of the library: consumes some of the input, fills at most one piece of output. */
@@ -91,6 +104,41 @@ static struct err *step_lz4(struct decompress *d, const uint8_t *in, size_t n, s
     return NULL;
 }
 
+static struct err *step_bzip2(struct decompress *d, const uint8_t *in, size_t n, size_t *ret_in,
+                              size_t *ret_out)
+{
+    unsigned take = n < PIECE_B ? (unsigned)n : (unsigned)PIECE_B;
+    int rc;
+
+    if (d->whole)
+        return bad_stream(d, "data after the end");
+    d->bzip2->next_in = (char *)(uintptr_t)in; /* the library does not write there */
+    d->bzip2->avail_in = take;
+    d->bzip2->next_out = d->piece;
+    d->bzip2->avail_out = PIECE_B;
+    rc = BZ2_bzDecompress(d->bzip2);
+    if (rc != BZ_OK && rc != BZ_STREAM_END)
+        return bad_stream(d, rc == BZ_DATA_ERROR ? "wrong checksum or content" : "no bzip2");
+    d->whole = rc == BZ_STREAM_END;
+    *ret_in = take - d->bzip2->avail_in;
+    *ret_out = PIECE_B - d->bzip2->avail_out;
+    return NULL;
+}
+
+static struct err *step(struct decompress *d, const uint8_t *in, size_t n, size_t *ret_in,
+                        size_t *ret_out)
+{
+    switch (d->kind) {
+    case COMPRESSION_ZSTD:
+        return step_zstd(d, in, n, ret_in, ret_out);
+    case COMPRESSION_LZ4:
+        return step_lz4(d, in, n, ret_in, ret_out);
+    case COMPRESSION_BZIP2:
+        return step_bzip2(d, in, n, ret_in, ret_out);
+    }
+    return err_new(ERR_BUG, "no such compression");
+}
+
 struct err *decompress_feed(struct decompress *d, const void *data, size_t n)
 {
     const uint8_t *in = data;
@@ -101,8 +149,7 @@ struct err *decompress_feed(struct decompress *d, const void *data, size_t n)
     d->any = true;
     /* A full piece may mean that the library holds more output than it could give. */
     do {
-        TRY(d->kind == COMPRESSION_ZSTD ? step_zstd(d, in, n, &used, &out)
-                                        : step_lz4(d, in, n, &used, &out));
+        TRY(step(d, in, n, &used, &out));
         in += used;
         n -= used;
         d->in_b += used;
@@ -120,7 +167,7 @@ struct err *decompress_finish(struct decompress *d)
         return err_new(ERR_CORRUPT, "the file is empty");
     if (!d->whole)
         return err_new(ERR_CORRUPT, "the file is cut off: the %s data does not end at byte %llu",
-                       d->kind == COMPRESSION_ZSTD ? "zstd" : "lz4", (unsigned long long)d->in_b);
+                       names[d->kind], (unsigned long long)d->in_b);
     return NULL;
 }
 
@@ -130,6 +177,9 @@ struct decompress *decompress_free(struct decompress *d)
         ZSTD_freeDStream(d->zstd);
         if (d->lz4)
             (void)LZ4F_freeDecompressionContext(d->lz4); /* its result is for callers who resume */
+        if (d->bzip2)
+            (void)BZ2_bzDecompressEnd(d->bzip2); /* fails only when it never began */
+        free(d->bzip2);
         free(d);
     }
     return NULL;

@@ -5,9 +5,10 @@
 
 #include "base/err.h"
 
-/* Streaming decompression of what snapshot archives are packed with: compressed bytes are pushed
- * in, plain bytes come out through a callback in pieces of at most 128 KiB. */
-enum compression { COMPRESSION_ZSTD, COMPRESSION_LZ4 };
+/* Streaming decompression of what snapshot archives (zstd, lz4) and genesis archives (bzip2) are
+ * packed with: compressed bytes are pushed in, plain bytes come out through a callback in pieces of
+ * at most 128 KiB. */
+enum compression { COMPRESSION_ZSTD, COMPRESSION_LZ4, COMPRESSION_BZIP2 };
 
 struct decompress;
 typedef struct err *decompress_sink_fn(void *arg, const void *data, size_t n);
@@ -17,13 +18,13 @@ typedef struct err *decompress_sink_fn(void *arg, const void *data, size_t n);
  * for (level 1 asks for 512 KiB) plus less than 1 MiB. */
 #define DECOMPRESS_WINDOW_LOG_MAX 27
 
-/* From the end of a file name: ".zst", ".lz4". ERR_BADINPUT for anything else. */
+/* From the end of a snapshot's file name: ".zst", ".lz4". ERR_BADINPUT for anything else. */
 struct err *compression_of_name(const char *name, enum compression *ret) MUST_CHECK;
 struct err *decompress_new(enum compression kind, decompress_sink_fn *sink, void *arg,
                            struct decompress **ret) MUST_CHECK;
-/* Every frame of the stream is decoded, its content checksum verified when it has one. ERR_CORRUPT
- * "… at byte N of the file"; an error of the sink is returned as it is. After an error only free
- * may be called. */
+/* Every frame of the stream is decoded (of bzip2 there may be one), its checksum verified when it
+ * has one. ERR_CORRUPT "… at byte N of the file"; an error of the sink is returned as it is. After
+ * an error only free may be called. */
 struct err *decompress_feed(struct decompress *d, const void *data, size_t n) MUST_CHECK;
 /* ERR_CORRUPT when the stream ends inside a frame or holds none. */
 struct err *decompress_finish(struct decompress *d) MUST_CHECK;
