@@ -10,14 +10,25 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "cmd/choose.h"
 #include "cmd/help.h"
 #include "cmd/opts.h"
+#include "io/fsroot.h"
+#include "io/lock.h"
 
+#define LOCK_PATH "/run/agavectl/lock"
+
+/* A text of several lines is several errors (a config's). */
 static void complain(const char *text)
 {
     AUTO(strbuf_clear) struct strbuf b = {0};
 
-    strbuf_printf(&b, "agavectl: %s\n", text);
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+
+        strbuf_printf(&b, "agavectl: %.*s\n", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
     if (write(STDERR_FILENO, b.data, b.len) < 0)
         return; /* nobody left to tell; the exit code says it */
 }
@@ -65,10 +76,27 @@ static struct err *check_conditions(const struct cmdline *line, bool json)
     return NULL;
 }
 
+/* The order matters: the lock before anything is looked at; the config next, because with the lab's
+ * this process changes its namespaces; the root of files last, because it must be theirs. */
 static struct err *run(struct ctx *ctx, const struct cmdline *line, struct out *out)
 {
+    AUTO(hostlock_releasep) struct hostlock *lock = NULL;
+    AUTO(config_freep) struct config *cfg = NULL;
+    AUTO(fsroot_closep) struct fsroot *root = NULL;
+    uint32_t flags = line->cmd->flags;
+
     TRY(check_conditions(line, out->json));
-    return line->cmd->run(ctx, line->opts, line->argc, line->argv, out);
+    if (flags & CMD_LOCK)
+        TRY(hostlock_take(LOCK_PATH, line->name, &lock));
+    if (flags & (CMD_CONFIG | CMD_CONFIG_MAYBE))
+        TRY(choose_config(&line->globals, flags & CMD_CONFIG, &cfg));
+    TRY(fsroot_open("/", &root));
+    ctx->cfg = cfg;
+    ctx->root = root;
+    struct err *e = line->cmd->run(ctx, line->opts, line->argc, line->argv, out);
+    ctx->cfg = NULL;
+    ctx->root = NULL;
+    return e;
 }
 
 static struct err *answer_line(struct ctx *ctx, const struct cmd *const *table,

@@ -8,6 +8,9 @@
 #include "base/ctx.h"
 #include "cmd/cmd.h"
 #include "cmd/dispatch.h"
+#include "io/clock.h"
+#include "io/http.h"
+#include "io/proc.h"
 
 /* The one flag that a signal handler writes. */
 static volatile sig_atomic_t cancelled;
@@ -41,7 +44,8 @@ static int hold_standard_fds(void)
 
 int main(int argc, char **argv)
 {
-    struct ctx ctx = {.cancelled = &cancelled};
+    struct ctx ctx = {
+        .proc = &proc_system, .http = &http_curl, .clock = &clock_system, .cancelled = &cancelled};
 
     if (hold_standard_fds() < 0)
         return 1;

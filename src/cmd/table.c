@@ -1,9 +1,13 @@
-/* The one list of commands, alphabetical. */
+/* The one list of commands, alphabetical; one a line. */
 #include "cmd/commands.h"
 
+/* clang-format off */
 const struct cmd *const cmd_table[] = {
+    &cmd_config,
     &cmd_help,
+    &cmd_lab,
     &cmd_shreds,
     &cmd_version,
     NULL,
 };
+/* clang-format on */

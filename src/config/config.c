@@ -403,6 +403,22 @@ char *config_value(const struct config *c, const struct config_key *k)
     return strbuf_take(&b);
 }
 
+struct json *config_json(const struct config *c, const struct config_key *k)
+{
+    if (k->type == CONFIG_NUMBER)
+        return json_new_u64(*(uint64_t *)member(c, k));
+    if (k->type == CONFIG_BOOL)
+        return json_new_bool(*(bool *)member(c, k));
+    if (!is_list(k))
+        return json_new_str(*(char **)member(c, k));
+    const struct strlist *l = member(c, k);
+    struct json *list = json_new_array();
+
+    for (size_t i = 0; i < l->n; i++)
+        json_push(list, json_new_str(l->items[i]));
+    return list;
+}
+
 /* The part of a name up to and including dot number `level`, or NULL. */
 static char *group_of(const char *name, int level)
 {

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/str.h"
 
 /* The config: one YAML file, typed by the table in keys.c. Every member has its default when the
@@ -87,5 +88,7 @@ void config_freep(struct config **c);
 
 /* The value of a key as one line of YAML; to be freed. */
 char *config_value(const struct config *c, const struct config_key *k);
+/* The same as JSON, with its type; owned by the caller. */
+struct json *config_json(const struct config *c, const struct config_key *k);
 /* A commented file with every key at its default; to be freed. */
 char *config_example(void);

@@ -1,7 +1,7 @@
 /* flock(2) locks: our own host lock, and looking at the lock of another program (Agave's
  * ledger.lock, taken with the fd-lock crate, is an flock). They end with the process, so there is
- * nothing to clean up after a crash; the file itself stays, because deleting it would let two
- * programs hold two different files of one name. */
+ * nothing to clean up after a crash. Our own file is removed by its holder: whoever gets the flock
+ * then looks whether the name still leads to the file that it locked, and begins anew if not. */
 #include "io/lock.h"
 
 #include <errno.h>
@@ -15,9 +15,11 @@
 #include "base/str.h"
 
 #define HOLDER_MAX_B 200
+#define TRIES        100 /* holders that remove the file under our hands */
 
 struct hostlock {
     int fd;
+    char *path;
 };
 
 /* True in *ret when somebody else has it. */
@@ -35,10 +37,15 @@ static struct err *try_flock(int fd, const char *path, bool *ret_busy)
     return NULL;
 }
 
+static char *folder_of(const char *path)
+{
+    return xstrndup(path, (size_t)(strrchr(path, '/') - path));
+}
+
 /* The folder of the lock is on a tmpfs: the first command after a boot makes it. */
 static void make_folder(const char *path)
 {
-    AUTO(freep) char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    AUTO(freep) char *folder = folder_of(path);
 
     if (*folder)
         (void)mkdir(folder, 0755); /* the open that follows says what is wrong */
@@ -77,38 +84,62 @@ static struct err *sign(int fd, const char *path, const char *what)
     return NULL;
 }
 
+/* -1 with errno ENOENT: the folder went away since it was made. */
+static int open_lock(const char *path)
+{
+    make_folder(path);
+    return open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+}
+
+static bool is_still_at(int fd, const char *path)
+{
+    struct stat mine, named;
+
+    return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 && mine.st_dev == named.st_dev &&
+           mine.st_ino == named.st_ino;
+}
+
 struct err *hostlock_take(const char *path, const char *what, struct hostlock **ret)
 {
-    AUTO(closep) int fd = -1;
-    bool busy = false;
-
     if (*path != '/')
         return err_new(ERR_BUG, "'%s' is not an absolute path", path);
-    make_folder(path);
-    fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-    if (fd < 0 && errno == EACCES)
-        return err_new(ERR_REFUSED, "cannot open the lock '%s'; run as root", path);
-    if (fd < 0)
-        return err_sys(errno, "cannot open the lock '%s'", path);
-    TRY(try_flock(fd, path, &busy));
-    if (busy) {
-        AUTO(freep) char *who = holder(fd);
+    for (int i = 0; i < TRIES; i++) {
+        AUTO(closep) int fd = open_lock(path);
+        bool busy = false;
 
-        return err_new(ERR_REFUSED, "another agavectl is at work%s; wait for it to end", who);
+        if (fd < 0 && errno == ENOENT)
+            continue;
+        if (fd < 0 && errno == EACCES)
+            return err_new(ERR_REFUSED, "cannot open the lock '%s'; run as root", path);
+        if (fd < 0)
+            return err_sys(errno, "cannot open the lock '%s'", path);
+        TRY(try_flock(fd, path, &busy));
+        if (busy) {
+            AUTO(freep) char *who = holder(fd);
+
+            return err_new(ERR_REFUSED, "another agavectl is at work%s; wait for it to end", who);
+        }
+        if (!is_still_at(fd, path))
+            continue;
+        TRY(sign(fd, path, what));
+        *ret = xcalloc(1, sizeof(**ret));
+        (*ret)->fd = TAKE_FD(fd);
+        (*ret)->path = xstrdup(path);
+        return NULL;
     }
-    TRY(sign(fd, path, what));
-    *ret = xcalloc(1, sizeof(**ret));
-    (*ret)->fd = TAKE_FD(fd);
-    return NULL;
+    return err_new(ERR_REFUSED, "the lock '%s' changes hands all the time; try again", path);
 }
 
 struct hostlock *hostlock_release(struct hostlock *l)
 {
     if (l) {
-        /* only for people who read the file: the flock alone counts, so a failure is nothing */
-        int ignored __attribute__((unused)) = ftruncate(l->fd, 0);
+        AUTO(freep) char *folder = folder_of(l->path);
 
+        /* A file or folder that stays is no harm: the flock alone counts. */
+        (void)unlink(l->path);
+        (void)rmdir(folder);
         close(l->fd);
+        free(l->path);
         free(l);
     }
     return NULL;

@@ -1,0 +1,174 @@
+/* agavectl lab: a validator host and a small world on this machine, for first steps and drills. */
+#include "cmd/cmd.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cmd/commands.h"
+#include "lab/lab.h"
+
+struct lab_cmd_opts {
+    const char *agave_bin;
+    uint64_t volume_b, ramdisk_b, seed, time_scale;
+};
+
+static const struct opt up_opts[] = {
+    {.type = OPT_STR,
+     .lng = "agave-bin",
+     .arg = "FILE",
+     .help = "a validator program in place of the stand-in",
+     .offset = offsetof(struct lab_cmd_opts, agave_bin)},
+    {.type = OPT_SIZE,
+     .lng = "volume",
+     .arg = "SIZE",
+     .help = "size of the volume's disk (sparse; default 4GiB)",
+     .offset = offsetof(struct lab_cmd_opts, volume_b)},
+    {.type = OPT_SIZE,
+     .lng = "ramdisk",
+     .arg = "SIZE",
+     .help = "size of the disk in memory (default 1GiB)",
+     .offset = offsetof(struct lab_cmd_opts, ramdisk_b)},
+    {.type = OPT_U64,
+     .lng = "seed",
+     .arg = "N",
+     .help = "keys, blocks and faults of the world follow from it",
+     .offset = offsetof(struct lab_cmd_opts, seed),
+     .min = 0,
+     .max = UINT64_MAX,
+     .def = 1},
+    {.type = OPT_U64,
+     .lng = "time-scale",
+     .arg = "N",
+     .help = "the world's clock runs N times faster",
+     .offset = offsetof(struct lab_cmd_opts, time_scale),
+     .min = 1,
+     .max = 20,
+     .def = 1},
+    {0},
+};
+
+static void print_step(void *arg, bool changed, const char *step, const char *text)
+{
+    log_note("  %s  %-10s %s", changed ? "done" : "  ok", step, text);
+}
+
+static const struct lab_report print_report = {.step = print_step};
+
+static struct err *cmd_lab_up(struct ctx *ctx, const void *opts, int argc, char **argv,
+                              struct out *out)
+{
+    const struct lab_cmd_opts *o = opts;
+    struct lab_opts lab = {.agave_bin = o->agave_bin,
+                           .volume_b = o->volume_b,
+                           .ramdisk_b = o->ramdisk_b,
+                           .seed = o->seed,
+                           .time_scale = o->time_scale};
+    bool changed;
+
+    log_note("lab:");
+    TRY(lab_up(ctx, &lab, &print_report, &changed));
+    if (!out->json) {
+        out_printf(out, changed ? "the lab is up; 'agavectl up' takes its host to the tip\n"
+                                : "the lab was up already; nothing was changed\n");
+        return NULL;
+    }
+    struct json *doc = json_new_object();
+    json_put(doc, "schema_version", json_new_u64(1));
+    json_put(doc, "changed", json_new_bool(changed));
+    out_json(out, doc);
+    return NULL;
+}
+
+static struct err *cmd_lab_down(struct ctx *ctx, const void *opts, int argc, char **argv,
+                                struct out *out)
+{
+    bool changed;
+
+    TRY(lab_down(ctx, &print_report, &changed));
+    if (!out->json) {
+        out_printf(out, changed ? "the lab is gone\n" : "there was no lab\n");
+        return NULL;
+    }
+    struct json *doc = json_new_object();
+    json_put(doc, "schema_version", json_new_u64(1));
+    json_put(doc, "changed", json_new_bool(changed));
+    out_json(out, doc);
+    return NULL;
+}
+
+static struct err *cmd_lab_status(struct ctx *ctx, const void *opts, int argc, char **argv,
+                                  struct out *out)
+{
+    AUTO(lab_state_clear) struct lab_state s = {0};
+
+    TRY(lab_read(ctx, &s));
+    if (out->json) {
+        struct json *doc = json_new_object();
+
+        json_put(doc, "schema_version", json_new_u64(1));
+        json_put(doc, "volume", json_new_str(s.volume));
+        json_put(doc, "image", json_new_str(s.image));
+        json_put(doc, "ramdisk", json_new_str(s.ramdisk));
+        json_put(doc, "world_pid", json_new_u64((uint64_t)s.world_pid));
+        json_put(doc, "seed", json_new_u64(s.seed));
+        json_put(doc, "time_scale", json_new_u64(s.time_scale));
+        json_put(doc, "config", json_new_str(LAB_CONFIG));
+        out_json(out, doc);
+        return NULL;
+    }
+    out_printf(out, "volume   %s (%s)\n", s.volume, s.image);
+    out_printf(out, "ramdisk  %s\n", s.ramdisk);
+    out_printf(out, "world    process %d, seed %" PRIu64 ", time x%" PRIu64 "\n", s.world_pid,
+               s.seed, s.time_scale);
+    out_printf(out, "config   " LAB_CONFIG "\n");
+    out_printf(out, "look in  nsenter --mount=" LAB_DIR "/ns/mnt --net=" LAB_DIR "/ns/net\n");
+    return NULL;
+}
+
+static const struct cmd lab_up_cmd = {
+    .name = "up",
+    .summary = "make the lab",
+    .usage = "",
+    .detail = "Makes a disk on a loop device, a disk in memory (zram), a mount and a network "
+              "namespace, and starts the world: a leader that sends turbine, RPC nodes with "
+              "snapshots, an entrypoint. The host around it is not touched. Run again, it finds "
+              "the lab and changes nothing.",
+    .example = "agavectl lab up --time-scale 4",
+    .flags = CMD_ROOT | CMD_LOCK | CMD_JSON,
+    .opts = up_opts,
+    .opts_size = sizeof(struct lab_cmd_opts),
+    .run = cmd_lab_up,
+};
+static const struct cmd lab_down_cmd = {
+    .name = "down",
+    .summary = "take the lab away",
+    .usage = "",
+    .detail = "Ends the world and removes the lab's mounts, namespaces, devices and files. A "
+              "validator that runs in the lab is stopped first, with proof.",
+    .example = "agavectl lab down",
+    .flags = CMD_ROOT | CMD_LOCK | CMD_JSON,
+    .run = cmd_lab_down,
+};
+static const struct cmd lab_status_cmd = {
+    .name = "status",
+    .summary = "show the lab's devices and its world",
+    .usage = "",
+    .detail = "Shows what the lab is made of and how to look into its namespaces.",
+    .example = "agavectl lab status",
+    .flags = CMD_JSON,
+    .run = cmd_lab_status,
+};
+static const struct cmd *const lab_subs[] = {&lab_down_cmd, &lab_status_cmd, &lab_up_cmd, NULL};
+
+const struct cmd cmd_lab = {
+    .name = "lab",
+    .summary = "a validator host and a world on this machine",
+    .usage = "",
+    .detail = "The lab is for first steps, tests and drills: real block devices, real XFS, a "
+              "small Solana world and a validator, all on this machine and in namespaces of their "
+              "own. While it is up and no config is given, every command works on it.",
+    .subs = lab_subs,
+};
