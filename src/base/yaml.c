@@ -10,10 +10,12 @@
 
 #define DEPTH_MAX 64
 #define NODES_MAX 100000
+#define KEYS_MAX  10000 /* of one map: each is compared with all before it */
 
 struct reader {
     yaml_parser_t parser;
-    const char *name;
+    const char *text, *name;
+    size_t text_n;
     size_t nodes;
 };
 
@@ -27,12 +29,32 @@ static struct err *bad(const struct reader *r, size_t line, const char *why)
     return err_new(ERR_BADINPUT, "%s:%zu: %s", r->name, line + 1, why);
 }
 
+/* Does this line (from 0) begin with a tab among its blanks? The library's own words for it ("found
+ * character that cannot start any token") help nobody. */
+static bool tab_indents(const struct reader *r, size_t line)
+{
+    const char *p = r->text, *end = r->text + r->text_n;
+
+    for (; line > 0 && p < end; line--) {
+        const char *newline = memchr(p, '\n', (size_t)(end - p));
+
+        if (!newline)
+            return false;
+        p = newline + 1;
+    }
+    while (p < end && *p == ' ')
+        p++;
+    return p < end && *p == '\t';
+}
+
 static struct err *next(struct reader *r, yaml_event_t *ev)
 {
     const yaml_parser_t *p = &r->parser;
 
     if (yaml_parser_parse(&r->parser, ev))
         return NULL;
+    if (p->error != YAML_READER_ERROR && tab_indents(r, p->problem_mark.line))
+        return bad(r, p->problem_mark.line, "a tab indents this line; YAML wants blanks");
     if (p->error == YAML_READER_ERROR)
         return err_new(ERR_BADINPUT, "%s: %s at byte %zu", r->name, p->problem, p->problem_offset);
     if (p->context)
@@ -74,6 +96,21 @@ static struct err *scalar_text(struct reader *r, const yaml_event_t *ev, char **
 
 static struct err *read_value(struct reader *r, yaml_event_t *ev, int depth,
                               struct yaml_node **ret);
+
+/* Keys end in messages: no control characters. */
+static struct err *key_text(struct reader *r, const yaml_event_t *ev, char **ret)
+{
+    AUTO(freep) char *text = NULL;
+
+    if (ev->type != YAML_SCALAR_EVENT)
+        return bad(r, ev->start_mark.line, "a key must be a plain text");
+    TRY(scalar_text(r, ev, &text));
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return bad(r, ev->start_mark.line, "a key must not contain control characters");
+    *ret = TAKE(text);
+    return NULL;
+}
 
 static struct err *read_list(struct reader *r, struct yaml_node *list, int depth)
 {
@@ -128,8 +165,7 @@ static struct err *read_map(struct reader *r, struct yaml_node *map, int depth)
             yaml_event_delete(&ev);
             return NULL;
         }
-        e = ev.type == YAML_SCALAR_EVENT ? scalar_text(r, &ev, &key)
-                                         : bad(r, line, "a key must be a plain text");
+        e = map->n < KEYS_MAX ? key_text(r, &ev, &key) : bad(r, line, "too many keys in one map");
         yaml_event_delete(&ev);
         if (e)
             return e;
@@ -215,7 +251,7 @@ static struct err *read_stream(struct reader *r, struct yaml_node **ret)
 
 struct err *yaml_parse(const char *text, size_t n, const char *name, struct yaml_node **ret)
 {
-    AUTO(reader_clear) struct reader r = {.name = name};
+    AUTO(reader_clear) struct reader r = {.text = text, .text_n = n, .name = name};
 
     if (!yaml_parser_initialize(&r.parser))
         return err_new(ERR_BUG, "no YAML parser");

@@ -26,7 +26,7 @@ static struct err *help_run(struct ctx *ctx, const void *opts, int argc, char **
 
 const struct cmd cmd_help = {
     .name = "help",
-    .summary = "Print help for the program or for a command",
+    .summary = "print help for the program or for a command",
     .usage = "[COMMAND]...",
     .max_args = 2,
     .example = "agavectl help config show",

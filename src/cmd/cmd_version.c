@@ -16,7 +16,7 @@ static struct err *version_run(struct ctx *ctx, const void *opts, int argc, char
 
 const struct cmd cmd_version = {
     .name = "version",
-    .summary = "Print the version",
+    .summary = "print the version",
     .usage = "",
     .flags = CMD_JSON,
     .run = version_run,

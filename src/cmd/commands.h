@@ -4,8 +4,11 @@
 
 /* Every command, one a line, alphabetical: each is defined in cmd_<name>.c and listed in table.c.
  */
+extern const struct cmd cmd_commands;
+extern const struct cmd cmd_completion;
 extern const struct cmd cmd_config;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_lab;
+extern const struct cmd cmd_man;
 extern const struct cmd cmd_shreds;
 extern const struct cmd cmd_version;

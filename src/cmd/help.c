@@ -126,26 +126,29 @@ static void put_commands(struct strbuf *b, const struct cmd *const *list)
             put_row(b, (*list)->name, (*list)->summary);
 }
 
+const char *const help_about =
+    "Run an Agave (Solana) validator on this machine: see what is true of it, deploy it, stop it "
+    "with proof, and practise on a lab.";
+const char *const help_config =
+    "The config is the one of --config, else of the environment's AGAVECTL_CONFIG, else "
+    "/etc/agavectl/agavectl.yaml, else the lab's when a lab is up.";
+const char *const help_exit =
+    "Exit status: 0 done, 1 failed, 2 wrong usage or config, 3 a check found something, 4 refused, "
+    "5 interrupted or timed out, 6 a needed program or service is absent.";
+
 void help_program(const struct cmd *const *table, struct strbuf *b)
 {
     strbuf_puts(b, "Usage: agavectl [OPTION]... COMMAND [ARGUMENT]...\n\n");
-    help_wrap(b,
-              "Run an Agave (Solana) validator on this machine: see what is true of it, deploy it, "
-              "stop it with proof, and practise on a lab.",
-              0, 0);
+    help_wrap(b, help_about, 0, 0);
     put_commands(b, table);
     strbuf_puts(b, "\nOptions, before or after the command:\n");
     for (const struct opt *o = global_opts; o->lng; o++)
         put_opt(b, o);
     strbuf_puts(b, "\n");
-    help_wrap(
-        b,
-        "The config is the one of --config, else of the environment's AGAVECTL_CONFIG, else "
-        "/etc/agavectl/agavectl.yaml, else the lab's when a lab is up.\n\n"
-        "Exit status: 0 done, 1 failed, 2 wrong usage or config, 3 a check found something, 4 "
-        "refused, 5 interrupted or timed out, 6 a needed program or service is absent.\n\n"
-        "'agavectl COMMAND --help' tells more about a command.",
-        0, 0);
+    help_wrap(b, help_config, 0, 0);
+    strbuf_puts(b, "\n");
+    help_wrap(b, help_exit, 0, 0);
+    strbuf_puts(b, "\n'agavectl COMMAND --help' tells more about a command.\n");
 }
 
 static void put_usage(struct strbuf *b, const struct cmd *cmd, const char *name)

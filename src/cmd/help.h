@@ -3,6 +3,9 @@
 #include "base/str.h"
 #include "cmd/opts.h"
 
+/* What the program is, which config it takes, its exit codes: for --help and the manual page. */
+extern const char *const help_about, *const help_config, *const help_exit;
+
 /* Help texts, at most 80 columns wide, appended to b. */
 void help_program(const struct cmd *const *table, struct strbuf *b);
 /* name as it is typed: "config show". */

@@ -3,9 +3,12 @@
 
 /* clang-format off */
 const struct cmd *const cmd_table[] = {
+    &cmd_commands,
+    &cmd_completion,
     &cmd_config,
     &cmd_help,
     &cmd_lab,
+    &cmd_man,
     &cmd_shreds,
     &cmd_version,
     NULL,

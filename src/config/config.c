@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base58.h"
 #include "base/yaml.h"
 
 #define FILE_MAX_B (1 << 20)
@@ -75,6 +76,33 @@ static const char *check_hostport(const char *text)
     return bad ? "is not of the form host:port" : NULL;
 }
 
+static const char *check_hash(const struct config_key *k, const char *text)
+{
+    uint8_t hash[32];
+    struct err *e = *text || !k->may_be_empty ? base58_decode32(text, strlen(text), hash) : NULL;
+    bool bad = e;
+
+    err_free(e);
+    return bad ? "is not 32 bytes in base58" : NULL;
+}
+
+static const char *check_env(const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    return !equals || equals == text ? "is not of the form NAME=value" : NULL;
+}
+
+/* Values end in argument lists, messages and logs: a newline or an escape sequence has no place
+ * there. */
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
 static const char *check_text(const struct config_key *k, const char *text)
 {
     struct in_addr ip;
@@ -90,6 +118,11 @@ static const char *check_text(const struct config_key *k, const char *text)
         return check_url(text);
     case CONFIG_HOSTPORTS:
         return check_hostport(text);
+    case CONFIG_HASH:
+    case CONFIG_HASHES:
+        return check_hash(k, text);
+    case CONFIG_ENV:
+        return check_env(text);
     case CONFIG_STR:
     case CONFIG_STRS:
         return *text || k->may_be_empty ? NULL : "must not be empty";
@@ -103,7 +136,8 @@ static const char *check_text(const struct config_key *k, const char *text)
 
 static bool is_list(const struct config_key *k)
 {
-    return k->type == CONFIG_STRS || k->type == CONFIG_URLS || k->type == CONFIG_HOSTPORTS;
+    return k->type == CONFIG_STRS || k->type == CONFIG_URLS || k->type == CONFIG_HOSTPORTS ||
+           k->type == CONFIG_HASHES || k->type == CONFIG_ENV;
 }
 
 /* The value into its member; an error's text has no place yet. */
@@ -145,6 +179,20 @@ static void fault(struct faults *f, int line, const char *key, struct err *e)
     err_free(e);
 }
 
+/* What no value may be, whatever its type; NULL: fine. "key:" and "key: null" are refused because a
+ * forgotten value would otherwise pass for a chosen default. */
+static struct err *check_scalar(const struct yaml_node *n)
+{
+    if (n->kind != YAML_SCALAR)
+        return err_new(ERR_BADINPUT, "must be a list of texts");
+    if (!n->quoted && (!*n->text || str_eq(n->text, "~") || str_eq(n->text, "null")))
+        return err_new(ERR_BADINPUT, "has no value; write \"\" for an empty one, or leave the line "
+                                     "out for the default");
+    if (has_control(n->text))
+        return err_new(ERR_BADINPUT, "must not contain control characters");
+    return NULL;
+}
+
 static void set_list(struct config *c, const struct config_key *k, const struct yaml_node *n,
                      struct faults *f)
 {
@@ -152,12 +200,13 @@ static void set_list(struct config *c, const struct config_key *k, const struct 
 
     for (size_t i = 0; i < n->n; i++) {
         const struct yaml_node *item = n->items[i];
-        const char *why = item->kind == YAML_SCALAR ? check_text(k, item->text) : NULL;
+        struct err *e = check_scalar(item);
+        const char *why = e ? NULL : check_text(k, item->text);
 
-        if (item->kind != YAML_SCALAR)
-            fault(f, item->line, k->name, err_new(ERR_BADINPUT, "must be a list of texts"));
-        else if (why)
-            fault(f, item->line, k->name, err_new(ERR_BADINPUT, "'%s' %s", item->text, why));
+        if (why)
+            e = err_new(ERR_BADINPUT, "'%s' %s", item->text, why);
+        if (e)
+            fault(f, item->line, k->name, e);
         else
             strlist_add(to, item->text);
     }
@@ -177,9 +226,18 @@ static void set_key(struct config *c, size_t i, const struct yaml_node *n, struc
         set_list(c, k, n, f);
         return;
     }
-    struct err *e = set_scalar(c, k, n->text);
+    struct err *e = check_scalar(n);
+    if (!e)
+        e = set_scalar(c, k, n->text);
     if (e)
         fault(f, n->line, k->name, e);
+}
+
+static void dotted_key(const char *name, int line, struct faults *f)
+{
+    strlist_addf(&f->lines,
+                 "%s:%d: key '%.100s' has a dot; write what follows it below what precedes it",
+                 f->name, line, name);
 }
 
 static void unknown_key(const char *name, int line, struct faults *f)
@@ -196,6 +254,31 @@ static void unknown_key(const char *name, int line, struct faults *f)
                  near ? near : "", near ? "'?" : "");
 }
 
+static const struct config_key *find_key(const char *name)
+{
+    for (const struct config_key *k = config_keys; k->name; k++)
+        if (str_eq(k->name, name))
+            return k;
+    return NULL;
+}
+
+/* Is there a key below this name? */
+static bool is_section(const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const struct config_key *k = config_keys; k->name; k++)
+        if (str_starts(k->name, name) && k->name[n] == '.')
+            return true;
+    return false;
+}
+
+/* A section with all its keys commented out. */
+static bool is_nothing(const struct yaml_node *n)
+{
+    return n->kind == YAML_SCALAR && !*n->text && !n->quoted;
+}
+
 /* Maps nest at the dots of the names; a map that leads to no key is unknown itself. */
 static void walk(struct config *c, const struct yaml_node *map, const char *prefix,
                  struct faults *f)
@@ -203,23 +286,18 @@ static void walk(struct config *c, const struct yaml_node *map, const char *pref
     for (size_t i = 0; i < map->n; i++) {
         const struct yaml_node *n = map->items[i];
         AUTO(freep) char *name = xasprintf("%s%s%s", prefix, *prefix ? "." : "", n->key);
-        AUTO(freep) char *below = xasprintf("%s.", name);
-        bool known = false;
+        const struct config_key *k = find_key(name);
 
-        for (size_t k = 0; k < config_keys_n() && !known; k++) {
-            known = str_eq(config_keys[k].name, name);
-            if (known)
-                set_key(c, k, n, f);
-        }
-        for (size_t k = 0; k < config_keys_n() && !known; k++) {
-            known = str_starts(config_keys[k].name, below);
-            if (known && n->kind == YAML_MAP)
-                walk(c, n, name, f);
-            else if (known)
-                strlist_addf(&f->lines, "%s:%d: %s: must be a map of keys", f->name, n->line, name);
-        }
-        if (!known)
+        if (strchr(n->key, '.'))
+            dotted_key(n->key, n->key_line, f);
+        else if (k)
+            set_key(c, (size_t)(k - config_keys), n, f);
+        else if (!is_section(name))
             unknown_key(name, n->key_line, f);
+        else if (n->kind == YAML_MAP)
+            walk(c, n, name, f);
+        else if (!is_nothing(n))
+            strlist_addf(&f->lines, "%s:%d: %s: must be a map of keys", f->name, n->line, name);
     }
 }
 
@@ -417,6 +495,32 @@ struct json *config_json(const struct config *c, const struct config_key *k)
     for (size_t i = 0; i < l->n; i++)
         json_push(list, json_new_str(l->items[i]));
     return list;
+}
+
+char *config_type_text(const struct config_key *k)
+{
+    static const char *const names[] = {
+        [CONFIG_STR] = "a text",
+        [CONFIG_PATH] = "an absolute path",
+        [CONFIG_ADDRESS] = "an IPv4 address",
+        [CONFIG_PORTS] = "a range of ports",
+        [CONFIG_BOOL] = "true or false",
+        [CONFIG_CHOICE] = "one of:",
+        [CONFIG_HASH] = "32 bytes in base58",
+        [CONFIG_STRS] = "a list of texts",
+        [CONFIG_HASHES] = "a list of 32 bytes in base58 each",
+        [CONFIG_ENV] = "a list of NAME=value",
+        [CONFIG_URLS] = "a list of http or https URLs",
+        [CONFIG_HOSTPORTS] = "a list of host:port",
+    };
+    struct strbuf b = {0};
+
+    if (k->type == CONFIG_NUMBER)
+        return xasprintf("a number from %" PRIu64 " to %" PRIu64, k->min, k->max);
+    strbuf_puts(&b, names[k->type]);
+    for (const char *const *w = k->choices; w && *w; w++)
+        strbuf_printf(&b, "%s%s", w == k->choices ? " " : ", ", *w);
+    return strbuf_take(&b);
 }
 
 /* The part of a name up to and including dot number `level`, or NULL. */

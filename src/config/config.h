@@ -60,7 +60,10 @@ enum config_type {
     CONFIG_NUMBER,
     CONFIG_BOOL,
     CONFIG_CHOICE,
+    CONFIG_HASH, /* 32 bytes in base58: a public key, a genesis hash */
     CONFIG_STRS,
+    CONFIG_HASHES,
+    CONFIG_ENV,       /* "NAME=value" */
     CONFIG_URLS,      /* http or https */
     CONFIG_HOSTPORTS, /* "host:port" */
 };
@@ -90,5 +93,7 @@ void config_freep(struct config **c);
 char *config_value(const struct config *c, const struct config_key *k);
 /* The same as JSON, with its type; owned by the caller. */
 struct json *config_json(const struct config *c, const struct config_key *k);
+/* What a key takes, for people: "a number from 1 to 65535"; to be freed. */
+char *config_type_text(const struct config_key *k);
 /* A commented file with every key at its default; to be freed. */
 char *config_example(void);

@@ -34,6 +34,26 @@ static void defaults_hold(void **state)
     }
 }
 
+/* All keys of a section commented out. */
+static void an_empty_section_is_fine(void **state)
+{
+    AUTO(config_freep) struct config *c = parse("validator:\nstorage:\n  # volume: {}\n");
+
+    assert_int_equal(c->validator.uid, 1000);
+}
+
+static void every_key_says_what_it_takes(void **state)
+{
+    for (const struct config_key *k = config_keys; k->name; k++) {
+        AUTO(freep) char *type = config_type_text(k);
+
+        assert_true(strlen(type) > 5);
+        assert_true(strlen(k->help) < 80);
+        assert_true(k->type != CONFIG_CHOICE || k->choices);
+        assert_true(k->type != CONFIG_NUMBER || k->max > 0);
+    }
+}
+
 static void values_and_their_lines(void **state)
 {
     AUTO(config_freep)
@@ -76,7 +96,26 @@ static void one_line_for_each_fault(void **state)
         {"validator: {ledger: a}", "c.yaml:1: validator.ledger: 'a' is not an absolute path"},
         {"validator: {ledger: /a/../b}", "c.yaml:1: validator.ledger: '/a/../b' must not contain"
                                          " '..'"},
-        {"validator: {ledger: }", "c.yaml:1: validator.ledger: '' must not be empty"},
+        {"validator: {ledger: }", "c.yaml:1: validator.ledger: has no value; write \"\" for an "
+                                  "empty one, or leave the line out for the default"},
+        {"validator: {vote_account: null}",
+         "c.yaml:1: validator.vote_account: has no value; write \"\" for an empty one, or leave "
+         "the line out for the default"},
+        {"validator: {ledger: \"\"}", "c.yaml:1: validator.ledger: '' must not be empty"},
+        {"validator:\n  log: \"/a\\e[31m\"",
+         "c.yaml:2: validator.log: must not contain control characters"},
+        {"\"validator\\n\": 1", "c.yaml:1: a key must not contain control characters"},
+        {"validator.ledger: /a", "c.yaml:1: key 'validator.ledger' has a dot; write what follows "
+                                 "it below what precedes it"},
+        {"validator: {genesis_hash: 0OIl}",
+         "c.yaml:1: validator.genesis_hash: '0OIl' is not 32 bytes in base58"},
+        {"validator: {known_validators: [x]}",
+         "c.yaml:1: validator.known_validators: 'x' is not 32 bytes in base58"},
+        {"validator: {env: [A]}", "c.yaml:1: validator.env: 'A' is not of the form NAME=value"},
+        {"validator: {args: [[a]]}", "c.yaml:1: validator.args: must be a list of texts"},
+        {"validator: {ledger: /a, snapshots: /a}",
+         "c.yaml: validator.ledger, snapshots and accounts must be different folders"},
+        {"validator:\n\tvoting: true", "c.yaml:2: a tab indents this line; YAML wants blanks"},
         {"validator: {runtime: docker}",
          "c.yaml:1: validator.runtime: 'docker' is not one of: process"},
         {"validator: {dynamic_port_range: 8000-8010}",
@@ -161,6 +200,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_hold),
+        cmocka_unit_test(an_empty_section_is_fine),
+        cmocka_unit_test(every_key_says_what_it_takes),
         cmocka_unit_test(values_and_their_lines),
         cmocka_unit_test(one_line_for_each_fault),
         cmocka_unit_test(all_faults_at_once),
