@@ -5,6 +5,17 @@
 #include "base/bytes.h"
 #include "lab/ledger_internal.h"
 
+pthread_mutex_t *ledger_lock(struct ledger *l)
+{
+    pthread_mutex_lock(&l->lock);
+    return &l->lock;
+}
+
+void ledger_unlockp(pthread_mutex_t **lock)
+{
+    pthread_mutex_unlock(*lock);
+}
+
 static const char TRUE_VALUE[] = "\x01";
 
 static struct err *read_max_root(struct ledger *l)
@@ -23,6 +34,7 @@ struct err *ledger_open(const char *dir, const struct ledger_opts *opts, struct 
     AUTO(ledger_freep) struct ledger *l = xcalloc(1, sizeof(*l));
     AUTO(freep) char *path = xasprintf("%s/rocksdb", dir);
 
+    pthread_mutex_init(&l->lock, NULL);
     l->wall_ms = opts->wall_ms;
     TRY(reed_solomon_new(SHRED_SET_DATA, SHRED_SET_CODE, &l->codec));
     TRY(store_open(path, opts->write_buffer_b, &l->store));
@@ -36,6 +48,7 @@ void ledger_freep(struct ledger **l)
     if (*l) {
         store_close((*l)->store);
         reed_solomon_free((*l)->codec);
+        pthread_mutex_destroy(&(*l)->lock);
     }
     free(*l);
     *l = NULL;
@@ -310,7 +323,8 @@ struct err *ledger_entries(struct ledger *l, uint64_t slot, uint8_t **ret, size_
 struct err *ledger_set_roots(struct ledger *l, const uint64_t *slots, size_t n)
 {
     AUTO(store_batch_freep) struct store_batch *b = store_batch_new(l->store);
-    uint64_t max = l->max_root;
+    uint64_t max = 0;
+    LEDGER_LOCK(l);
 
     for (size_t i = 0; i < n; i++) {
         batch_put(b, CF_ROOT, key_slot(slots[i]), TRUE_VALUE, 1);
@@ -318,7 +332,8 @@ struct err *ledger_set_roots(struct ledger *l, const uint64_t *slots, size_t n)
             max = slots[i];
     }
     TRY(batch_write(b));
-    l->max_root = max;
+    if (max > l->max_root)
+        l->max_root = max;
     return NULL;
 }
 
@@ -357,6 +372,7 @@ struct err *ledger_connect(struct ledger *l, uint64_t slot)
     AUTO(slot_record_clear) struct slot_record r = {0};
     AUTO(store_batch_freep) struct store_batch *b = store_batch_new(l->store);
     bool found;
+    LEDGER_LOCK(l);
 
     slot_record_init(&r, slot, LEDGER_UNKNOWN);
     TRY(ledger_read_slot(l, slot, &r, &found));
@@ -408,6 +424,7 @@ static void delete_slots(struct store_batch *b, uint64_t first, uint64_t end)
 struct err *ledger_purge_below(struct ledger *l, uint64_t first)
 {
     AUTO(store_batch_freep) struct store_batch *b = store_batch_new(l->store);
+    LEDGER_LOCK(l);
 
     delete_slots(b, 0, first);
     return batch_write(b);
@@ -418,6 +435,7 @@ struct err *ledger_clear_slot(struct ledger *l, uint64_t slot)
     AUTO(slot_record_clear) struct slot_record r = {0}, parent = {0}, fresh = {0};
     AUTO(store_batch_freep) struct store_batch *b = store_batch_new(l->store);
     bool found = false;
+    LEDGER_LOCK(l);
 
     TRY(need_slot(l, slot, &r));
     delete_slots(b, slot, slot + 1);

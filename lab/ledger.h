@@ -12,9 +12,9 @@
  * and connected flags, shred index, erasure and Merkle root meta, recovery of missing data shreds.
  * Not done: duplicate proofs of unequal chained roots, transactions, compaction by age.
  *
- * insert, set_roots, connect, set_dead, purge, sync and close from one thread at a time; everything
- * else from any thread, also meanwhile. No network, no fsync before ledger_sync. Errors: ERR_ABSENT
- * no RocksDB library, ERR_REFUSED another process has it open, ERR_CORRUPT, ERR_SYS. */
+ * Any thread may call anything but close; calls that change the ledger wait for each other. No
+ * network, no fsync before ledger_sync. Errors: ERR_ABSENT no RocksDB library, ERR_REFUSED another
+ * process has it open, ERR_CORRUPT, ERR_SYS. */
 struct ledger;
 
 struct ledger_opts {

@@ -537,6 +537,7 @@ struct err *ledger_insert(struct ledger *l, const struct shred *shreds, size_t n
     AUTO(work_clear)
     struct work w = {.l = l, .result = &result, .batch = store_batch_new(l->store)};
     size_t sets;
+    LEDGER_LOCK(l);
 
     for (size_t i = 0; i < n; i++)
         TRY(shreds[i].type == SHRED_DATA ? insert_data(&w, &shreds[i], &result.inserted)

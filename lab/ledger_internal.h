@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "lab/ledger.h"
@@ -13,7 +14,13 @@ struct ledger {
     uint64_t (*wall_ms)(void);
     _Atomic uint64_t max_root;
     struct reed_solomon *codec; /* 32:32, the only one that leaders use */
+    pthread_mutex_t lock;       /* held while metas are read, changed and written back */
 };
+
+/* For the rest of the block that it stands in. */
+#define LEDGER_LOCK(l) AUTO(ledger_unlockp) pthread_mutex_t *locked_ = ledger_lock(l)
+pthread_mutex_t *ledger_lock(struct ledger *l);
+void ledger_unlockp(pthread_mutex_t **lock);
 
 /* *ret_found false: no such slot (ret is untouched). */
 struct err *ledger_read_slot(struct ledger *l, uint64_t slot, struct slot_record *ret,

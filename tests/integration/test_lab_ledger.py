@@ -80,6 +80,21 @@ def agave_replays_the_ledger(t):
     assert "failed to verify" not in log
 
 
+@test
+def agave_writes_and_the_lab_reads_on(t):
+    """With primary access, Agave's RocksDB 9.9 changes what the lab's has written, and the other way round."""
+    ledger, copy = make(t), t.dir / "copy"
+    copy.mkdir()
+    ledger_tool(t, ledger, "set-dead-slot", "33")
+    ledger_tool(t, ledger, "purge", "38", "40")
+    assert ledger_tool(t, ledger, "dead-slots").out.split() == ["33", "35"]
+    out = lab_ledger(t, "copy", ledger, copy)
+    assert re.search(r"^meta same 37 other 0$", out, re.M), out
+    assert re.search(r"^index same 37 other 0$", out, re.M), out
+    got = json.loads(ledger_tool(t, ledger, "bounds", "--all", "--output", "json").out)
+    assert got["allSlots"] == [s for s in SLOTS if s < 38], got
+
+
 def same_values(t, name):
     packed = t.data("agave", "ledgers", name, "ledger.tar.zst")
     real, copy = t.dir / "real", t.dir / "copy"
