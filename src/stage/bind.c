@@ -1,0 +1,295 @@
+/* Layers 2 and 4: what the kind node sees. Its root folder must be on a shared mount, or mounts
+ * made later on the host never reach the node; the volume appears below it as an rbind that
+ * receives from the volume (slave) and passes on (shared). A plain rbind would be a peer of the
+ * volume: unmounting below it would unmount the volume's own RAM disk. */
+#include "base/str.h"
+#include "config/config.h"
+#include "host/mounts.h"
+#include "io/fsroot.h"
+#include "stage/table.h"
+
+enum { VERB_FOLDER = 1, VERB_SHARE, VERB_RBIND, VERB_SUBMOUNT };
+
+static const char *source_of(const struct ctx *ctx)
+{
+    return ctx->cfg->storage.volume.mount;
+}
+
+static bool bind_enabled(const struct ctx *ctx)
+{
+    return ctx->cfg && (*ctx->cfg->storage.kind_root || *ctx->cfg->storage.bind);
+}
+
+static void note_got(struct finding *f, const char *want, const char *got)
+{
+    f->want = xstrdup(want);
+    f->got = xstrdup(got);
+    f->source = xstrdup("/proc/self/mountinfo");
+}
+
+static struct err *is_folder(struct ctx *ctx, const char *path, bool *ret)
+{
+    struct stat st;
+    struct err *e = fsroot_stat(ctx->root, path, &st);
+
+    *ret = !e && S_ISDIR(st.st_mode);
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    if (!e && !*ret)
+        return err_new(ERR_BADINPUT, "'%s' is not a folder", path);
+    return e;
+}
+
+/* Is the mount below path shared? ids and layer are the caller's. */
+static void check_shared(const struct mounts *m, const char *path, const char *id, uint8_t layer,
+                         struct findings *ret)
+{
+    const struct mount_info *on = mounts_over(m, path);
+    bool ok = on && on->shared;
+    struct finding *f =
+        findings_add(ret, id, layer, ok ? SEV_OK : SEV_FAIL, "'%s' is on a %s mount ('%s')%s", path,
+                     on ? mount_propagation(on) : "missing", on ? on->target : "",
+                     ok ? "" : ": mounts made below it later would not be passed on");
+
+    note_got(f, "shared", on ? mount_propagation(on) : "nothing");
+    if (on && !ok)
+        f->fix = "bind";
+}
+
+static struct err *check_root(struct ctx *ctx, const struct mounts *m, struct findings *ret)
+{
+    const char *root = ctx->cfg->storage.kind_root;
+    bool there = false;
+
+    TRY(is_folder(ctx, root, &there));
+    struct finding *f = findings_add(ret, "kindroot.folder", 2, there ? SEV_OK : SEV_FAIL,
+                                     "folder '%s' %s", root, there ? "exists" : "does not exist");
+    f->fix = there ? NULL : "bind";
+    check_shared(m, root, "kindroot.shared", 2, ret);
+    return NULL;
+}
+
+/* The same folder of the same file system? inner: path within the file system. */
+static char *inner_of(const struct mount_info *m, const char *path)
+{
+    const char *rest = strlen(m->target) == 1 ? path : path + strlen(m->target);
+
+    if (str_eq(m->root, "/"))
+        return xstrdup(*rest ? rest : "/");
+    return xasprintf("%s%s", m->root, str_eq(rest, "/") ? "" : rest);
+}
+
+static bool same_place(const struct mount_info *a, const char *a_path, const struct mount_info *b,
+                       const char *b_path)
+{
+    AUTO(freep) char *x = inner_of(a, a_path);
+    AUTO(freep) char *y = inner_of(b, b_path);
+
+    return a->major == b->major && a->minor == b->minor && str_eq(x, y);
+}
+
+/* The bind is there: will later mounts arrive, and is the source safe from it? Not a failure: the
+ * validator runs, and putting it right means an unmount. */
+static void check_propagation(const struct mount_info *bind, const struct mount_info *source,
+                              struct findings *ret)
+{
+    bool peer = bind->shared && bind->shared == source->shared;
+    bool follows = peer || (bind->master && bind->master == source->shared);
+    const char *wrong = peer       ? "an unmount below it unmounts the volume's own mounts as well"
+                        : !follows ? "mounts made below the volume later do not arrive there"
+                        : !bind->shared
+                            ? "mounts made below the volume later do not go on into the kind node"
+                            : NULL;
+    struct finding *f =
+        findings_add(ret, "bind.propagation", 4, wrong ? SEV_WARN : SEV_OK, "'%s' is %s%s%s%s",
+                     bind->target, peer ? "a peer of its source" : mount_propagation(bind),
+                     wrong ? ": " : "", wrong ? wrong : "",
+                     wrong ? "; unmount it when the validator is stopped, and run this again" : "");
+
+    note_got(f, "shared and slave of its source", peer ? "peer" : mount_propagation(bind));
+}
+
+/* One mount below the source must appear below the bind. */
+static void check_submount(const struct ctx *ctx, const struct mounts *m,
+                           const struct mount_info *sub, struct findings *ret)
+{
+    const char *rest = sub->target + strlen(source_of(ctx));
+    AUTO(freep) char *there = xasprintf("%s%s", ctx->cfg->storage.bind, rest);
+    const struct mount_info *got = mounts_at(m, there);
+    bool ok = got && same_place(got, there, sub, sub->target);
+    struct finding *f = findings_add(ret, "bind.submount", 4, ok ? SEV_OK : SEV_FAIL,
+                                     "'%s' %s at '%s'", sub->target,
+                                     ok    ? "appears"
+                                     : got ? "is hidden by another mount"
+                                           : "is missing",
+                                     there);
+
+    f->want = xstrdup(there);
+    f->got = got ? xstrdup(got->source) : NULL;
+    f->source = xstrdup(sub->target); /* the plan reads it */
+    f->fix = ok || got ? NULL : "bind";
+}
+
+static bool strictly_below(const char *path, const char *base)
+{
+    size_t n = strlen(base);
+
+    return strncmp(path, base, n) == 0 && path[n] == '/' && path[n + 1];
+}
+
+static void check_bound(const struct ctx *ctx, const struct mounts *m,
+                        const struct mount_info *bind, struct findings *ret)
+{
+    const char *path = ctx->cfg->storage.bind, *source = source_of(ctx);
+    const struct mount_info *on = mounts_over(m, source);
+    bool ok = on && same_place(bind, path, on, source);
+    struct finding *f =
+        findings_add(ret, "bind.mount", 4, ok ? SEV_OK : SEV_FAIL,
+                     ok ? "'%s' shows '%s'"
+                        : "'%s' does not show "
+                          "'%s': something else is mounted there; unmount it when nothing uses it",
+                     path, source);
+
+    note_got(f, source, bind->source);
+    if (!ok)
+        return;
+    check_propagation(bind, on, ret);
+    for (size_t i = 0; i < m->n; i++) {
+        const struct mount_info *x = &m->items[i];
+
+        if (strictly_below(x->target, source) && mounts_at(m, x->target) == x)
+            check_submount(ctx, m, x, ret);
+    }
+}
+
+static struct err *check_hidden(struct ctx *ctx, struct findings *ret)
+{
+    const char *path = ctx->cfg->storage.bind;
+    AUTO(strlist_clear) struct strlist names = {0};
+    struct err *e = fsroot_list(ctx->root, path, &names);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    if (names.n)
+        findings_add(ret, "bind.hidden", 4, SEV_WARN,
+                     "'%s' has content of its own (%zu entries, e.g. '%s') that the bind will hide",
+                     path, names.n, names.items[0]);
+    return NULL;
+}
+
+static struct err *check_unbound(struct ctx *ctx, const struct mounts *m, struct findings *ret)
+{
+    bool there = false;
+
+    TRY(is_folder(ctx, source_of(ctx), &there));
+    struct finding *f =
+        findings_add(ret, "bind.mount", 4, SEV_FAIL, "'%s' does not show '%s'%s",
+                     ctx->cfg->storage.bind, source_of(ctx), there ? "" : ", which does not exist");
+    note_got(f, source_of(ctx), "no mount");
+    f->fix = there ? "bind" : NULL;
+    check_shared(m, source_of(ctx), "bind.source", 4, ret);
+    return check_hidden(ctx, ret);
+}
+
+static struct err *bind_check(struct ctx *ctx, struct findings *ret)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+
+    TRY(mounts_read(ctx, &m));
+    if (*ctx->cfg->storage.kind_root)
+        TRY(check_root(ctx, &m, ret));
+    if (!*ctx->cfg->storage.bind)
+        return NULL;
+    const struct mount_info *bind = mounts_at(&m, ctx->cfg->storage.bind);
+    if (!bind)
+        return check_unbound(ctx, &m, ret);
+    check_bound(ctx, &m, bind, ret);
+    return NULL;
+}
+
+static bool ours(const struct finding *f)
+{
+    return f && f->sev == SEV_FAIL && str_eq(f->fix, "bind");
+}
+
+/* A bind made before its target's mount and its source are shared would not pass mounts on. */
+static struct err *bind_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
+{
+    const char *root = ctx->cfg->storage.kind_root, *bind = ctx->cfg->storage.bind;
+
+    if (ours(findings_find(f, "kindroot.folder")))
+        plan_add(ret, CHANGE_CREATE, VERB_FOLDER, root, NULL, "folder");
+    if (ours(findings_find(f, "kindroot.shared")))
+        plan_add(ret, CHANGE_UPDATE, VERB_SHARE, root, "not shared", "shared");
+    if (ours(findings_find(f, "bind.mount"))) {
+        if (ours(findings_find(f, "bind.source")))
+            plan_add(ret, CHANGE_UPDATE, VERB_SHARE, source_of(ctx), "not shared", "shared");
+        AUTO(freep) char *after = xasprintf("rbind of %s (rslave, rshared)", source_of(ctx));
+        plan_add(ret, CHANGE_CREATE, VERB_RBIND, bind, NULL, after)->undoable = true;
+        return NULL;
+    }
+    for (size_t i = 0; i < f->n; i++) {
+        const struct finding *x = &f->items[i];
+
+        if (!str_eq(x->id, "bind.submount") || !ours(x))
+            continue;
+        AUTO(freep) char *after = xasprintf("rbind of %s (rslave, rshared)", x->source);
+        struct change *c = plan_add(ret, CHANGE_CREATE, VERB_SUBMOUNT, x->want, NULL, after);
+        c->arg = xstrdup(x->source);
+        c->undoable = true;
+    }
+    return NULL;
+}
+
+/* Where nothing is mounted, the folder is bound on itself: propagation belongs to a mount, and its
+ * parent's is not ours to change. */
+static struct err *share(struct ctx *ctx, const char *path)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+    AUTO(freep) char *real = fsroot_path(ctx->root, path);
+
+    TRY(mounts_read(ctx, &m));
+    if (mounts_at(&m, path))
+        return mounts_make_shared(real, true);
+    return mounts_rbind(real, real);
+}
+
+static struct err *rbind(struct ctx *ctx, const char *source, const char *target)
+{
+    AUTO(freep) char *from = fsroot_path(ctx->root, source);
+    AUTO(freep) char *to = fsroot_path(ctx->root, target);
+
+    return mounts_rbind(from, to);
+}
+
+static struct err *bind_apply(struct ctx *ctx, const struct change *c)
+{
+    switch (c->verb) {
+    case VERB_FOLDER:
+        return fsroot_mkdirs(ctx->root, c->object, 0755);
+    case VERB_SHARE:
+        return share(ctx, c->object);
+    case VERB_RBIND:
+        TRY(fsroot_mkdirs(ctx->root, c->object, 0755));
+        return rbind(ctx, source_of(ctx), c->object);
+    case VERB_SUBMOUNT:
+        return rbind(ctx, c->arg, c->object);
+    default:
+        return err_new(ERR_BUG, "stage 'bind' has no change %d", c->verb);
+    }
+}
+
+static const char *const bind_after[] = {"volume", "ramdisk", NULL};
+
+const struct stage stage_bind = {
+    .name = "bind",
+    .summary = "the volume as the kind node sees it",
+    .layer = 4,
+    .after = bind_after,
+    .order_reason = "a bind shows what is mounted when it is made, and without them the plain disk",
+    .enabled = bind_enabled,
+    .check = bind_check,
+    .plan = bind_plan,
+    .apply = bind_apply,
+};

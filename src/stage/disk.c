@@ -1,0 +1,273 @@
+/* A device with an XFS at its place. A file system is made on a device that is blank and free, and
+ * on no other; an XFS that is there is mounted as it is. Everything else is refused with the
+ * reason: clearing a device is the operator's own work. */
+#include "stage/disk.h"
+
+#include "base/str.h"
+#include "host/block.h"
+#include "host/block_users.h"
+#include "host/mkfs.h"
+#include "host/mounts.h"
+#include "host/zram.h"
+#include "io/fsroot.h"
+
+enum { VERB_FOLDER = 1, VERB_FORMAT, VERB_MOUNT };
+#define LAYER 4
+/* Accounts and ledger are written all the time; access times would be more writes for nothing. */
+#define MOUNT_OPTIONS "noatime"
+
+static bool is_zfs(const char *fstype)
+{
+    return str_eq(fstype, "zfs") || str_starts(fstype, "fuse.zfs");
+}
+
+static bool is_memory_fs(const char *fstype)
+{
+    return str_eq(fstype, "tmpfs") || str_eq(fstype, "ramfs");
+}
+
+static void note_want(struct finding *f, const char *want, const char *got, const char *source)
+{
+    f->want = want ? xstrdup(want) : NULL;
+    f->got = got ? xstrdup(got) : NULL;
+    f->source = source ? xstrdup(source) : NULL;
+}
+
+static struct err *folder_exists(struct ctx *ctx, const char *path, bool *ret)
+{
+    struct stat st;
+    struct err *e = fsroot_stat(ctx->root, path, &st);
+
+    *ret = !e && S_ISDIR(st.st_mode);
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    if (!e && !*ret)
+        return err_new(ERR_BADINPUT, "'%s' is not a folder", path);
+    return e;
+}
+
+/* Without a device: say what the folder lies on. */
+static struct err *check_folder(struct ctx *ctx, const struct disk *d, const struct mounts *m,
+                                struct findings *ret)
+{
+    const struct mount_info *on = mounts_over(m, d->mount);
+    enum severity sev = SEV_OK;
+    bool exists = false;
+
+    if (!on)
+        return err_new(ERR_CORRUPT, "the table of mounts has no root");
+    TRY(folder_exists(ctx, d->mount, &exists));
+    if (!exists) {
+        findings_add(ret, d->id_folder, LAYER, SEV_FAIL, "folder '%s' does not exist", d->mount)
+            ->fix = d->stage;
+        return NULL;
+    }
+    bool memory = is_memory_fs(on->fstype);
+    if (is_zfs(on->fstype))
+        sev = SEV_FAIL;
+    else if (memory != d->in_memory || (!memory && !str_eq(on->fstype, "xfs")))
+        sev = SEV_NOTE;
+    struct finding *f = findings_add(
+        ret, d->id_folder, LAYER, sev, "'%s' is used as it is: a folder on %s at '%s'%s", d->mount,
+        on->fstype, on->target,
+        sev == SEV_FAIL ? "; io_uring on ZFS can hang the machine: use an XFS on a device" : "");
+    note_want(f, d->in_memory ? "a device in memory" : "xfs", on->fstype, "/proc/self/mountinfo");
+    return NULL;
+}
+
+static bool has_option(const char *options, const char *want)
+{
+    size_t n = strlen(want);
+
+    for (const char *at = options; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strncmp(at, want, n) == 0 && (at[n] == '\0' || at[n] == ','))
+            return true;
+    return false;
+}
+
+/* Something is mounted at the place: is it this device, whole, as XFS, writable? */
+static void check_mounted(const struct disk *d, const struct block_info *b,
+                          const struct mount_info *m, struct findings *ret)
+{
+    AUTO(freep) char *got = xasprintf("%s of '%s'", m->fstype, m->source);
+    AUTO(freep) char *want = xasprintf("xfs of '%s'", d->device);
+    const char *wrong = NULL;
+
+    if (is_zfs(m->fstype))
+        wrong = "it is ZFS, on which io_uring can hang the machine";
+    else if (m->major != b->major || m->minor != b->minor)
+        wrong = "another file system is mounted there";
+    else if (!str_eq(m->fstype, "xfs"))
+        wrong = "it is not an xfs";
+    else if (!str_eq(m->root, "/"))
+        wrong = "only a folder of it is mounted there";
+    else if (has_option(m->options, "ro") || has_option(m->fs_options, "ro"))
+        wrong = "it is mounted read-only";
+    struct finding *f = findings_add(
+        ret, d->id_mount, LAYER, wrong ? SEV_FAIL : SEV_OK, "'%s' is %smounted at '%s'%s%s",
+        d->device, wrong ? "not rightly " : "", d->mount, wrong ? ": " : "", wrong ? wrong : "");
+    note_want(f, want, got, "/proc/self/mountinfo");
+}
+
+/* The content of a device that is not mounted at its place. *ret_usable: it can be used, now (an
+ * xfs) or after mkfs. */
+static void check_content(const struct disk *d, const struct block_info *b, struct findings *ret,
+                          bool *ret_usable)
+{
+    char size[32];
+    struct finding *f;
+
+    *ret_usable =
+        b->content == BLOCK_BLANK || (b->content == BLOCK_FILESYSTEM && str_eq(b->fstype, "xfs"));
+    if (b->read_only) {
+        *ret_usable = false;
+        f = findings_add(ret, d->id_content, LAYER, SEV_FAIL, "'%s' is read-only", d->device);
+    } else if (b->content == BLOCK_BLANK && b->size_b < MKFS_XFS_MIN_B) {
+        *ret_usable = false;
+        f = findings_add(ret, d->id_content, LAYER, SEV_FAIL,
+                         "'%s' has %s; an xfs needs at least 300 MiB", d->device,
+                         fmt_size(b->size_b, size, sizeof(size)));
+    } else if (b->content == BLOCK_BLANK) {
+        f = findings_add(ret, d->id_content, LAYER, SEV_FAIL, "'%s' is blank: it has no xfs yet",
+                         d->device);
+        f->fix = d->stage;
+    } else if (*ret_usable) {
+        f = findings_add(ret, d->id_content, LAYER, SEV_OK, "'%s' holds %s", d->device, b->what);
+    } else {
+        f = findings_add(ret, d->id_content, LAYER, SEV_FAIL,
+                         "'%s' holds %s: it is left alone; clear it yourself when nothing on it is "
+                         "needed",
+                         d->device, b->what);
+    }
+    note_want(f, "xfs, or a blank device", b->fstype ? b->fstype : b->what, d->device);
+}
+
+static struct err *check_users(struct ctx *ctx, const struct disk *d, struct findings *ret,
+                               bool *ret_free)
+{
+    AUTO(block_users_clear) struct block_users u = {0};
+
+    TRY(block_users(ctx, d->device, &u));
+    AUTO(freep) char *who = block_users_text(&u);
+    *ret_free = u.n == 0;
+    struct finding *f =
+        findings_add(ret, d->id_users, LAYER, u.n ? SEV_FAIL : SEV_OK,
+                     u.n ? "'%s' is in use: %s" : "'%s' is used by %s", d->device, who);
+    note_want(f, "nobody", who, "/proc, /sys, exclusive open");
+    return NULL;
+}
+
+static struct err *check_hidden(struct ctx *ctx, const struct disk *d, struct findings *ret)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+    struct err *e = fsroot_list(ctx->root, d->mount, &names);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    if (names.n)
+        findings_add(
+            ret, d->id_hidden, LAYER, SEV_WARN,
+            "'%s' has content of its own (%zu entries, e.g. '%s') that the mount will hide",
+            d->mount, names.n, names.items[0]);
+    return NULL;
+}
+
+static struct err *check_memory(struct ctx *ctx, const struct disk *d, const struct block_info *b,
+                                struct findings *ret)
+{
+    enum ramdev kind = RAMDEV_NONE;
+
+    if (!d->in_memory)
+        return NULL;
+    TRY(ramdev_kind(ctx, b->major, b->minor, &kind));
+    struct finding *f =
+        findings_add(ret, d->id_memory, LAYER, kind == RAMDEV_NONE ? SEV_WARN : SEV_OK,
+                     "'%s' is %s%s", d->device, kind == RAMDEV_NONE ? "" : "a ", ramdev_name(kind));
+    note_want(f, "a device in memory", ramdev_name(kind), "/sys/dev/block");
+    return NULL;
+}
+
+static struct err *check_unmounted(struct ctx *ctx, const struct disk *d,
+                                   const struct block_info *b, struct findings *ret)
+{
+    bool usable = false, idle = false;
+
+    check_content(d, b, ret, &usable);
+    TRY(check_users(ctx, d, ret, &idle));
+    TRY(check_hidden(ctx, d, ret));
+    struct finding *f = findings_add(ret, d->id_mount, LAYER, SEV_FAIL,
+                                     "'%s' is not mounted at '%s'", d->device, d->mount);
+    f->fix = usable && idle ? d->stage : NULL;
+    return NULL;
+}
+
+struct err *disk_check(struct ctx *ctx, const struct disk *d, struct findings *ret)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+    AUTO(block_info_clear) struct block_info b = {0};
+
+    TRY(mounts_read(ctx, &m));
+    if (!*d->device)
+        return check_folder(ctx, d, &m, ret);
+    struct err *e = block_probe(ctx, d->device, &b);
+    if (e && (e->kind == ERR_NOTFOUND || e->kind == ERR_BADINPUT)) {
+        findings_add(ret, d->id_device, LAYER, SEV_FAIL, "%s; is the name in the config right?",
+                     e->text);
+        err_free(e);
+        return NULL;
+    }
+    TRY(e);
+    findings_add(ret, d->id_device, LAYER, SEV_OK, "'%s' is a block device", d->device);
+    TRY(check_memory(ctx, d, &b, ret));
+    const struct mount_info *at = mounts_at(&m, d->mount);
+    if (!at)
+        return check_unmounted(ctx, d, &b, ret);
+    check_mounted(d, &b, at, ret);
+    return NULL;
+}
+
+static bool fixable(const struct disk *d, const struct findings *f, const char *id)
+{
+    const struct finding *x = findings_find(f, id);
+
+    return x && x->sev == SEV_FAIL && x->fix && str_eq(x->fix, d->stage);
+}
+
+struct err *disk_plan(const struct disk *d, const struct findings *f, struct plan *ret)
+{
+    if (fixable(d, f, d->id_folder))
+        plan_add(ret, CHANGE_CREATE, VERB_FOLDER, d->mount, NULL, "folder");
+    /* The mount is marked as ours to repair only when content and users allow it. */
+    if (!fixable(d, f, d->id_mount))
+        return NULL;
+    /* Not destructive: made only on a device that is blank, which is looked at again just before.
+     */
+    if (fixable(d, f, d->id_content))
+        plan_add(ret, CHANGE_CREATE, VERB_FORMAT, d->device, "blank", "xfs");
+    plan_add(ret, CHANGE_CREATE, VERB_MOUNT, d->mount, NULL, d->device)->undoable = true;
+    return NULL;
+}
+
+static struct err *mount_it(struct ctx *ctx, const struct disk *d)
+{
+    AUTO(freep) char *device = fsroot_path(ctx->root, d->device);
+    AUTO(freep) char *target = fsroot_path(ctx->root, d->mount);
+
+    TRY(fsroot_mkdirs(ctx->root, d->mount, 0755));
+    return mounts_mount(device, target, "xfs", MOUNT_OPTIONS);
+}
+
+struct err *disk_apply(struct ctx *ctx, const struct disk *d, const struct change *c)
+{
+    switch (c->verb) {
+    case VERB_FOLDER:
+        return fsroot_mkdirs(ctx->root, d->mount, 0755);
+    case VERB_FORMAT:
+        return mkfs_xfs(ctx, d->device, d->label);
+    case VERB_MOUNT:
+        return mount_it(ctx, d);
+    default:
+        return err_new(ERR_BUG, "stage '%s' has no change %d", d->stage, c->verb);
+    }
+}

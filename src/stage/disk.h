@@ -1,0 +1,24 @@
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "stage/finding.h"
+#include "stage/stage.h"
+
+/* What the stages volume and ramdisk have in common: a block device that holds an XFS and is
+ * mounted at one place; or, without a device, a folder that is used as it is. */
+struct disk {
+    const char *stage;  /* name of the stage that repairs it */
+    const char *device; /* "" : the folder is used as it is */
+    const char *mount;
+    const char *label; /* for a new file system */
+    bool in_memory;    /* its content is expected to be lost at reboot */
+    /* static texts: one finding id per question */
+    const char *id_device, *id_content, *id_mount, *id_users, *id_hidden, *id_folder, *id_memory;
+};
+struct err *disk_check(struct ctx *ctx, const struct disk *d, struct findings *ret) MUST_CHECK;
+/* Pure: from the findings alone. */
+struct err *disk_plan(const struct disk *d, const struct findings *f, struct plan *ret) MUST_CHECK;
+struct err *disk_apply(struct ctx *ctx, const struct disk *d, const struct change *c) MUST_CHECK;

@@ -1,0 +1,6 @@
+#pragma once
+
+#include "stage/stage.h"
+
+/* The stages, each in the file of its name; the order is in table.c. */
+extern const struct stage stage_volume, stage_ramdisk, stage_bind, stage_dirs;
