@@ -200,9 +200,18 @@ static struct err *dirs_plan(const struct ctx *ctx, const struct findings *f, st
 /* The last component must be the folder itself: root does not change what a link points to. */
 static struct err *open_itself(struct ctx *ctx, const char *path, int *ret_fd)
 {
-    struct err *e = fsroot_openat(ctx->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, ret_fd);
+    AUTO(closep) int fd = -1;
+    struct stat st;
 
-    return err_wrap(e, "cannot change '%s' (is it a symbolic link?)", path);
+    TRY(fsroot_openat(ctx->root, path, O_PATH | O_NOFOLLOW, 0, &fd));
+    if (fstat(fd, &st) < 0)
+        return err_sys(errno, "cannot look at '%s'", path);
+    if (S_ISLNK(st.st_mode))
+        return err_new(ERR_REFUSED,
+                       "will not change '%s': it is a symbolic link; name the folder itself in the "
+                       "config",
+                       path);
+    return fsroot_openat(ctx->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, ret_fd);
 }
 
 static struct err *dirs_apply(struct ctx *ctx, const struct change *c)

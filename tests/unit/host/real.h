@@ -25,9 +25,12 @@ char *real_loop(struct real *r, const char *name, unsigned long long size_b);
 /* Path in the folder, and a new folder in it; to be freed. */
 char *real_path(struct real *r, const char *name);
 char *real_dir(struct real *r, const char *name);
+/* Unmounts everything below the folder, the newest first. */
+void real_umount_all(struct real *r);
+bool real_mounted(struct real *r, const char *path);
 /* Runs a program and wants exit 0. */
 void real_run(struct real *r, const char *const *argv);
-/* A number that changes with any write to a loop device, of zeros as well: taken over the data of
- * its sparse file and where they lie. */
+/* A number that changes with the content of a loop device: taken over the pages of its sparse file
+ * that are not zero, and where they lie. */
 unsigned long long real_sum(struct real *r, const char *dev);
 void real_write(const char *dev, unsigned long long at, const void *data, size_t n);

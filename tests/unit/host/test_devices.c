@@ -368,10 +368,7 @@ static void zram_comes_and_goes(void **state)
 
 static bool mounted(const char *path)
 {
-    AUTO(mounts_clear) struct mounts m = {0};
-
-    assert_ok(mounts_read(&real->ctx, &m));
-    return mounts_at(&m, path) != NULL;
+    return real_mounted(real, path);
 }
 
 /* What a plain rbind does wrong: it unmounts its source (see mounts_rbind). */

@@ -1,0 +1,408 @@
+/* The storage stages on real devices and mounts: from a blank disk to a host that is in place, and
+ * every case in which they must leave things alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/str.h"
+#include "config/config.h"
+#include "fixture.h"
+#include "host/loop.h"
+#include "host/mkfs.h"
+#include "host/mounts.h"
+#include "host/zram.h"
+#include "io/fsroot.h"
+#include "real.h"
+#include "stage/engine.h"
+
+#define MIB (1ULL << 20)
+
+static struct real *real;
+
+#define NEED_REAL()                                                                                \
+    do {                                                                                           \
+        if (!real)                                                                                 \
+            skip();                                                                                \
+    } while (0)
+
+/* One made-up host: devices, a config, and places for everything below one folder. */
+struct host {
+    struct config *cfg;
+    char *dir, *volume, *ram; /* volume, ram: devices, or "" */
+    bool zram;
+    struct strbuf told;
+};
+
+static char *below(const struct host *h, const char *path)
+{
+    return xasprintf("%s%s", h->dir, path);
+}
+
+static void configure(struct host *h, const char *volume, const char *ram)
+{
+    AUTO(freep)
+    char *yaml =
+        xasprintf("storage:\n"
+                  "  volume: { device: \"%s\", mount: %s/solana }\n"
+                  "  ramdisk: { device: \"%s\", mount: %s/solana/ramdisk }\n"
+                  "  kind_root: %s/kind\n"
+                  "  bind: %s/kind/solana\n"
+                  "validator:\n"
+                  "  uid: 1234\n"
+                  "  gid: 4321\n"
+                  "  ledger: %s/solana/ledger\n"
+                  "  snapshots: %s/solana/snapshots\n"
+                  "  accounts: %s/solana/ramdisk/accounts\n"
+                  "  log: %s/solana/log/validator.log\n",
+                  volume, h->dir, ram, h->dir, h->dir, h->dir, h->dir, h->dir, h->dir, h->dir);
+
+    h->cfg = config_free(h->cfg);
+    assert_ok(config_parse(yaml, strlen(yaml), "test", &h->cfg));
+    real->ctx.cfg = h->cfg;
+}
+
+static struct host host_new(const char *name)
+{
+    struct host h = {.dir = real_dir(real, name)};
+    AUTO(freep) char *volume = xasprintf("%s.volume", name);
+    AUTO(freep) char *ram = xasprintf("%s.ram", name);
+
+    h.volume = real_loop(real, volume, 400 * MIB);
+    h.zram = zram_available(&real->ctx);
+    if (h.zram)
+        assert_ok(zram_add(&real->ctx, 320 * MIB, &h.ram));
+    else
+        h.ram = real_loop(real, ram, 320 * MIB);
+    configure(&h, h.volume, h.ram);
+    return h;
+}
+
+static void host_clear(struct host *h)
+{
+    real_umount_all(real);
+    assert_ok(loop_detach(&real->ctx, h->volume));
+    assert_ok(h->zram ? zram_remove(&real->ctx, h->ram) : loop_detach(&real->ctx, h->ram));
+    real->ctx.cfg = NULL;
+    config_free(h->cfg);
+    free(h->dir);
+    free(h->volume);
+    free(h->ram);
+    strbuf_clear(&h->told);
+}
+
+static void told(void *arg, const struct stage *s, const struct change *c, enum stage_moment when)
+{
+    struct host *h = arg;
+
+    if (when == STAGE_DONE)
+        strbuf_printf(&h->told, "%s: %s %s\n", s->name, change_kind_name(c->kind), c->object);
+}
+
+static struct err *apply(struct host *h, bool dry, struct stage_report *ret)
+{
+    struct stage_run_opts opts = {.dry_run = dry, .on_change = told, .arg = h};
+
+    return stages_apply(&real->ctx, &opts, ret);
+}
+
+static void in_place(struct host *h)
+{
+    AUTO(stage_report_clear) struct stage_report r = {0};
+
+    assert_ok(apply(h, false, &r));
+    assert_int_equal(r.planned, 0);
+    assert_int_equal(r.changed, 0);
+    assert_int_equal(r.in_place, 4);
+    assert_true(findings_worst(&r.findings) <= SEV_WARN);
+}
+
+static bool mounted(const struct host *h, const char *path)
+{
+    AUTO(freep) char *full = below(h, path);
+
+    return real_mounted(real, full);
+}
+
+static void from_blank_to_in_place(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("fresh");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(freep) char *accounts = below(&h, "/kind/solana/ramdisk/accounts");
+    struct stat st;
+
+    assert_ok(apply(&h, false, &r));
+    assert_true(r.changed >= 11);
+    assert_int_equal(r.planned, r.changed);
+    assert_int_equal(r.failed, 0);
+    assert_true(findings_worst(&r.findings) <= (h.zram ? SEV_OK : SEV_WARN));
+    assert_true(mounted(&h, "/solana") && mounted(&h, "/solana/ramdisk"));
+    assert_true(mounted(&h, "/kind/solana") && mounted(&h, "/kind/solana/ramdisk"));
+    assert_int_equal(stat(accounts, &st), 0); /* seen through the bind */
+    assert_int_equal(st.st_uid, 1234);
+    assert_int_equal(st.st_gid, 4321);
+    assert_int_equal(st.st_mode & 07777, 0755);
+    in_place(&h);
+}
+
+/* A reboot takes the RAM disk's content; the bind and the volume are as before. */
+static void a_lost_ram_disk_comes_back_through_the_bind(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("lost");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(stage_report_clear) struct stage_report r2 = {0};
+    AUTO(freep) char *ramdisk = below(&h, "/solana/ramdisk");
+
+    if (!h.zram)
+        skip();
+    assert_ok(apply(&h, false, &r));
+    assert_ok(mounts_umount(ramdisk));
+    assert_false(mounted(&h, "/kind/solana/ramdisk")); /* went with it */
+    assert_ok(zram_remove(&real->ctx, h.ram));
+    freep(&h.ram);
+    assert_ok(zram_add(&real->ctx, 320 * MIB, &h.ram));
+    configure(&h, h.volume, h.ram);
+    strbuf_clear(&h.told);
+    assert_ok(apply(&h, false, &r2));
+    AUTO(freep)
+    char *want = xasprintf("ramdisk: create %s\nramdisk: create %s\n"
+                           "dirs: create %s/accounts\n",
+                           h.ram, ramdisk, ramdisk);
+    assert_string_equal(strbuf_text(&h.told), want);
+    assert_true(mounted(&h, "/kind/solana/ramdisk"));
+    in_place(&h);
+}
+
+static void dry_run_writes_nothing(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("dry");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(strlist_clear) struct strlist names = {0};
+    unsigned long long before = real_sum(real, h.volume);
+
+    assert_ok(apply(&h, true, &r));
+    assert_true(r.planned >= 9);
+    assert_int_equal(r.changed, 0);
+    assert_ok(fsroot_list(real->ctx.root, h.dir, &names));
+    assert_int_equal(names.n, 0);
+    assert_true(real_sum(real, h.volume) == before);
+    assert_false(mounted(&h, "/solana"));
+}
+
+/* The device is refused for this reason; nothing is written, nothing after it is changed. */
+static void refused(struct host *h, const char *why)
+{
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(strlist_clear) struct strlist names = {0};
+    unsigned long long before = real_sum(real, h->volume);
+
+    assert_err(apply(h, false, &r), ERR_REFUSED, why);
+    assert_int_equal(r.changed, 0);
+    assert_int_equal(r.blocked, 3);
+    assert_true(real_sum(real, h->volume) == before);
+    assert_ok(fsroot_list(real->ctx.root, h->dir, &names));
+    assert_int_equal(names.n, 0);
+}
+
+static void a_device_with_content_is_left_alone(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("content");
+    const char *ext4[] = {"mkfs.ext4", "-q", "-F", h.volume, NULL};
+
+    real_write(h.volume, 0, "\xde\xad\xbe\xef", 4);
+    refused(&h, "content without a known signature");
+    real_run(real, ext4);
+    refused(&h, "an ext4 file system");
+}
+
+static void a_device_in_use_is_left_alone(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("used");
+    AUTO(freep) char *other = real_dir(real, "other");
+    AUTO(freep) char *want = xasprintf("mounted at '%s'", other);
+
+    assert_ok(mkfs_xfs(&real->ctx, h.volume, NULL));
+    assert_ok(mounts_mount(h.volume, other, "xfs", NULL));
+    refused(&h, want);
+    assert_ok(mounts_umount(other));
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    assert_ok(apply(&h, false, &r)); /* an xfs that is there is mounted as it is */
+    assert_null(strstr(strbuf_text(&h.told), "volume: create /dev/"));
+    in_place(&h);
+}
+
+static void a_name_that_is_wrong_is_said(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("name");
+
+    configure(&h, "/dev/no-such-device", h.ram);
+    refused(&h, "no-such-device");
+    configure(&h, "/dev/null", h.ram);
+    refused(&h, "not a block device");
+}
+
+static void something_else_at_the_place(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("else");
+    AUTO(freep) char *place = real_dir(real, "else/solana");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+
+    assert_ok(mounts_mount("tmpfs", place, "tmpfs", NULL));
+    assert_err(apply(&h, false, &r), ERR_REFUSED, "another file system is mounted there");
+    assert_int_equal(r.changed, 0);
+}
+
+static void without_a_device_the_folder_is_used(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("folder");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+
+    configure(&h, "", "");
+    assert_ok(apply(&h, false, &r));
+    assert_int_equal(findings_find(&r.findings, "ramdisk.folder")->sev, SEV_NOTE);
+    assert_true(mounted(&h, "/kind/solana"));
+    AUTO(freep) char *ledger = below(&h, "/kind/solana/ledger");
+    assert_int_equal(access(ledger, F_OK), 0);
+    in_place(&h);
+}
+
+static const struct finding *finding_of(struct findings *f, const char *id)
+{
+    findings_clear(f);
+    stages_check(&real->ctx, NULL, f);
+    assert_non_null(findings_find(f, id));
+    return findings_find(f, id);
+}
+
+static void a_plain_rbind_is_called_dangerous(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("plain");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(findings_clear) struct findings f = {0};
+    AUTO(freep) char *source = below(&h, "/solana");
+    AUTO(freep) char *bind = below(&h, "/kind/solana");
+    AUTO(freep) char *sub = below(&h, "/kind/solana/ramdisk");
+
+    assert_ok(apply(&h, false, &r));
+    assert_int_equal(finding_of(&f, "bind.propagation")->sev, SEV_OK);
+    assert_ok(mounts_umount(sub));
+    assert_true(mounted(&h, "/solana/ramdisk"));
+    assert_ok(mounts_umount(bind));
+    assert_int_equal(mount(source, bind, NULL, MS_BIND | MS_REC, NULL), 0);
+    assert_int_equal(finding_of(&f, "bind.propagation")->sev, SEV_WARN);
+    assert_non_null(strstr(finding_of(&f, "bind.propagation")->what, "unmounts the volume's own"));
+}
+
+static void a_mount_that_did_not_arrive_is_brought(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("late");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(stage_report_clear) struct stage_report r2 = {0};
+    AUTO(findings_clear) struct findings f = {0};
+    AUTO(freep) char *sub = below(&h, "/kind/solana/ramdisk");
+
+    assert_ok(apply(&h, false, &r));
+    assert_ok(mounts_umount(sub));
+    assert_int_equal(finding_of(&f, "bind.submount")->sev, SEV_FAIL);
+    strbuf_clear(&h.told);
+    assert_ok(apply(&h, false, &r2));
+    AUTO(freep) char *want = xasprintf("bind: create %s\n", sub);
+    assert_string_equal(strbuf_text(&h.told), want);
+    in_place(&h);
+}
+
+static void folders_of_others_are_not_taken(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("owner");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(stage_report_clear) struct stage_report r2 = {0};
+    AUTO(stage_report_clear) struct stage_report r3 = {0};
+    AUTO(freep) char *ledger = below(&h, "/solana/ledger");
+    AUTO(freep) char *file = below(&h, "/solana/ledger/genesis.bin");
+    struct stat st;
+
+    assert_ok(apply(&h, false, &r));
+    assert_int_equal(chown(ledger, 0, 0), 0);
+    assert_int_equal(chmod(ledger, 0777), 0);
+    assert_ok(apply(&h, false, &r2)); /* empty: it is taken */
+    assert_int_equal(r2.changed, 2);
+    assert_int_equal(stat(ledger, &st), 0);
+    assert_int_equal(st.st_uid, 1234);
+    assert_int_equal(st.st_mode & 07777, 0755);
+    int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(chown(ledger, 0, 0), 0);
+    assert_err(apply(&h, false, &r3), ERR_REFUSED, "genesis.bin");
+    assert_int_equal(stat(ledger, &st), 0);
+    assert_int_equal(st.st_uid, 0);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_uid, 0);
+}
+
+/* root must not hand over what a link points to */
+static void links_are_not_followed(void **state)
+{
+    NEED_REAL();
+    AUTO(host_clear) struct host h = host_new("link");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(stage_report_clear) struct stage_report r2 = {0};
+    AUTO(freep) char *ledger = below(&h, "/solana/ledger");
+    AUTO(freep) char *victim = real_dir(real, "victim");
+    struct stat st;
+
+    assert_ok(apply(&h, false, &r));
+    assert_int_equal(rmdir(ledger), 0);
+    assert_int_equal(symlink(victim, ledger), 0);
+    assert_err(apply(&h, false, &r2), ERR_REFUSED, "symbolic link");
+    assert_int_equal(stat(victim, &st), 0);
+    assert_int_equal(st.st_uid, 0);
+}
+
+static int setup(void **state)
+{
+    static const char *const parts[] = {"block devices", "mounts", NULL};
+
+    real = real_new(parts);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    real_end(real);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(from_blank_to_in_place),
+        cmocka_unit_test(a_lost_ram_disk_comes_back_through_the_bind),
+        cmocka_unit_test(dry_run_writes_nothing),
+        cmocka_unit_test(a_device_with_content_is_left_alone),
+        cmocka_unit_test(a_device_in_use_is_left_alone),
+        cmocka_unit_test(a_name_that_is_wrong_is_said),
+        cmocka_unit_test(something_else_at_the_place),
+        cmocka_unit_test(without_a_device_the_folder_is_used),
+        cmocka_unit_test(a_plain_rbind_is_called_dangerous),
+        cmocka_unit_test(a_mount_that_did_not_arrive_is_brought),
+        cmocka_unit_test(folders_of_others_are_not_taken),
+        cmocka_unit_test(links_are_not_followed),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
