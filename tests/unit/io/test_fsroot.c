@@ -166,11 +166,13 @@ static void links_inside_are_followed(void **state)
 
     assert_int_equal(mkdir(sub, 0755), 0);
     put(p, "sub/file", "text\n");
-    put_link(p, "/sub/file", "absolute"); /* from the root, not from "/" */
+    put_link(p, "/sub/file", "absolute");     /* from the root, not from "/" */
+    put_link(p, "/sub/file", "sub/absolute"); /* from the root, not from its own folder */
     put_link(p, "sub", "folder");
     put_link(p, "../absolute", "sub/back");
     put_link(p, "loop", "loop");
     assert_text(p->root, "/absolute", "text\n");
+    assert_text(p->root, "/sub/absolute", "text\n");
     assert_text(p->root, "/folder/file", "text\n");
     assert_text(p->root, "/folder/back", "text\n");
     assert_text(p->root, "//sub/./../sub//file", "text\n");
