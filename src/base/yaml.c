@@ -47,6 +47,15 @@ static bool tab_indents(const struct reader *r, size_t line)
     return p < end && *p == '\t';
 }
 
+static size_t lines_before(const struct reader *r, size_t offset)
+{
+    size_t lines = 0;
+
+    for (size_t i = 0; i < offset && i < r->text_n; i++)
+        lines += r->text[i] == '\n';
+    return lines;
+}
+
 static struct err *next(struct reader *r, yaml_event_t *ev)
 {
     const yaml_parser_t *p = &r->parser;
@@ -56,7 +65,7 @@ static struct err *next(struct reader *r, yaml_event_t *ev)
     if (p->error != YAML_READER_ERROR && tab_indents(r, p->problem_mark.line))
         return bad(r, p->problem_mark.line, "a tab indents this line; YAML wants blanks");
     if (p->error == YAML_READER_ERROR)
-        return err_new(ERR_BADINPUT, "%s: %s at byte %zu", r->name, p->problem, p->problem_offset);
+        return bad(r, lines_before(r, p->problem_offset), p->problem);
     if (p->context)
         return err_new(ERR_BADINPUT, "%s:%zu: %s (%s)", r->name, p->problem_mark.line + 1,
                        p->problem, p->context);

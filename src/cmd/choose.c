@@ -1,16 +1,29 @@
 /* The choice of the config, and with it of the host or the lab. */
 #include "cmd/choose.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/str.h"
 #include "lab/lab.h"
 
-static bool readable(const char *path)
+/* A place that cannot be looked at (EACCES) counts as there: opening it says what is wrong, and
+ * working on something else instead without a word would be worse. */
+static bool there(const char *path)
 {
-    return access(path, F_OK) == 0;
+    struct stat st;
+
+    return stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 static struct err *load_lab(struct config **ret)
@@ -25,9 +38,13 @@ static struct err *load_lab(struct config **ret)
     return NULL;
 }
 
-/* A path that the caller gave must lead to a config. */
-static struct err *load_given(const char *path, const char *where, struct config **ret)
+/* A path that the caller gave must lead to a config. The lab's own names devices and ports that are
+ * right only within the lab, so it brings the lab with it. */
+static struct err *load_given(const struct globals *g, const char *path, const char *where,
+                              struct config **ret)
 {
+    if (!g->no_lab && same_file(path, LAB_CONFIG))
+        return load_lab(ret);
     struct err *e = config_load(path, ret);
 
     if (e && e->kind == ERR_NOTFOUND) {
@@ -40,7 +57,7 @@ static struct err *load_given(const char *path, const char *where, struct config
 struct err *choose_config(const struct globals *g, bool needed, struct config **ret)
 {
     const char *env = getenv("AGAVECTL_CONFIG");
-    bool lab = readable(LAB_CONFIG);
+    bool lab = there(LAB_CONFIG);
 
     *ret = NULL;
     if (g->lab && g->no_lab)
@@ -48,16 +65,17 @@ struct err *choose_config(const struct globals *g, bool needed, struct config **
     if (g->lab && g->config)
         return err_new(ERR_BADINPUT, "--lab and --config contradict each other");
     if (g->config)
-        return load_given(g->config, "--config", ret);
+        return load_given(g, g->config, "--config", ret);
     if (g->lab && !lab)
         return err_new(ERR_BADINPUT, "no lab is up; make one with 'agavectl lab up'");
     if (g->lab)
         return load_lab(ret);
     if (env && *env)
-        return load_given(env, "AGAVECTL_CONFIG", ret);
-    if (readable(CONFIG_ETC))
+        return load_given(g, env, "AGAVECTL_CONFIG", ret);
+    if (there(CONFIG_ETC))
         return config_load(CONFIG_ETC, ret);
-    if (lab && !g->no_lab) {
+    /* A command that can do without does without where the lab is closed to it. */
+    if (lab && !g->no_lab && (needed || geteuid() == 0)) {
         log_note("agavectl: no config given: working on the lab (--no-lab for none)");
         return load_lab(ret);
     }

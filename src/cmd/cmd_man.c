@@ -74,10 +74,12 @@ static void put_command(struct strbuf *b, const struct cmd *cmd, const char *pat
 {
     AUTO(freep) char *name = xasprintf("%s%s%s", path, *path ? " " : "", cmd->name);
 
+    AUTO(freep) char *summary = help_sentence(cmd->summary);
+
     if (cmd->flags & CMD_HIDDEN)
         return;
     strbuf_printf(b, ".SS \"agavectl %s%s%s\"\n", name, *cmd->usage ? " " : "", cmd->usage);
-    put_detail(b, cmd->summary);
+    put_detail(b, summary);
     if (cmd->detail && *cmd->detail) {
         strbuf_puts(b, ".sp\n");
         put_detail(b, cmd->detail);

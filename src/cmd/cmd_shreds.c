@@ -343,7 +343,7 @@ static struct err *shreds_run(struct ctx *ctx, const void *opts, int argc, char 
 
 const struct cmd cmd_shreds = {
     .name = "shreds",
-    .summary = "Show which slots of the ledger are complete",
+    .summary = "show which slots of the ledger are complete",
     .usage = "[N|A-B]",
     .detail =
         "Reads the blockstore, also beside a running validator, and reports the last N slots "

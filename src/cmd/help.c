@@ -151,6 +151,15 @@ void help_program(const struct cmd *const *table, struct strbuf *b)
     strbuf_puts(b, "\n'agavectl COMMAND --help' tells more about a command.\n");
 }
 
+char *help_sentence(const char *summary)
+{
+    char *text = xasprintf("%s.", summary);
+
+    if (*text >= 'a' && *text <= 'z')
+        *text = (char)(*text - 'a' + 'A');
+    return text;
+}
+
 static void put_usage(struct strbuf *b, const struct cmd *cmd, const char *name)
 {
     AUTO(strbuf_clear) struct strbuf line = {0};
@@ -167,8 +176,9 @@ static void put_usage(struct strbuf *b, const struct cmd *cmd, const char *name)
 void help_command(const struct cmd *cmd, const char *name, struct strbuf *b)
 {
     put_usage(b, cmd, name);
+    AUTO(freep) char *summary = help_sentence(cmd->summary);
     strbuf_puts(b, "\n");
-    help_wrap(b, cmd->summary, 0, 0);
+    help_wrap(b, summary, 0, 0);
     if (cmd->detail && *cmd->detail) {
         strbuf_puts(b, "\n");
         help_wrap(b, cmd->detail, 0, 0);

@@ -17,6 +17,9 @@ bool help_takes_global(const struct cmd *cmd, const struct opt *global);
 /* What an option says about itself: its help, its choices, its default. To be freed. */
 char *help_opt_text(const struct opt *o);
 
+/* "show it" as a sentence: "Show it."; to be freed. */
+char *help_sentence(const char *summary);
+
 /* Appends text with each line indented by indent blanks and wrapped at 80 columns; the first line
  * starts at column at. A line of text that starts with a blank is kept as it is; an empty one ends
  * a paragraph. */

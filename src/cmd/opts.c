@@ -77,8 +77,10 @@ static struct err *unknown_option(const struct cmdline *c, const char *word, siz
     near = n > 2 ? str_nearest(name + 2, (const char *const *)names.items) : NULL;
     if (near)
         return err_new(ERR_BADINPUT, "unknown option '%s'; did you mean '--%s'?", name, near);
-    return err_new(ERR_BADINPUT, "unknown option '%s'; see 'agavectl%s%s --help'", name, gap(c),
-                   c->name);
+    if (!c->cmd)
+        return err_new(ERR_BADINPUT,
+                       "unknown option '%s'; a command's own options stand after its name", name);
+    return err_new(ERR_BADINPUT, "unknown option '%s'; see 'agavectl %s --help'", name, c->name);
 }
 
 static struct err *unknown_command(const struct cmdline *c, const struct cmd *const *list,

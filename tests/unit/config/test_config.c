@@ -115,6 +115,7 @@ static void one_line_for_each_fault(void **state)
         {"validator: {args: [[a]]}", "c.yaml:1: validator.args: must be a list of texts"},
         {"validator: {ledger: /a, snapshots: /a}",
          "c.yaml: validator.ledger, snapshots and accounts must be different folders"},
+        {"stop:\n  # \xff", "c.yaml:2: invalid leading UTF-8 octet"},
         {"validator:\n\tvoting: true", "c.yaml:2: a tab indents this line; YAML wants blanks"},
         {"validator: {runtime: docker}",
          "c.yaml:1: validator.runtime: 'docker' is not one of: process"},
