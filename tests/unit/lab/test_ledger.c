@@ -12,12 +12,11 @@
 #include "unit/shred_fixture.h"
 
 #include <ftw.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
-
-static const char *no_rocksdb; /* why these tests cannot run */
 
 static uint64_t test_ms(void)
 {
@@ -41,8 +40,6 @@ static int setup(void **state)
     struct fixture *f = xcalloc(1, sizeof(*f));
 
     *state = f;
-    if (no_rocksdb)
-        return 0;
     snprintf(f->dir, sizeof(f->dir), "/tmp/test-ledger-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     assert_null(ledger_open(f->dir, &opts, &f->l));
@@ -54,15 +51,10 @@ static int teardown(void **state)
     struct fixture *f = *state;
     struct err *e = ledger_close(f->l);
 
-    if (*f->dir)
-        nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     free(f);
     return e ? -1 : 0;
 }
-
-#define NEED_ROCKSDB()                                                                             \
-    if (no_rocksdb)                                                                                \
-    skip()
 
 static void insert_all(struct ledger *l, const struct packet *packets, size_t n, size_t at_once,
                        struct ledger_result *ret)
@@ -169,13 +161,11 @@ static void real_shreds_give_real_values(struct fixture *f, size_t at_once)
 
 static void real_values_one_by_one(void **state)
 {
-    NEED_ROCKSDB();
     real_shreds_give_real_values(*state, 1);
 }
 
 static void real_values_in_batches(void **state)
 {
-    NEED_ROCKSDB();
     real_shreds_give_real_values(*state, 100);
 }
 
@@ -231,7 +221,6 @@ static void lost_data_is_recovered(void **state)
     uint64_t missing[64];
     size_t n;
 
-    NEED_ROCKSDB();
     world_make(&w, 1, 50, 1, 2);
     put(f->l, &w.blocks[0], SHRED_DATA, 0, 20, &r);
     put(f->l, &w.blocks[0], SHRED_CODE, 3, 11, &r);
@@ -288,7 +277,6 @@ static void a_false_code_recovers_nothing(void **state)
     struct ledger_result r;
     struct ledger_meta m;
 
-    NEED_ROCKSDB();
     world_make(&w, 1, 50, 1, 1);
     w.blocks[0].sets[0].code[5][500] ^= 1;
     sign_again(&w.shredder.leader, &w.blocks[0].sets[0]);
@@ -309,7 +297,6 @@ static void chains_and_orphans(void **state)
     uint64_t slots[8];
     size_t n;
 
-    NEED_ROCKSDB();
     world_make(&w, 3, 10, 2, 1); /* 10 ← 12 ← 14; parent of 10 is 9 */
     put(f->l, &w.blocks[2], SHRED_DATA, 0, 32, &r);
     assert_null(ledger_meta(f->l, 12, &m));
@@ -349,7 +336,6 @@ static void what_repair_asks(void **state)
     uint8_t buf[SHRED_PACKET_B];
     size_t n;
 
-    NEED_ROCKSDB();
     world_make(&w, 2, 30, 1, 2);
     AUTO(err_freep) struct err *empty = ledger_highest(f->l, &highest);
     assert_int_equal(empty->kind, ERR_NOTFOUND);
@@ -386,7 +372,6 @@ static void entries_replay(void **state)
     uint64_t ticks, total = 0;
     size_t n, at = 0;
 
-    NEED_ROCKSDB();
     world_make(&w, 1, 30, 1, 3);
     put(f->l, &w.blocks[0], SHRED_DATA, 0, 95, &r);
     AUTO(err_freep) struct err *early = ledger_entries(f->l, 30, &entries, &lens, &n);
@@ -408,7 +393,6 @@ static void roots_end_the_past(void **state)
     struct ledger_meta m;
     uint64_t shreds;
 
-    NEED_ROCKSDB();
     world_make(&w, 4, 30, 1, 1);
     put(f->l, &w.blocks[0], SHRED_DATA, 0, 32, &r);
     put(f->l, &w.blocks[1], SHRED_DATA, 0, 32, &r);
@@ -443,7 +427,6 @@ static void the_second_version_is_refused(void **state)
     struct ledger_result r;
     struct ledger_meta m;
 
-    NEED_ROCKSDB();
     world_make(&w, 1, 30, 1, 2);
     world_make(&other, 1, 30, 1, 1);
     put(f->l, &w.blocks[0], SHRED_DATA, 0, 20, &r);
@@ -461,13 +444,83 @@ static void the_second_version_is_refused(void **state)
     assert_true(m.full && !m.dead);
 }
 
+struct worker {
+    pthread_t thread;
+    struct ledger *l;
+    const struct turbine *t;
+    size_t first; /* every second packet from here */
+    struct err *e;
+};
+
+static void *insert_half(void *arg)
+{
+    struct worker *w = arg;
+    struct ledger_result r;
+
+    for (size_t i = w->first; i < w->t->n && !w->e; i += 2)
+        w->e = ledger_insert_packet(w->l, w->t->packets[i].bytes, w->t->packets[i].n, &r);
+    return NULL;
+}
+
+static void two_threads_insert(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(turbine_clear) struct turbine t = {0};
+    struct worker workers[2];
+    struct ledger_meta m;
+    uint64_t shreds;
+
+    turbine_load(&t);
+    for (size_t i = 0; i < 2; i++) {
+        workers[i] = (struct worker){.l = f->l, .t = &t, .first = i};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, insert_half, &workers[i]), 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+        assert_null(workers[i].e);
+    }
+    assert_null(ledger_data_shreds(f->l, &shreds));
+    assert_int_equal(shreds, 321);
+    for (uint64_t slot = 366; slot <= 367; slot++) {
+        assert_null(ledger_meta(f->l, slot, &m));
+        assert_true(m.full && m.children == 1);
+    }
+}
+
+/* Code shreds of one set that describe it differently, under one root. */
+static void an_erasure_conflict_is_proved(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(world_clear) struct world w = {0};
+    AUTO(store_closep) struct store *s = NULL;
+    AUTO(freep) char *path = xasprintf("%s/rocksdb", f->dir);
+    AUTO(freep) uint8_t *proof = NULL;
+    struct ledger_result r;
+    size_t n;
+
+    world_make(&w, 1, 50, 1, 1);
+    put_le16(w.blocks[0].sets[0].code[7] + 85, 33); /* 33 code shreds, says the eighth */
+    sign_again(&w.shredder.leader, &w.blocks[0].sets[0]);
+    put(f->l, &w.blocks[0], SHRED_CODE, 0, 20, &r);
+    assert_true(r.inserted == 19 && r.refused == 1);
+    assert_null(ledger_close(f->l));
+    f->l = NULL;
+    assert_null(store_open(path, 0, &s));
+    assert_null(store_get(s, CF_DUPLICATE_SLOTS, key_slot(50), &proof, &n));
+    assert_non_null(proof);
+    assert_int_equal(n, 2 * (8 + SHRED_CODE_B));
+    assert_int_equal(get_le64(proof), SHRED_CODE_B);
+    assert_memory_equal(proof + 8, block_shred(&w.blocks[0], SHRED_CODE, 0), SHRED_CODE_B);
+    assert_memory_equal(proof + 16 + SHRED_CODE_B, block_shred(&w.blocks[0], SHRED_CODE, 7),
+                        SHRED_CODE_B);
+}
+
 static void packets_and_locks(void **state)
 {
     struct fixture *f = *state;
     struct ledger *second = NULL;
     struct ledger_result r;
 
-    NEED_ROCKSDB();
     assert_null(ledger_insert_packet(f->l, (const uint8_t *)"nonsense", 8, &r));
     assert_true(r.refused == 1 && r.inserted == 0);
     AUTO(err_freep) struct err *e = ledger_open(f->dir, &opts, &second);
@@ -489,16 +542,18 @@ int main(void)
         TEST(entries_replay),
         TEST(roots_end_the_past),
         TEST(the_second_version_is_refused),
+        TEST(an_erasure_conflict_is_proved),
+        TEST(two_threads_insert),
         TEST(packets_and_locks),
     };
     AUTO(rocksdb_api_closep) struct rocksdb_api *a = NULL;
     AUTO(err_freep) struct err *e = rocksdb_api_open(&a);
 
     if (e) {
-        no_rocksdb = e->text;
-        printf("# not real: rocksdb: %s\n", e->text);
-    } else {
-        printf("# real: rocksdb: %s\n", a->version);
+        /* For the whole program: cmocka's own skip() is "not ok" in TAP. */
+        printf("# not real: rocksdb: %s\n1..0 # SKIP no RocksDB\n", e->text);
+        return 0;
     }
+    printf("# real: rocksdb: %s\n", a->version);
     return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }
