@@ -257,8 +257,10 @@ static int run_exit(struct validator *v)
         printf("Validator command failed: admin rpc error: %s\n", e->text);
         return 1;
     }
-    printf("Exit request sent\nWaiting for agave-validator process %llu to terminate\n",
-           (unsigned long long)pid);
+    puts("Exit request sent");
+    if (v->o.no_wait)
+        return 0;
+    printf("Waiting for agave-validator process %llu to terminate\n", (unsigned long long)pid);
     fflush(stdout);
     e = wait_until(&v->ctx, "the validator's end", 600000, 200, process_gone, &pid);
     printf("Done, agave-validator process %llu has terminated\n", (unsigned long long)pid);

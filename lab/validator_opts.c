@@ -313,7 +313,9 @@ struct err *validator_opts_parse(char *const *argv, struct validator_opts *ret,
     }
     if (a.rest.n && str_eq(a.rest.items[0], "exit")) {
         *ret_command = VALIDATOR_EXIT;
-        return args_parse(exit_specs, ARRAY_LEN(exit_specs), a.rest.items, &sub);
+        TRY(args_parse(exit_specs, ARRAY_LEN(exit_specs), a.rest.items, &sub));
+        ret->no_wait = args_has(&sub, "no-wait-for-exit");
+        return NULL;
     }
     if (a.rest.n && !(a.rest.n == 1 && str_eq(a.rest.items[0], "run")))
         return err_new(ERR_BADINPUT,

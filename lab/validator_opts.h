@@ -17,6 +17,7 @@ struct validator_opts {
     uint16_t expected_shred_version;
     bool full_rpc, private_rpc, no_snapshot_fetch, no_genesis_fetch, no_snapshots;
     bool no_incremental;
+    bool no_wait;          /* of the exit command */
     uint64_t limit_shreds; /* 0: no limit */
     uint64_t full_interval, interval, max_local_age, keep_full, keep_incremental;
 };

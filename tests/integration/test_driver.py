@@ -33,6 +33,7 @@ def process_driver_with_the_stand_in(t):
             "--rpc-bind-address", "127.0.0.1", "--bind-address", "127.0.0.1", "--gossip-port", "18001",
             "--dynamic-port-range", "18002-18040", "--no-snapshot-fetch", "--no-genesis-fetch"]
     shutil.copy(t.data("agave", "seed-cluster", "node2-keypair.json"), t.dir / "id.json")
+    shutil.copy(t.data("agave", "seed-cluster", "genesis.tar.bz2"), t.dir / "ledger")
     ns = agave.Namespaces(t)
     run(t, "process", argv, t.dir / "ledger", [f"HOME={os.environ.get('HOME', '/root')}"], ns.enter())
 
