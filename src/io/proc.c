@@ -365,7 +365,7 @@ static struct err *watch_once(struct ctx *ctx, struct running *run, uint64_t dea
 /* Until the child has ended; a grandchild that keeps the pipes open is not waited for. */
 static struct err *watch(struct ctx *ctx, struct running *run)
 {
-    uint64_t deadline = clock_system.mono_ns() + run->timeout_s * 1000 * NS_PER_MS;
+    uint64_t deadline = clock_system.mono_ns() + NS_PER_MS * 1000 * run->timeout_s;
 
     for (;;) {
         struct err *e = NULL;

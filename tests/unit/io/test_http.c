@@ -2,17 +2,20 @@
 #include "io/http.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/str.h"
 #include "http_server.h"
 #include "io/clock.h"
+#include "io/proc.h"
 
 /* How much later than its deadline something may end on a busy machine. */
 #define SLACK_MS 1500
@@ -161,6 +164,67 @@ static void tls_where_there_is_none_is_a_remote_error(void **state)
     assert_true(e->kind == ERR_REMOTE || e->kind == ERR_TIMEOUT);
 }
 
+/* Waits for "ACCEPT 127.0.0.1:N" in the log of openssl s_server; 0: it did not come. */
+static int tls_port(const char *log)
+{
+    uint64_t until = now_ms() + 10000;
+    char line[128];
+    int port = 0;
+
+    while (port == 0 && now_ms() < until) {
+        AUTO(fclosep) FILE *f = fopen(log, "r");
+
+        while (f && port == 0 && fgets(line, sizeof(line), f))
+            if (sscanf(line, "ACCEPT 127.0.0.1:%d", &port) != 1)
+                port = 0;
+        if (port == 0)
+            clock_system.wait(20000000, NULL);
+    }
+    return port;
+}
+
+/* A certificate that nobody has signed: what anyone in the middle can make. */
+static void a_certificate_is_verified(void **state)
+{
+    char dir[] = "/tmp/agavectl-test-tls-XXXXXX";
+    struct ctx ctx = {.http = &http_curl, .clock = &clock_system, .proc = &proc_system};
+    AUTO(freep) char *openssl = NULL;
+    AUTO(err_freep) struct err *absent = proc_find(&ctx, "openssl", &openssl);
+    struct http_response r;
+    pid_t pid = 0;
+    int port;
+
+    if (absent) {
+        puts("# left out: no openssl program to make a certificate with");
+        return;
+    }
+    assert_non_null(mkdtemp(dir));
+    AUTO(freep) char *key = xasprintf("%s/key", dir);
+    AUTO(freep) char *cert = xasprintf("%s/cert", dir);
+    AUTO(freep) char *log = xasprintf("%s/log", dir);
+    const char *const make[] = {
+        openssl,   "req",   "-x509",         "-newkey", "rsa:2048",
+        "-nodes",  "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+        "-keyout", key,     "-out",          cert,      NULL};
+    const char *const serve[] = {openssl, "s_server", "-accept", "127.0.0.1:0", "-www",
+                                 "-cert", cert,       "-key",    key,           NULL};
+    const struct proc_daemon_spec spec = {
+        .path = openssl, .argv = serve, .log = log, .uid = UINT32_MAX, .gid = UINT32_MAX};
+    assert_null(proc_run(&ctx, make, 30, NULL));
+    assert_null(proc_spawn_daemon(&spec, &pid));
+    port = tls_port(log);
+    AUTO(freep) char *url = xasprintf("https://127.0.0.1:%d/", port);
+    const struct http_request req = {.method = "GET", .url = url, .timeout_ms = 10000};
+    AUTO(err_freep) struct err *e = http_one(&ctx, &req, &r);
+    kill(pid, SIGKILL);
+    unlink(key);
+    unlink(cert);
+    unlink(log);
+    rmdir(dir);
+    assert_true(port > 0);
+    assert_err(e, ERR_REMOTE, "certificate");
+}
+
 static void time_outs_hold(void **state)
 {
     static const char *const paths[] = {"/stall", "/slow-body"};
@@ -176,6 +240,28 @@ static void time_outs_hold(void **state)
         assert_err(e, ERR_TIMEOUT, ": not done within 0.3 s");
         assert_in_range(now_ms() - begun, 295, 300 + SLACK_MS);
     }
+}
+
+static void on_alarm(int sig)
+{
+}
+
+/* A changed terminal window, a finished child: no reason to end a transfer. */
+static void signals_do_not_disturb(void **state)
+{
+    const struct itimerval every = {.it_interval.tv_usec = 5000, .it_value.tv_usec = 5000};
+    const struct itimerval never = {.it_value.tv_usec = 0};
+    const struct sigaction act = {.sa_handler = on_alarm}; /* no SA_RESTART */
+    AUTO(freep) char *url = url_of(*state, "/slow-body");
+    struct http_request req = {.method = "GET", .url = url, .timeout_ms = 300};
+    struct ctx ctx = plain;
+    struct http_response r;
+
+    sigaction(SIGALRM, &act, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
+    AUTO(err_freep) struct err *e = http_one(&ctx, &req, &r);
+    setitimer(ITIMER_REAL, &never, NULL);
+    assert_err(e, ERR_TIMEOUT, ": not done within 0.3 s");
 }
 
 static void connecting_has_a_time_out_of_its_own(void **state)
@@ -474,7 +560,9 @@ int main(void)
         TEST(urls_that_cannot_be_asked),
         TEST(refused_is_told_without_the_query),
         TEST(tls_where_there_is_none_is_a_remote_error),
+        TEST(a_certificate_is_verified),
         TEST(time_outs_hold),
+        TEST(signals_do_not_disturb),
         TEST(connecting_has_a_time_out_of_its_own),
         TEST(a_stream_that_is_too_slow_ends),
         TEST(a_dead_one_does_not_hold_up_a_live_one),
