@@ -62,10 +62,15 @@ void tar_freep(struct tar **t)
     *t = tar_free(*t);
 }
 
+static struct err *bad_at(uint64_t at, const char *why)
+{
+    return err_new(ERR_CORRUPT, "%s at byte %llu of the tar", why, (unsigned long long)at);
+}
+
+/* In the block that was read last. */
 static struct err *bad(const struct tar *t, const char *why)
 {
-    return err_new(ERR_CORRUPT, "%s at byte %llu of the tar", why,
-                   (unsigned long long)(t->at >= BLOCK_B ? t->at - BLOCK_B : 0));
+    return bad_at(t->at >= BLOCK_B ? t->at - BLOCK_B : 0, why);
 }
 
 /* Octal digits, blanks allowed before, ended by NUL, blank or the field's end. */
@@ -243,6 +248,15 @@ static struct err *take_long_name(struct tar *t, const uint8_t *p, size_t n)
     return end_content(t);
 }
 
+/* After the end: what fills the last record up. */
+static struct err *only_zeros(const struct tar *t, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] || t->end_zeros + i >= PADDING_MAX)
+            return bad_at(t->at + i, "data after the end");
+    return NULL;
+}
+
 /* Consumes at least one of n > 0 bytes. */
 static struct err *take(struct tar *t, const uint8_t *p, size_t n, size_t *ret_used)
 {
@@ -278,9 +292,8 @@ static struct err *take(struct tar *t, const uint8_t *p, size_t n, size_t *ret_u
             t->state = IN_HEADER;
         break;
     case AT_END:
+        TRY(only_zeros(t, p, used));
         t->end_zeros += used;
-        if (!all_zero(p, used) || t->end_zeros > PADDING_MAX)
-            return bad(t, "data after the end");
         break;
     }
     t->at += used;
