@@ -44,7 +44,9 @@ static void tell(struct stream *s)
         .eta_s = -1,
     };
 
-    if (s->total_b != UINT64_MAX && s->rate_b_s > 0)
+    if (s->total_b == s->done_b)
+        p.eta_s = 0;
+    else if (s->total_b != UINT64_MAX && s->rate_b_s > 0)
         p.eta_s = (double)(s->total_b - s->done_b) / s->rate_b_s;
     if (s->job->progress)
         s->job->progress(s->job->arg, &p);
@@ -150,6 +152,8 @@ static struct err *fetch(struct ctx *ctx, const char *url, const struct fetch_jo
     s.place = place;
     TRY(receive(&s, &report));
     TRY(place_finish(place, job->uid, job->gid, 0644));
+    if (report.seconds > 0)
+        s.rate_b_s = (double)s.done_b / report.seconds; /* the last word is the average */
     tell(&s);
     report.source = xstrdup(url);
     *ret = report;

@@ -93,7 +93,8 @@ static bool parse_octal(const uint8_t *p, size_t n, uint64_t *ret)
     return true;
 }
 
-/* GNU's base-256: the first byte's top bit marks it, the rest is big-endian; negative is refused.
+/* GNU's base-256: the first byte's top bit marks it, the rest is big-endian. A negative number
+ * overflows.
  */
 static bool parse_number(const uint8_t *p, size_t n, uint64_t *ret)
 {
@@ -101,8 +102,6 @@ static bool parse_number(const uint8_t *p, size_t n, uint64_t *ret)
 
     if (!(p[0] & 0x80))
         return parse_octal(p, n, ret);
-    if (p[0] & 0x40)
-        return false;
     for (size_t i = 1; i < n; i++)
         if (__builtin_mul_overflow(v, 256, &v) || __builtin_add_overflow(v, p[i], &v))
             return false;

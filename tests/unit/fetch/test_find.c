@@ -85,6 +85,24 @@ static void a_server_without_head(void **state)
     assert_true(f.offers[0].full.size_b == UINT64_MAX);
 }
 
+/* Another host with the same port, written with as many characters. */
+static void a_redirect_to_another_host(void **state)
+{
+    struct page pages[] = {{.path = F_ALIAS, .status = 303, .location = "/"}, {0}};
+    volatile sig_atomic_t cancelled = 0;
+    struct ctx ctx = {.http = &http_curl, .clock = &clock_system, .cancelled = &cancelled};
+    struct server *s = server_start(pages);
+    AUTO(freep)
+    char *there = xasprintf("http://127.0.0.2%s/" FULL("802", HASH_A), server_url(s) + 16);
+    const char *const sources[] = {server_url(s)};
+    AUTO(fetch_found_clear) struct fetch_found f = {0};
+
+    pages[0].location = there;
+    assert_null(fetch_find(&ctx, sources, 1, 2000, &f));
+    server_stop(s);
+    assert_string_equal(f.offers[0].why, "it redirects to another place");
+}
+
 /* One page for each fixed name, what is to be said, and what is left of the offer. */
 static void why_not(void **state)
 {
@@ -324,6 +342,7 @@ int main(void)
         cmocka_unit_test(an_agave_node),
         cmocka_unit_test(a_full_one_only),
         cmocka_unit_test(a_server_without_head),
+        cmocka_unit_test(a_redirect_to_another_host),
         cmocka_unit_test(why_not),
         cmocka_unit_test(one_dead_source_changes_nothing),
         cmocka_unit_test(the_highest_result_wins),

@@ -28,6 +28,7 @@ struct place_of_test {
     size_t body_n;
     int failures, ticks;
     uint64_t last_b;
+    double last_eta_s;
 };
 
 static void on_progress(void *arg, const struct fetch_progress *p)
@@ -36,6 +37,7 @@ static void on_progress(void *arg, const struct fetch_progress *p)
 
     t->ticks++;
     t->last_b = p->done_b;
+    t->last_eta_s = p->eta_s;
     assert_true(p->total_b == UINT64_MAX || p->done_b <= p->total_b);
     assert_string_equal(p->file, NAME);
 }
@@ -175,6 +177,7 @@ static void a_whole_file_arrives(void **state)
     assert_int_equal(report.leftover_b, 0);
     assert_true(str_ends(report.source, "/" NAME));
     assert_int_equal(t->last_b, t->body_n);
+    assert_true(t->last_eta_s == 0);
 }
 
 static void without_a_length_too(void **state)
