@@ -11,4 +11,5 @@ extern const struct cmd cmd_help;
 extern const struct cmd cmd_lab;
 extern const struct cmd cmd_man;
 extern const struct cmd cmd_shreds;
+extern const struct cmd cmd_status;
 extern const struct cmd cmd_version;

@@ -10,6 +10,7 @@ const struct cmd *const cmd_table[] = {
     &cmd_lab,
     &cmd_man,
     &cmd_shreds,
+    &cmd_status,
     &cmd_version,
     NULL,
 };
