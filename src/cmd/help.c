@@ -183,6 +183,8 @@ void help_command(const struct cmd *cmd, const char *name, struct strbuf *b)
         strbuf_puts(b, "\n");
         help_wrap(b, cmd->detail, 0, 0);
     }
+    if (cmd->flags & CMD_ROOT)
+        strbuf_puts(b, "\nNeeds root.\n");
     if (cmd->subs)
         put_commands(b, cmd->subs);
     strbuf_puts(b, "\nOptions:\n");
