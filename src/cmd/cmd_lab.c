@@ -1,14 +1,20 @@
 /* agavectl lab: a validator host and a small world on this machine, for first steps and drills. */
 #include "cmd/cmd.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cmd/commands.h"
+#include "io/lock.h"
+#include "io/proc.h"
 #include "lab/lab.h"
+
+#define STOP_S 700 /* the lab's ladder and a little */
 
 struct lab_cmd_opts {
     const char *agave_bin;
@@ -57,6 +63,18 @@ static void print_step(void *arg, bool changed, const char *step, const char *te
 
 static const struct lab_report print_report = {.step = print_step};
 
+static struct err *own_program(char **ret)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    if (n < 0)
+        return err_sys(errno, "cannot read '/proc/self/exe'");
+    path[n] = 0;
+    *ret = xstrdup(path);
+    return NULL;
+}
+
 static struct err *cmd_lab_up(struct ctx *ctx, const void *opts, int argc, char **argv,
                               struct out *out)
 {
@@ -82,11 +100,34 @@ static struct err *cmd_lab_up(struct ctx *ctx, const void *opts, int argc, char 
     return NULL;
 }
 
+/* The lab's validator lives in the lab's namespaces, and so must the stop: this program once more,
+ * which joins them and takes the host lock for itself. */
+static struct err *stop_validator(struct ctx *ctx)
+{
+    const char *argv[] = {"/proc/self/exe", "--lab", "--quiet", "stop", NULL};
+    AUTO(lab_state_clear) struct lab_state s = {0};
+    AUTO(freep) char *self = NULL;
+    struct err *e = lab_read(ctx, &s);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e); /* no lab, or half of one: no validator of ours can be in it */
+    if (e)
+        return e;
+    TRY(own_program(&self));
+    argv[0] = self;
+    TRY_CTX(proc_run(ctx, argv, STOP_S, NULL), "stop the lab's validator");
+    print_step(NULL, false, "validator", "stopped, with proof");
+    return NULL;
+}
+
 static struct err *cmd_lab_down(struct ctx *ctx, const void *opts, int argc, char **argv,
                                 struct out *out)
 {
+    AUTO(hostlock_releasep) struct hostlock *lock = NULL;
     bool changed;
 
+    TRY(stop_validator(ctx));
+    TRY(hostlock_take(HOSTLOCK_PATH, "lab down", &lock));
     TRY(lab_down(ctx, &print_report, &changed));
     if (!out->json) {
         out_printf(out, changed ? "the lab is gone\n" : "there was no lab\n");
@@ -149,7 +190,7 @@ static const struct cmd lab_down_cmd = {
     .detail = "Ends the world and removes the lab's mounts, namespaces, devices and files. A "
               "validator that runs in the lab is stopped first, with proof.",
     .example = "agavectl lab down",
-    .flags = CMD_ROOT | CMD_LOCK | CMD_JSON,
+    .flags = CMD_ROOT | CMD_JSON, /* the lock is taken between the stop and the rest */
     .run = cmd_lab_down,
 };
 static const struct cmd lab_status_cmd = {

@@ -16,8 +16,6 @@
 #include "io/fsroot.h"
 #include "io/lock.h"
 
-#define LOCK_PATH "/run/agavectl/lock"
-
 /* A text of several lines is several errors (a config's). */
 static void complain(const char *text)
 {
@@ -87,7 +85,7 @@ static struct err *run(struct ctx *ctx, const struct cmdline *line, struct out *
 
     TRY(check_conditions(line, out->json));
     if (flags & CMD_LOCK)
-        TRY(hostlock_take(LOCK_PATH, line->name, &lock));
+        TRY(hostlock_take(HOSTLOCK_PATH, line->name, &lock));
     if (flags & (CMD_CONFIG | CMD_CONFIG_MAYBE))
         TRY(choose_config(&line->globals, flags & CMD_CONFIG, &cfg));
     TRY(fsroot_open("/", &root));

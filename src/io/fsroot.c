@@ -216,15 +216,12 @@ struct err *fsroot_openat(struct fsroot *r, const char *path, int flags, mode_t 
     return NULL;
 }
 
-struct err *fsroot_read(struct fsroot *r, const char *path, size_t max_b, char **ret, size_t *ret_n)
+static struct err *read_fd(int fd, const char *path, size_t max_b, char **ret, size_t *ret_n)
 {
     AUTO(strbuf_clear) struct strbuf text = {0};
-    AUTO(closep) int fd = -1;
     char piece[16384];
     ssize_t n;
 
-    /* O_NONBLOCK: a named pipe in the place of the file must not hang us */
-    TRY(fsroot_openat(r, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, &fd));
     while ((n = read(fd, piece, sizeof(piece))) != 0) {
         int sys = errno;
 
@@ -239,6 +236,45 @@ struct err *fsroot_read(struct fsroot *r, const char *path, size_t max_b, char *
     if (ret_n)
         *ret_n = text.len;
     *ret = strbuf_take(&text);
+    return NULL;
+}
+
+struct err *fsroot_read(struct fsroot *r, const char *path, size_t max_b, char **ret, size_t *ret_n)
+{
+    AUTO(closep) int fd = -1;
+
+    /* O_NONBLOCK: a named pipe in the place of the file must not hang us */
+    TRY(fsroot_openat(r, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, &fd));
+    return read_fd(fd, path, max_b, ret, ret_n);
+}
+
+struct err *fsroot_read_tail(struct fsroot *r, const char *path, size_t max_b, char **ret,
+                             size_t *ret_n)
+{
+    AUTO(closep) int fd = -1;
+    char *text = xmalloc(max_b + 1);
+    struct stat st;
+    ssize_t n;
+
+    struct err *e = fsroot_openat(r, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, &fd);
+    if (!e && fstat(fd, &st) < 0)
+        e = fs_err(errno, "stat", path);
+    if (e) {
+        free(text);
+        return e;
+    }
+    /* One read: a file that grows meanwhile gives a part of it, which is all that a tail promises.
+     */
+    n = pread(fd, text, max_b, st.st_size > (off_t)max_b ? st.st_size - (off_t)max_b : 0);
+    if (n < 0) {
+        e = fs_err(errno, "read", path);
+        free(text);
+        return e;
+    }
+    text[n] = 0;
+    *ret = text;
+    if (ret_n)
+        *ret_n = (size_t)n;
     return NULL;
 }
 

@@ -24,6 +24,9 @@ char *fsroot_path(const struct fsroot *r, const char *path);
  */
 struct err *fsroot_read(struct fsroot *r, const char *path, size_t max_b, char **ret, size_t *ret_n)
     MUST_CHECK;
+/* The last bytes of a file, at most max_b (from the middle of a line then). As fsroot_read. */
+struct err *fsroot_read_tail(struct fsroot *r, const char *path, size_t max_b, char **ret,
+                             size_t *ret_n) MUST_CHECK;
 /* One line without its newline, e.g. of /sys. */
 struct err *fsroot_read_line(struct fsroot *r, const char *path, char **ret) MUST_CHECK;
 struct err *fsroot_read_u64(struct fsroot *r, const char *path, uint64_t *ret) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 /* One operation at a time on a host: an flock on /run/agavectl/lock that holds "pid what\n". */
+#define HOSTLOCK_PATH "/run/agavectl/lock"
 struct hostlock;
 
 /* ERR_REFUSED "another agavectl is at work: pid N (up); wait for it to end" when taken. */
