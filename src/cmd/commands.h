@@ -11,5 +11,8 @@ extern const struct cmd cmd_help;
 extern const struct cmd cmd_lab;
 extern const struct cmd cmd_man;
 extern const struct cmd cmd_shreds;
+extern const struct cmd cmd_start;
 extern const struct cmd cmd_status;
+extern const struct cmd cmd_stop;
+extern const struct cmd cmd_up;
 extern const struct cmd cmd_version;

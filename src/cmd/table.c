@@ -10,7 +10,10 @@ const struct cmd *const cmd_table[] = {
     &cmd_lab,
     &cmd_man,
     &cmd_shreds,
+    &cmd_start,
     &cmd_status,
+    &cmd_stop,
+    &cmd_up,
     &cmd_version,
     NULL,
 };
