@@ -124,6 +124,14 @@ static void print_snapshot(const struct status *s, struct out *out)
     out_printf(out, "\n");
 }
 
+/* The method and the URL in front of the message stand in the same row already. */
+static const char *bare(const char *error)
+{
+    const char *end = strstr(error, "': ");
+
+    return str_starts(error, "getSlot at '") && end ? end + 3 : error;
+}
+
 static void print_references(const struct status *s, struct out *out)
 {
     static const char *const headers[] = {"REFERENCE", ">SLOT", "SAYS", NULL};
@@ -135,7 +143,9 @@ static void print_references(const struct status *s, struct out *out)
     for (size_t i = 0; i < s->n_refs; i++) {
         const struct status_reference *r = &s->refs[i];
         char buf[32];
-        const char *says = r->error ? r->error : r->agrees ? "agrees" : "another tip: set aside";
+        const char *says = r->error    ? bare(r->error)
+                           : r->agrees ? "agrees"
+                                       : "another tip: set aside";
         const char *const cells[] = {r->url, r->slot.known ? grouped(r->slot.v, buf) : NULL, says};
 
         table_row(t, cells);

@@ -75,6 +75,9 @@ static struct known_u64 look_at_phase(struct ctx *ctx, const struct status_param
         start.known = !e;
     }
     note(&s->phase_error, e);
+    /* A runtime that did not start it does not know since when it runs. */
+    if (start.known && !s->age_s.known && clock_wall_ms(ctx) >= start.v)
+        s->age_s = (struct known_u64){true, (clock_wall_ms(ctx) - start.v) / 1000};
     return start;
 }
 
@@ -139,6 +142,8 @@ static void read_references(const struct status_params *p, struct rpc_call *call
         struct err *e = rpc_take_slot(&calls[i], &r->slot.v);
 
         r->url = rpc_url_label(p->refs[i]);
+        if (!e && str_eq(p->refs[i], p->rpc_url))
+            e = err_new(ERR_BADINPUT, "this is the node itself: it proves nothing about itself");
         r->slot.known = !e;
         if (answered_ms >= 0 && answered_ms < (double)elapsed_ms)
             r->age_ms = elapsed_ms - (uint64_t)answered_ms;

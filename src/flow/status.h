@@ -34,7 +34,8 @@
  * with three the middle one. Before that, answers more than STATUS_AGREE_SLOTS below the node's own
  * finalized slot are set aside, as long as any is left (the node itself proves them stale). So one
  * reference that is down, stuck or far ahead changes nothing where there are two honest ones. Two
- * answers that contradict each other still give a tip, but not "ok". */
+ * answers that contradict each other still give a tip, but not "ok". A reference with the node's
+ * own URL is none. */
 #define STATUS_SCHEMA      1
 #define STATUS_AGREE_SLOTS 128 /* Agave's own --health-check-slot-distance */
 #define STATUS_REFS_MAX    64

@@ -253,6 +253,18 @@ def no_reference_no_ok(t):
     Admin(t, host.ledger)
     got, r = host.json()
     assert got["health"] == "unknown" and got["tip"] is None and got["gap"] is None, r
+    assert got["unit"]["age_s"] > 1_000_000, r  # by the admin socket: agavectl did not start it
+
+
+@test
+def the_node_is_no_reference_of_itself(t):
+    node = Node()
+    url = server(t, node.answer)
+    host = Host(t, url, [url])
+    Admin(t, host.ledger)
+    got, r = host.json()
+    assert got["health"] == "unknown" and got["tip"] is None, r
+    assert "the node itself" in got["references"][0]["error"], r
 
 
 @test
