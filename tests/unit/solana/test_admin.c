@@ -293,6 +293,21 @@ static void exit_is_asked_in_the_right_words(void **state)
                                    "\"params\":[]}\n");
 }
 
+/* "Not yet" is one error only; any other is a failure. */
+static void contact_info_fails(void **state)
+{
+    struct admin_contact c;
+    struct server s;
+
+    server_start(&s, "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32000,\"message\":\"no\"},"
+                     "\"id\":1}\n");
+    assert_err(admin_contact_info(&ctx, s.dir, 5000, &c), ERR_REMOTE, "error -32000: no");
+    server_stop(&s);
+    server_start(&s, "{\"jsonrpc\":\"2.0\",\"result\":{\"id\":\"x\"},\"id\":1}\n");
+    assert_err(admin_contact_info(&ctx, s.dir, 5000, &c), ERR_REMOTE, "contactInfo: id");
+    server_stop(&s);
+}
+
 static void rpc_may_be_off(void **state)
 {
     struct server s;
@@ -315,6 +330,7 @@ int main(void)
         cmocka_unit_test(no_socket_and_a_dead_one),
         cmocka_unit_test(answers_that_are_none),
         cmocka_unit_test(exit_is_asked_in_the_right_words),
+        cmocka_unit_test(contact_info_fails),
         cmocka_unit_test(rpc_may_be_off),
     };
 
