@@ -2,7 +2,7 @@
  * come from it. */
 #include <stddef.h>
 
-#include "config/config.h"
+#include "config/parts.h"
 
 #define AT(member) .offset = offsetof(struct config, member)
 
@@ -81,4 +81,18 @@ const struct config_key config_keys[] = {
 size_t config_keys_n(void)
 {
     return sizeof(config_keys) / sizeof(config_keys[0]) - 1;
+}
+
+bool config_is_list(const struct config_key *k)
+{
+    return k->type == CONFIG_STRS || k->type == CONFIG_URLS || k->type == CONFIG_HOSTPORTS ||
+           k->type == CONFIG_HASHES || k->type == CONFIG_ENV;
+}
+
+const struct config_key *config_find_key(const char *name)
+{
+    for (const struct config_key *k = config_keys; k->name; k++)
+        if (str_eq(k->name, name))
+            return k;
+    return NULL;
 }

@@ -39,9 +39,12 @@ static void read_back(const struct config *c, const struct config_key *k)
     for (; braces > 0; braces--)
         strbuf_puts(&doc, "}");
     AUTO(err_freep) struct err *e = config_parse(doc.data, doc.len, "again", &again);
-    /* One key alone may contradict the other keys' defaults; it may not be unreadable. */
+    /* One key alone may contradict the other keys' defaults ("x and y are both", "x needs y"); it
+     * may not be unreadable, which would be "again:1: x: ...". */
     if (e) {
-        assert(str_starts(e->text, "again: "));
+        AUTO(freep) char *unreadable = xasprintf("again:1: %s: ", k->name);
+
+        assert(str_starts(e->text, "again:1: ") && !str_starts(e->text, unreadable));
         return;
     }
     AUTO(freep) char *twice = config_value(again, k);

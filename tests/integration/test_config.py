@@ -19,7 +19,7 @@ BAD = [
     ("validator: {dynamic_port_range: 8000-8024}\n",
      ["FILE:1: validator.dynamic_port_range: '8000-8024' is too narrow: at least 25 ports are needed"]),
     ("validator: {voting: true}\n",
-     ["FILE: validator.voting needs validator.identity and validator.vote_account"]),
+     ["FILE:1: validator.voting needs validator.identity and validator.vote_account"]),
     ("# big\n" + "#" * (1 << 20), ["'FILE' is larger than 1 MiB"]),
 ]
 

@@ -113,8 +113,16 @@ static void one_line_for_each_fault(void **state)
          "c.yaml:1: validator.known_validators: 'x' is not 32 bytes in base58"},
         {"validator: {env: [A]}", "c.yaml:1: validator.env: 'A' is not of the form NAME=value"},
         {"validator: {args: [[a]]}", "c.yaml:1: validator.args: must be a list of texts"},
-        {"validator: {ledger: /a, snapshots: /a}",
-         "c.yaml: validator.ledger, snapshots and accounts must be different folders"},
+        {"validator:\n  snapshots: /a\n  ledger: /a\n",
+         "c.yaml:3: validator.ledger and validator.snapshots are both '/a'; they must differ"},
+        {"storage: {volume: {device: /d}, ramdisk: {device: /d}}",
+         "c.yaml:1: storage.volume.device and storage.ramdisk.device are both '/d'; they must "
+         "differ"},
+        {"storage:\n  ramdisk: {mount: /srv/solana}\n",
+         "c.yaml:2: storage.volume.mount and storage.ramdisk.mount are both '/srv/solana'; they "
+         "must differ"},
+        {"\nstorage: {kind_root: \"\"}",
+         "c.yaml:2: storage.bind needs storage.kind_root; set both or none"},
         {"stop:\n  # \xff", "c.yaml:2: invalid leading UTF-8 octet"},
         {"validator:\n\tvoting: true", "c.yaml:2: a tab indents this line; YAML wants blanks"},
         {"validator: {runtime: docker}",
@@ -133,9 +141,8 @@ static void one_line_for_each_fault(void **state)
         {"- a", "c.yaml:1: the config must be a map of keys"},
         {"a: &x 1", "c.yaml:1: anchors are not allowed"},
         {"validator: {voting: true}",
-         "c.yaml: validator.voting needs validator.identity and validator.vote_account"},
-        {"storage: {bind: /elsewhere}",
-         "c.yaml: storage.bind '/elsewhere' is not below storage.kind_root '/srv/kind'"},
+         "c.yaml:1: validator.voting needs validator.identity and validator.vote_account"},
+        {"storage: {bind: /elsewhere}", "c.yaml:1: storage.bind is not below storage.kind_root"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

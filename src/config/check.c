@@ -1,0 +1,171 @@
+/* What a value must be, key by key, and what the keys must be to each other. Nothing here looks at
+ * the machine: that is the stages' work. */
+#include "config/parts.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base58.h"
+
+#define PORTS_MIN 25 /* agave-validator 3.0.14 and later want as many */
+
+/* Each returns NULL, or what is wrong with the text. */
+static const char *check_path(const struct config_key *k, const char *text)
+{
+    if (!*text)
+        return k->may_be_empty ? NULL : "must not be empty";
+    if (*text != '/')
+        return "is not an absolute path";
+    if (strstr(text, "/../") || str_ends(text, "/.."))
+        return "must not contain '..'";
+    return strlen(text) > 1 && str_ends(text, "/") ? "must not end in '/'" : NULL;
+}
+
+static const char *check_ports(const char *text)
+{
+    const char *dash = strchr(text, '-');
+    AUTO(freep) char *first = dash ? xstrndup(text, (size_t)(dash - text)) : NULL;
+    uint64_t a = 0, b = 0;
+    struct err *e = dash ? parse_u64(first, 1, 65535, &a) : NULL;
+
+    if (dash && !e)
+        e = parse_u64(dash + 1, 1, 65535, &b);
+    if (!dash || e) {
+        err_free(e);
+        return "is not a port range such as 8002-8040";
+    }
+    return b < a + PORTS_MIN ? "is too narrow: at least 25 ports are needed" : NULL;
+}
+
+static const char *check_url(const char *text)
+{
+    const char *host = str_starts(text, "http://")    ? text + 7
+                       : str_starts(text, "https://") ? text + 8
+                                                      : NULL;
+
+    return !host || !*host || *host == '/' || strpbrk(text, " \t\"") ? "is not an http or https URL"
+                                                                     : NULL;
+}
+
+static const char *check_hostport(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    struct err *e = colon && colon > text ? parse_u64(colon + 1, 1, 65535, &port) : NULL;
+    bool bad = !colon || colon == text || e;
+
+    err_free(e);
+    return bad ? "is not of the form host:port" : NULL;
+}
+
+static const char *check_hash(const struct config_key *k, const char *text)
+{
+    uint8_t hash[32];
+    struct err *e = *text || !k->may_be_empty ? base58_decode32(text, strlen(text), hash) : NULL;
+    bool bad = e;
+
+    err_free(e);
+    return bad ? "is not 32 bytes in base58" : NULL;
+}
+
+static const char *check_env(const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    return !equals || equals == text ? "is not of the form NAME=value" : NULL;
+}
+
+const char *config_check_text(const struct config_key *k, const char *text)
+{
+    struct in_addr ip;
+
+    switch (k->type) {
+    case CONFIG_PATH:
+        return check_path(k, text);
+    case CONFIG_ADDRESS:
+        return inet_pton(AF_INET, text, &ip) == 1 ? NULL : "is not an IPv4 address";
+    case CONFIG_PORTS:
+        return check_ports(text);
+    case CONFIG_URLS:
+        return check_url(text);
+    case CONFIG_HOSTPORTS:
+        return check_hostport(text);
+    case CONFIG_HASH:
+    case CONFIG_HASHES:
+        return check_hash(k, text);
+    case CONFIG_ENV:
+        return check_env(text);
+    case CONFIG_STR:
+    case CONFIG_STRS:
+        return *text || k->may_be_empty ? NULL : "must not be empty";
+    case CONFIG_NUMBER:
+    case CONFIG_BOOL:
+    case CONFIG_CHOICE:
+        break; /* set_scalar knows them */
+    }
+    return NULL;
+}
+
+static bool below(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+
+    return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
+/* A fault of several keys stands at the line of the last one that the file sets; one of them is
+ * set, because the defaults agree with each other. */
+static void fault_of(struct faults *f, const struct config *c, const char *const *keys,
+                     const char *text)
+{
+    uint32_t line = 0;
+
+    for (; *keys; keys++) {
+        const struct config_key *k = config_find_key(*keys);
+
+        if (k && c->lines[k - config_keys] > line)
+            line = c->lines[k - config_keys];
+    }
+    strlist_addf(&f->lines, "%s:%u: %s", f->name, line, text);
+}
+#define FAULT_OF(f, c, text, ...) fault_of(f, c, (const char *const[]){__VA_ARGS__, NULL}, text)
+
+/* Both name the same thing, which is not nothing. */
+static void must_differ(struct faults *f, const struct config *c, const char *a, const char *b)
+{
+    const char *x = *(char **)config_member(c, config_find_key(a)),
+               *y = *(char **)config_member(c, config_find_key(b));
+    AUTO(freep) char *text = NULL;
+
+    if (!*x || !str_eq(x, y))
+        return;
+    text = xasprintf("%s and %s are both '%s'; they must differ", a, b, x);
+    FAULT_OF(f, c, text, a, b);
+}
+
+/* What no single key can know. */
+void config_check_together(const struct config *c, struct faults *f)
+{
+    static const char *const differ[][2] = {
+        {"validator.ledger", "validator.snapshots"},
+        {"validator.ledger", "validator.accounts"},
+        {"validator.snapshots", "validator.accounts"},
+        {"storage.volume.device", "storage.ramdisk.device"},
+        {"storage.volume.mount", "storage.ramdisk.mount"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(differ); i++)
+        must_differ(f, c, differ[i][0], differ[i][1]);
+    if (c->validator.voting && (!*c->validator.identity || !*c->validator.vote_account))
+        FAULT_OF(f, c, "validator.voting needs validator.identity and validator.vote_account",
+                 "validator.voting");
+    if (!*c->storage.bind)
+        return;
+    if (!*c->storage.kind_root)
+        FAULT_OF(f, c, "storage.bind needs storage.kind_root; set both or none", "storage.bind",
+                 "storage.kind_root");
+    else if (!below(c->storage.bind, c->storage.kind_root))
+        FAULT_OF(f, c, "storage.bind is not below storage.kind_root", "storage.bind",
+                 "storage.kind_root");
+}

@@ -1,0 +1,132 @@
+/* A config as text: one value, what a key takes, and the commented example. */
+#include "config/parts.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In double quotes where YAML could take it for something else. */
+static void quote(struct strbuf *b, const char *text, bool always)
+{
+    if (!always && *text && !strpbrk(text, ":#{}[],&*!|>'\"%@` \t\\") && !strchr("-?", *text)) {
+        strbuf_puts(b, text);
+        return;
+    }
+    strbuf_puts(b, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            strbuf_puts(b, "\\");
+        if ((unsigned char)*text < 0x20)
+            strbuf_printf(b, "\\x%02x", *text);
+        else
+            strbuf_add(b, text, 1);
+    }
+    strbuf_puts(b, "\"");
+}
+
+char *config_value(const struct config *c, const struct config_key *k)
+{
+    AUTO(strbuf_clear) struct strbuf b = {0};
+
+    if (k->type == CONFIG_NUMBER) {
+        strbuf_printf(&b, "%" PRIu64, *(uint64_t *)config_member(c, k));
+    } else if (k->type == CONFIG_BOOL) {
+        strbuf_puts(&b, *(bool *)config_member(c, k) ? "true" : "false");
+    } else if (config_is_list(k)) {
+        const struct strlist *l = config_member(c, k);
+
+        strbuf_puts(&b, "[");
+        for (size_t i = 0; i < l->n; i++) {
+            strbuf_puts(&b, i ? ", " : "");
+            quote(&b, l->items[i], true);
+        }
+        strbuf_puts(&b, "]");
+    } else {
+        quote(&b, *(char **)config_member(c, k), false);
+    }
+    return strbuf_take(&b);
+}
+
+struct json *config_json(const struct config *c, const struct config_key *k)
+{
+    if (k->type == CONFIG_NUMBER)
+        return json_new_u64(*(uint64_t *)config_member(c, k));
+    if (k->type == CONFIG_BOOL)
+        return json_new_bool(*(bool *)config_member(c, k));
+    if (!config_is_list(k))
+        return json_new_str(*(char **)config_member(c, k));
+    const struct strlist *l = config_member(c, k);
+    struct json *list = json_new_array();
+
+    for (size_t i = 0; i < l->n; i++)
+        json_push(list, json_new_str(l->items[i]));
+    return list;
+}
+
+char *config_type_text(const struct config_key *k)
+{
+    static const char *const names[] = {
+        [CONFIG_STR] = "a text",
+        [CONFIG_PATH] = "an absolute path",
+        [CONFIG_ADDRESS] = "an IPv4 address",
+        [CONFIG_PORTS] = "a range of ports",
+        [CONFIG_BOOL] = "true or false",
+        [CONFIG_CHOICE] = "one of:",
+        [CONFIG_HASH] = "32 bytes in base58",
+        [CONFIG_STRS] = "a list of texts",
+        [CONFIG_HASHES] = "a list of 32 bytes in base58 each",
+        [CONFIG_ENV] = "a list of NAME=value",
+        [CONFIG_URLS] = "a list of http or https URLs",
+        [CONFIG_HOSTPORTS] = "a list of host:port",
+    };
+    struct strbuf b = {0};
+
+    if (k->type == CONFIG_NUMBER)
+        return xasprintf("a number from %" PRIu64 " to %" PRIu64, k->min, k->max);
+    strbuf_puts(&b, names[k->type]);
+    for (const char *const *w = k->choices; w && *w; w++)
+        strbuf_printf(&b, "%s%s", w == k->choices ? " " : ", ", *w);
+    return strbuf_take(&b);
+}
+
+/* The part of a name up to and including dot number `level`, or NULL. */
+static char *group_of(const char *name, int level)
+{
+    const char *p = name;
+
+    for (int i = 0; i <= level && p; i++)
+        p = strchr(i ? p + 1 : p, '.');
+    return p ? xstrndup(name, (size_t)(p - name)) : NULL;
+}
+
+char *config_example(void)
+{
+    AUTO(config_freep) struct config *c = config_defaults();
+    AUTO(strbuf_clear) struct strbuf b = {0};
+    const char *before = "";
+
+    strbuf_puts(&b, "# Every key of agavectl's config, at its default. Leave out what you do not "
+                    "change.\n");
+    for (const struct config_key *k = config_keys; k->name; k++) {
+        AUTO(freep) char *value = config_value(c, k);
+        const char *last = strrchr(k->name, '.');
+        int depth = 0;
+
+        for (int level = 0;; level++) {
+            AUTO(freep) char *group = group_of(k->name, level);
+            AUTO(freep) char *old = group_of(before, level);
+            const char *own = group ? strrchr(group, '.') : NULL;
+
+            if (!group)
+                break;
+            depth = level + 1;
+            if (!str_eq(group, old))
+                strbuf_printf(&b, "%s%*s%s:\n", level ? "" : "\n", level * 2, "",
+                              own ? own + 1 : group);
+        }
+        strbuf_printf(&b, "%s%*s# %s\n", depth ? "" : "\n", depth * 2, "", k->help);
+        strbuf_printf(&b, "%*s%s: %s\n", depth * 2, "", last ? last + 1 : k->name, value);
+        before = k->name;
+    }
+    return strbuf_take(&b);
+}
