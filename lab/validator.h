@@ -75,6 +75,7 @@ struct validator {
     uint64_t last_snapshot;
     pthread_t receive, repair, replay, gossip, signals;
     bool receive_on, repair_on, replay_on, gossip_on, signals_on;
+    atomic_ulong completed; /* slots that became full: replay looks again when it changes */
 
     pthread_mutex_t write_lock; /* one writer of the ledger at a time */
 

@@ -61,6 +61,7 @@ void validator_insert(struct validator *v, const struct shred *shreds, size_t n,
     v->highest = top > v->highest ? top : v->highest;
     v->shred_insert = top > v->shred_insert ? top : v->shred_insert;
     pthread_mutex_unlock(&v->lock);
+    atomic_fetch_add(&v->completed, r.completed);
     if (r.completed)
         agave_log_point(v->log,
                         "shred_insert_is_full slot=%llui total_time_ms=0i last_index=0i "

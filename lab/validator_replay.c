@@ -267,13 +267,19 @@ void *validator_replay(void *arg)
 {
     struct validator *v = arg;
     uint64_t next_ns = 0;
+    unsigned long seen = 0;
+    bool idle = false; /* nothing was left to replay when seen was read */
 
     for (;;) {
         uint64_t slot_ns = validator_slot_ns(v), now = clock_system.mono_ns();
+        unsigned long completed = atomic_load(&v->completed);
 
-        if (now >= next_ns && validator_replay_one(v)) {
-            advance_root(v);
-            next_ns = now + slot_ns / SPEED;
+        if (now >= next_ns && (!idle || completed != seen)) {
+            seen = completed;
+            idle = !validator_replay_one(v);
+            next_ns = idle ? 0 : now + slot_ns / SPEED;
+            if (!idle)
+                advance_root(v);
         }
         if (validator_rest(v, slot_ns / SPEED / 2000000 + 1))
             return NULL;

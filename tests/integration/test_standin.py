@@ -9,8 +9,10 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
+import agave
 from harness import BUILD, SOURCE, Skip, main, test
 
 RECORDINGS = SOURCE / "tests" / "data" / "recordings"
@@ -261,6 +263,26 @@ def stand_in_answers_as_agave_did(t):
     # The recorded nodes had run for a while: an incremental of its own, and a full tip.
     t.until("an incremental snapshot", lambda: ask(BASE + 599, "getHighestSnapshotSlot")["result"]["incremental"], 60)
     conform("127.0.0.1", BASE + 599, t.dir / "ledger")
+
+
+@test
+def real_agave_answers_so_too(t):
+    """The same test against the real thing, in namespaces of its own: or it proves nothing."""
+    if outside():
+        raise Skip("looks at another validator")
+    t.need_root()
+    agave.program("agave-validator")
+    agave.raise_sysctls(t)
+    ns = agave.Namespaces(t)
+    node = agave.VotingNode(t, ns)
+    node.wait_ready()
+    env = dict(os.environ, AGAVECTL_STANDIN_RPC="127.0.0.1:8899", AGAVECTL_STANDIN_LEDGER=str(node.dir / "ledger"))
+    p = subprocess.run([*ns.enter(), sys.executable, __file__, "stand_in_answers"], env=env, text=True,
+                       capture_output=True, timeout=300)
+    for line in p.stdout.splitlines():
+        print(f"#   {line}", flush=True)
+    assert p.returncode == 0, p.stdout[-3000:]
+    t.real("agave", f"agave-validator {agave.VERSION} passes the stand-in's conformance test")
 
 
 @test

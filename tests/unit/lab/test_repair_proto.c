@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "lab/genesis.h"
 #include "lab/hello.h"
+#include "solana/genesis_archive.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,12 +120,26 @@ static void hello_arrives(void **state)
     assert_false(hello_decode(buf, HELLO_B, &got));
 }
 
+/* What agavectl says of the archive. */
+static void archive_hash(const char *path, char ret[static BASE58_32_MAX])
+{
+    uint8_t data[16384];
+    FILE *f = fopen(path, "rb");
+    size_t n;
+
+    assert_non_null(f);
+    n = fread(data, 1, sizeof(data), f);
+    fclose(f);
+    assert_null(genesis_archive_hash(data, n, ret));
+}
+
 static void genesis_is_the_seeds(void **state)
 {
     char dir[] = "/tmp/agavectl-genesis-XXXXXX";
     AUTO(freep) char *bin = NULL;
     AUTO(freep) char *archive = NULL;
     struct genesis made, loaded, other;
+    char hash[BASE58_32_MAX], want[BASE58_32_MAX];
     struct err *e;
 
     assert_non_null(mkdtemp(dir));
@@ -140,6 +155,9 @@ static void genesis_is_the_seeds(void **state)
     genesis_from_seed(6, &other);
     assert_memory_equal(&made, &loaded, sizeof(made));
     assert_memory_not_equal(made.hash, other.hash, 32);
+    archive_hash(archive, hash);
+    base58_encode32(made.hash, want);
+    assert_string_equal(hash, want);
     assert_int_equal(unlink(bin), 0);
     assert_int_equal(unlink(archive), 0);
     assert_int_equal(rmdir(dir), 0);
