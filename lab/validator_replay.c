@@ -62,10 +62,6 @@ static void log_frozen(struct validator *v, const struct bank *b, uint64_t took_
                     "replay-slot-stats slot=%llui replay_total_elapsed=%llui total_transactions=1i "
                     "total_entries=64i total_shreds=%di",
                     s, (unsigned long long)took_us, SHREDS_A_SLOT);
-    agave_log_point(v->log,
-                    "slot_stats_tracking_complete slot=%llui is_full=true is_rooted=false "
-                    "is_dead=false",
-                    s);
     pthread_mutex_lock(&v->write_lock);
     err_free(
         ledger_set_bank_hash(v->ledger, b->slot, bank_hash)); /* insert reports a sick ledger */
@@ -255,6 +251,11 @@ static void advance_root(struct validator *v)
     pthread_mutex_unlock(&v->write_lock);
     if (e)
         agave_log_error(v->log, "solana_core::replay_stage", "cannot set roots: %s", e->text);
+    for (size_t i = 0; i < n; i++)
+        agave_log_point(v->log,
+                        "slot_stats_tracking_complete slot=%llui is_full=true is_rooted=true "
+                        "is_dead=false",
+                        (unsigned long long)roots[i]);
     agave_log_point(v->log, "bank-forks_set_root elapsed_ms=0i slot=%llui total_banks=%zui",
                     (unsigned long long)root, banks_n(v->banks));
     agave_log_point(v->log, "optimistic_slot slot=%llui",

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import agave
 from harness import BUILD, SOURCE, Skip, main, test
@@ -108,14 +109,17 @@ def validator(t, *flags):
     return p
 
 
+def is_running(ledger):
+    try:
+        return '"Running"' in lines(ledger / "admin.rpc", '{"jsonrpc":"2.0","id":1,"method":"startProgress"}')
+    except (FileNotFoundError, ConnectionRefusedError):  # not yet, or left behind by the last one
+        return False
+
+
 def running(t, p):
     def probe():
         assert p.poll() is None, (t.dir / "log").read_text()[-2000:]
-        try:
-            return '"Running"' in lines(t.dir / "ledger" / "admin.rpc",
-                                        '{"jsonrpc":"2.0","id":1,"method":"startProgress"}')
-        except (FileNotFoundError, ConnectionRefusedError):  # not yet, or left behind by the last one
-            return False
+        return is_running(t.dir / "ledger")
     t.until("startProgress Running", probe, 60)
 
 
@@ -253,8 +257,9 @@ def conform(host, port, ledger):
 @test
 def stand_in_answers_as_agave_did(t):
     if outside():
-        from pathlib import Path
         ledger = os.environ.get("AGAVECTL_STANDIN_LEDGER")
+        if ledger:
+            t.until("startProgress Running", lambda: is_running(Path(ledger)), 60)
         conform(*outside(), Path(ledger) if ledger else None)
         return
     world(t)
@@ -326,6 +331,8 @@ def node_reaches_the_tip_and_ends_cleanly(t):
     state = control(t, "state")["result"]
     assert state["shredsLost"] > 0 and state["repairAnswered"] > 0, state
     t.until("a root", lambda: slot(BASE + 599, "finalized") > slot(BASE + 99) - 60, 30)
+    # More than 100 slots from the snapshot on, so that the ledger is READY.
+    t.until("100 slots", lambda: slot(BASE + 599) > ask(BASE + 599, "minimumLedgerSlot")["result"] + 120, 60)
     log = (t.dir / "log").read_text()
     for wanted in ("bank frozen: ", "datapoint: bank-forks_set_root ", "Validator initialized",
                    "datapoint: optimistic_slot slot="):
@@ -335,7 +342,14 @@ def node_reaches_the_tip_and_ends_cleanly(t):
     assert r.code == 0 and "Exit request sent" in r.out, r
     assert p.wait(20) == 0
     assert not (t.dir / "ledger" / "admin.rpc").exists()
-    assert (t.dir / "ledger" / "rocksdb" / "CURRENT").exists()
+    r = t.run("shreds", "--no-lab", "--ledger", t.dir / "ledger", "-o", "json")
+    if r.code == 6:
+        t.not_real("rocksdb", "no library")
+        return
+    ledger = json.loads(r.out)
+    assert ledger["ready"] and ledger["tip_run"]["slots"] > 30, r
+    assert any(s["root"] for s in ledger["slots"]), r
+    t.real("rocksdb", "agavectl shreds reads the stand-in's ledger")
 
 
 @test
