@@ -257,6 +257,15 @@ struct err *mounts_mount(const char *source, const char *target, const char *fst
     return err_sys(rc < 0 ? -rc : EIO, "cannot mount '%s' (%s) at '%s'", source, fstype, target);
 }
 
+static struct err *propagate_tree(int tree, unsigned flags, uint64_t type, const char *source)
+{
+    struct mount_attr attr = {.propagation = type};
+
+    if (mount_setattr(tree, "", AT_EMPTY_PATH | flags, &attr, sizeof(attr)) < 0)
+        return err_sys(errno, "cannot set the propagation of a bind of '%s'", source);
+    return NULL;
+}
+
 static struct err *attach_tree(int tree, const char *source, const char *target)
 {
     if (move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -266,18 +275,14 @@ static struct err *attach_tree(int tree, const char *source, const char *target)
 
 struct err *mounts_rbind(const char *source, const char *target)
 {
-    static const uint64_t steps[] = {MS_SLAVE, MS_SHARED};
+
     AUTO(closep)
     int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
     if (tree < 0)
         return err_sys(errno, "cannot take the mounts of '%s'", source);
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        struct mount_attr attr = {.propagation = steps[i]};
-
-        if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
-            return err_sys(errno, "cannot set the propagation of a bind of '%s'", source);
-    }
+    TRY(propagate_tree(tree, AT_RECURSIVE, MS_SLAVE, source));
+    TRY(propagate_tree(tree, AT_RECURSIVE, MS_SHARED, source));
     return attach_tree(tree, source, target);
 }
 
@@ -287,6 +292,7 @@ struct err *mounts_bind(const char *source, const char *target)
 
     if (tree < 0)
         return err_sys(errno, "cannot take the mount of '%s'", source);
+    TRY(propagate_tree(tree, 0, MS_PRIVATE, source));
     return attach_tree(tree, source, target);
 }
 

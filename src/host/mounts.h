@@ -54,7 +54,8 @@ struct err *mounts_mount(const char *source, const char *target, const char *fst
  * source. All or nothing: a plain rbind, changed afterwards, would for a moment be a peer of its
  * source, and undoing it would unmount the source as well. Linux 5.12. */
 struct err *mounts_rbind(const char *source, const char *target) MUST_CHECK;
-/* Only the one mount; propagation as the source's. */
+/* Only the one mount, and private. (A peer of its parent would be mounted on itself a second time.)
+ */
 struct err *mounts_bind(const char *source, const char *target) MUST_CHECK;
 /* Propagation of the mount at target: MS_SHARED, MS_SLAVE, MS_PRIVATE; with everything below it
  * when recursive. target must be a mount point. */

@@ -45,12 +45,7 @@ struct err *ns_dir_make(struct ctx *ctx, const char *dir)
     TRY(mount_over(ctx, dir, &shared, &at));
     if (!shared)
         return NULL;
-    if (!at)
-        TRY(mounts_bind(dir, dir));
-    struct err *e = mounts_make_private(dir, false);
-    if (e && !at)
-        (void)err_free(mounts_umount(dir)); /* the first failure is the one to tell */
-    return e;
+    return at ? mounts_make_private(dir, false) : mounts_bind(dir, dir);
 }
 
 struct err *ns_dir_remove(struct ctx *ctx, const char *dir)
@@ -89,12 +84,18 @@ struct err *ns_lo_up(void)
 
 /* In the child, after fork: system calls only. Says 0 or an errno on ready, then lives until the
  * parent closes its end of go. */
-static void child_main(enum ns_kind kind, int ready, int go) __attribute__((noreturn));
-static void child_main(enum ns_kind kind, int ready, int go)
+static void child_main(enum ns_kind kind, int cpu, int ready, int go) __attribute__((noreturn));
+static void child_main(enum ns_kind kind, int cpu, int ready, int go)
 {
+    cpu_set_t set;
     int e = 0;
     char c;
 
+    if (cpu >= 0) {
+        CPU_ZERO(&set);
+        CPU_SET((size_t)cpu, &set);
+        (void)sched_setaffinity(0, sizeof(set), &set); /* no such CPU: a second try as any other */
+    }
     if (unshare(clone_flag(kind)) < 0)
         e = errno;
     /* Or every mount made in there would show up outside, and the other way round. */
@@ -120,7 +121,7 @@ static void helper_end(struct helper *h)
             ;
 }
 
-static struct err *helper_start(enum ns_kind kind, struct helper *h)
+static struct err *helper_start(enum ns_kind kind, int cpu, struct helper *h)
 {
     int ready[2], go[2], e = 0;
 
@@ -138,7 +139,7 @@ static struct err *helper_start(enum ns_kind kind, struct helper *h)
     if (h->pid == 0) {
         close(h->ready);
         close(h->go); /* or it would wait for itself */
-        child_main(kind, ready_w, go_r);
+        child_main(kind, cpu, ready_w, go_r);
     }
     close(TAKE_FD(ready_w));
     ssize_t n = read(h->ready, &e, sizeof(e));
@@ -154,9 +155,6 @@ static struct err *bind_ns(const struct helper *h, const char *path, enum ns_kin
 
     if (mount(source, path, NULL, MS_BIND, NULL) == 0)
         return NULL;
-    if (errno == EINVAL && kind == NS_MNT)
-        return err_new(ERR_REFUSED,
-                       "cannot bind a mount namespace at '%s': it is on a shared mount", path);
     return err_sys(errno, "cannot bind a namespace at '%s'", path);
 }
 
@@ -182,9 +180,42 @@ static struct err *lo_up_in(const char *path)
     return NULL;
 }
 
-struct err *ns_create(struct ctx *ctx, const char *path, enum ns_kind kind)
+/* One try; the namespace is on the path afterwards, or it is gone. */
+static struct err *create_on(const char *path, enum ns_kind kind, int cpu)
 {
     AUTO(helper_end) struct helper h = {.ready = -1, .go = -1};
+
+    TRY(helper_start(kind, cpu, &h));
+    return bind_ns(&h, path, kind);
+}
+
+static bool refused(const struct err *e)
+{
+    return e && e->kind == ERR_SYS && e->sys == EINVAL;
+}
+
+/* The kernel binds only a mount namespace that is younger than ours, and takes the id as its age.
+ * On Linux 6.18 ids grow on each CPU by themselves, so that a new one may look older (seen in one
+ * of two tries where ours is not the machine's first): then another CPU's does not. */
+static struct err *create(const char *path, enum ns_kind kind)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_CONF);
+    struct err *e = create_on(path, kind, -1);
+
+    for (int cpu = 0; refused(e) && kind == NS_MNT && cpu < cpus && cpu < CPU_SETSIZE; cpu++) {
+        err_free(e);
+        e = create_on(path, kind, cpu);
+    }
+    if (!refused(e))
+        return e;
+    err_free(e);
+    return err_new(ERR_REFUSED,
+                   "cannot bind a namespace at '%s': it is on a mount that is shared with others",
+                   path);
+}
+
+struct err *ns_create(struct ctx *ctx, const char *path, enum ns_kind kind)
+{
     AUTO(closep) int fd = -1;
     struct err *e;
 
@@ -193,8 +224,7 @@ struct err *ns_create(struct ctx *ctx, const char *path, enum ns_kind kind)
     if (fd < 0)
         return errno == EEXIST ? err_new(ERR_REFUSED, "'%s' exists already", path)
                                : err_sys(errno, "cannot make '%s'", path);
-    e = helper_start(kind, &h);
-    e = e ? e : bind_ns(&h, path, kind);
+    e = create(path, kind);
     if (!e && kind == NS_NET) {
         e = lo_up_in(path);
         if (e)

@@ -6,8 +6,8 @@
 enum ns_kind { NS_MNT, NS_NET };
 
 /* Named namespaces: a file at path with the namespace bound on it (nsfs), so that it lives without
- * a process. The mount that holds path must not be shared, or the kernel refuses to bind a mount
- * namespace there: ns_dir_make gives such a folder. */
+ * a process. The mount that holds path must not be shared with others, or the kernel refuses to
+ * bind a mount namespace there: ns_dir_make gives such a folder. */
 /* The folder (0755, with parents), on a private mount: bound on itself when it must be. Doing it
  * again is fine. */
 struct err *ns_dir_make(struct ctx *ctx, const char *dir) MUST_CHECK;

@@ -178,16 +178,14 @@ static struct err *check_hidden(struct ctx *ctx, struct findings *ret)
     return NULL;
 }
 
+/* Whether the source is there is the volume's own question; this stage waits for it. */
 static struct err *check_unbound(struct ctx *ctx, const struct mounts *m, struct findings *ret)
 {
-    bool there = false;
+    struct finding *f = findings_add(ret, "bind.mount", 4, SEV_FAIL, "'%s' does not show '%s'",
+                                     ctx->cfg->storage.bind, source_of(ctx));
 
-    TRY(is_folder(ctx, source_of(ctx), &there));
-    struct finding *f =
-        findings_add(ret, "bind.mount", 4, SEV_FAIL, "'%s' does not show '%s'%s",
-                     ctx->cfg->storage.bind, source_of(ctx), there ? "" : ", which does not exist");
     note_got(f, source_of(ctx), "no mount");
-    f->fix = there ? "bind" : NULL;
+    f->fix = "bind";
     check_shared(m, source_of(ctx), "bind.source", 4, ret);
     return check_hidden(ctx, ret);
 }

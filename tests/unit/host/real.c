@@ -15,6 +15,7 @@
 #include "fixture.h"
 #include "host/loop.h"
 #include "host/mounts.h"
+#include "host/zram.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
 #include "io/proc.h"
@@ -46,6 +47,9 @@ static char *account(struct real *r)
             strbuf_printf(&b, "loop %s %s\n", names.items[i], file);
         err_free(e);
     }
+    for (size_t i = 0; i < r->zrams.n; i++)
+        if (access(r->zrams.items[i], F_OK) == 0)
+            strbuf_printf(&b, "zram %s\n", r->zrams.items[i]);
     return strbuf_take(&b);
 }
 
@@ -126,6 +130,9 @@ void real_end(struct real *r)
     if (!same)
         real_umount_all(r);
     drop_loops(r);
+    for (size_t i = 0; !same && i < r->zrams.n; i++)
+        err_free(zram_remove(&r->ctx, r->zrams.items[i]));
+    strlist_clear(&r->zrams);
     r->ctx.root = fsroot_close(r->ctx.root);
     remove_tree(r->dir);
     free(r->dir);
@@ -165,6 +172,21 @@ char *real_loop(struct real *r, const char *name, unsigned long long size_b)
     char *dev = NULL;
 
     assert_ok(loop_attach(file, NULL, &dev));
+    return dev;
+}
+
+char *real_zram(struct real *r, unsigned long long size_b)
+{
+    char *dev = NULL;
+
+    if (!zram_available(&r->ctx)) {
+        printf("# not real: block devices: no zram in this kernel\n");
+        return NULL;
+    }
+    assert_ok(zram_add(&r->ctx, size_b, &dev));
+    /* the number may be used again by somebody else when the test has removed it */
+    strlist_clear(&r->zrams);
+    strlist_add(&r->zrams, dev);
     return dev;
 }
 

@@ -3,14 +3,16 @@
 #include <stdbool.h>
 
 #include "base/ctx.h"
+#include "base/str.h"
 
 /* Real block devices and mounts for a test program that runs as root: a mount namespace of its own,
  * a folder for image files, and a count of what was there, so that a test which leaves something
  * behind fails. */
 struct real {
     struct ctx ctx;
-    char *dir;    /* images and mount points */
-    char *before; /* mounts, and loop devices on files in dir */
+    char *dir;            /* images and mount points */
+    struct strlist zrams; /* made by real_zram, and to be removed by the test */
+    char *before;         /* mounts, and loop devices on files in dir */
 };
 /* NULL when it cannot run here; then the reason was printed as TAP comments. parts: the names for
  * "# real:" lines, NULL-terminated. */
@@ -22,6 +24,8 @@ void real_end(struct real *r);
 char *real_image(struct real *r, const char *name, unsigned long long size_b);
 /* The same, attached to a loop device; to be freed. The test detaches it. */
 char *real_loop(struct real *r, const char *name, unsigned long long size_b);
+/* A zram device of that size, to be freed; NULL when this kernel has none. */
+char *real_zram(struct real *r, unsigned long long size_b);
 /* Path in the folder, and a new folder in it; to be freed. */
 char *real_path(struct real *r, const char *name);
 char *real_dir(struct real *r, const char *name);

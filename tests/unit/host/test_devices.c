@@ -5,7 +5,10 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,7 +20,10 @@
 #include "host/loop.h"
 #include "host/mkfs.h"
 #include "host/mounts.h"
+#include "host/pid_files.h"
+#include "host/pids.h"
 #include "host/zram.h"
+#include "io/clock.h"
 #include "io/fsroot.h"
 #include "real.h"
 
@@ -217,7 +223,7 @@ struct child {
 };
 
 /* A child in a mount namespace of its own that mounts dev (or opens it) and waits. */
-static struct child other_process(const char *dev, const char *at)
+static struct child other_process_in(const char *dev, const char *at, const char *cwd)
 {
     int ready[2], go[2];
     char c = 1;
@@ -228,7 +234,8 @@ static struct child other_process(const char *dev, const char *at)
     if (pid == 0) {
         close(go[1]);
         if (at)
-            c = unshare(CLONE_NEWNS) < 0 || mount(dev, at, "xfs", 0, NULL) < 0;
+            c = unshare(CLONE_NEWNS) < 0 || mount(dev, at, "xfs", 0, NULL) < 0 ||
+                (cwd && (chdir(at) < 0 || chdir(cwd) < 0));
         else
             c = open(dev, O_RDONLY | O_CLOEXEC) < 0;
         if (write(ready[1], &c, 1) == 1)
@@ -242,6 +249,11 @@ static struct child other_process(const char *dev, const char *at)
     assert_int_equal(c, 0);
     close(ready[0]);
     return (struct child){.pid = pid, .go = go[1]};
+}
+
+static struct child other_process(const char *dev, const char *at)
+{
+    return other_process_in(dev, at, NULL);
 }
 
 static void end(struct child c)
@@ -340,17 +352,14 @@ static void loops_are_found_by_their_file(void **state)
 static void zram_comes_and_goes(void **state)
 {
     NEED_REAL();
-    AUTO(freep) char *dev = NULL;
+    AUTO(freep) char *dev = real_zram(real, 600 * MIB);
     AUTO(freep) char *at = real_dir(real, "zram");
     AUTO(block_info_clear) struct block_info b = {0};
     enum ramdev kind = RAMDEV_NONE;
     struct stat st;
 
-    if (!zram_available(&real->ctx)) {
-        printf("# not real: block devices: no zram in this kernel\n");
+    if (!dev)
         skip();
-    }
-    assert_ok(zram_add(&real->ctx, 600 * MIB, &dev));
     assert_ok(block_probe(&real->ctx, dev, &b));
     assert_int_equal(b.content, BLOCK_BLANK);
     assert_true(b.size_b == 600 * MIB);
@@ -364,6 +373,84 @@ static void zram_comes_and_goes(void **state)
     assert_int_equal(stat(dev, &st), -1);
     assert_err(zram_remove(&real->ctx, dev), ERR_NOTFOUND, NULL);
     assert_err(zram_remove(&real->ctx, "/dev/loop0"), ERR_BADINPUT, NULL);
+}
+
+static struct err *is_stuck(struct ctx *ctx, void *arg, bool *ret)
+{
+    AUTO(threads_clear) struct threads t = {0};
+    struct pid_id *id = arg;
+
+    TRY(pid_start(ctx, id->pid, &id->start));
+    TRY(pid_threads_stuck(ctx, *id, &t));
+    *ret = t.n == 1;
+    return NULL;
+}
+
+/* A D state without a broken disk: the file system is frozen under a writer. */
+static void a_writer_on_a_frozen_file_system_is_stuck(void **state)
+{
+    NEED_REAL();
+    AUTO(freep) char *dev = real_loop(real, "frozen", 400 * MIB);
+    AUTO(freep) char *at = real_dir(real, "frozen.mnt");
+    AUTO(freep) char *file = xasprintf("%s/file", at);
+    AUTO(threads_clear) struct threads t = {0};
+    struct pid_id id = {0};
+    uint32_t left = 0;
+
+    assert_ok(mkfs_xfs(&real->ctx, dev, NULL));
+    assert_ok(mounts_mount(dev, at, "xfs", NULL));
+    int fd = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(ioctl(fd, FIFREEZE, 0), 0);
+    id.pid = fork();
+    if (id.pid == 0)
+        _exit(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) < 0);
+    /* nothing is asserted while it is frozen: a failed test must not leave it so */
+    struct err *e = wait_until(&real->ctx, "the writer to hang", 5000, 10, is_stuck, &id);
+    e = e ? e : pid_signal(&real->ctx, id, SIGKILL); /* of no use in this state */
+    e = e ? e : pid_threads_stuck(&real->ctx, id, &t);
+    e = e ? e : pids_threads_left(&real->ctx, id.pid, id.start, &left);
+    int thawed = ioctl(fd, FITHAW, 0);
+    close(fd);
+    waitpid(id.pid, NULL, 0);
+    assert_int_equal(thawed, 0);
+    assert_ok(e);
+    assert_int_equal(left, 1);
+    assert_int_equal(t.n, 1);
+    assert_int_equal(t.items[0].state, 'D');
+    assert_true(t.items[0].wchan || t.items[0].stack);
+    printf("# stuck in %s: %s\n", t.items[0].wchan ? t.items[0].wchan : "?",
+           t.items[0].stack ? "with its kernel stack" : "no kernel stack");
+    assert_ok(pids_threads_left(&real->ctx, id.pid, id.start, &left));
+    assert_int_equal(left, 0);
+    assert_ok(mounts_umount(at));
+    detach(dev);
+}
+
+/* A container's process: the same file system under another name. */
+static void a_user_in_another_namespace_is_found(void **state)
+{
+    NEED_REAL();
+    AUTO(freep) char *dev = real_loop(real, "container", 400 * MIB);
+    AUTO(freep) char *at = real_dir(real, "here");
+    AUTO(freep) char *ledger = real_path(real, "here/ledger");
+    AUTO(freep) char *there = real_dir(real, "there");
+    AUTO(pids_clear) struct pids none = {0};
+    AUTO(pids_clear) struct pids p = {0};
+
+    assert_ok(mkfs_xfs(&real->ctx, dev, NULL));
+    assert_ok(mounts_mount(dev, at, "xfs", NULL));
+    assert_ok(fsroot_mkdirs(real->ctx.root, ledger, 0755));
+    struct child c = other_process(dev, there);
+    assert_ok(pids_using(&real->ctx, at, &none));
+    assert_int_equal(none.n, 0); /* it is mounted there, but nobody is in it */
+    end(c);
+    c = other_process_in(dev, there, "ledger");
+    assert_ok(pids_using(&real->ctx, ledger, &p));
+    assert_int_equal(p.n, 1);
+    assert_int_equal(p.items[0].id.pid, c.pid);
+    end(c);
+    assert_ok(mounts_umount(at));
+    detach(dev);
 }
 
 static bool mounted(const char *path)
@@ -447,6 +534,8 @@ int main(void)
         cmocka_unit_test(too_small_and_read_only),
         cmocka_unit_test(not_devices),
         cmocka_unit_test(users_are_named),
+        cmocka_unit_test(a_writer_on_a_frozen_file_system_is_stuck),
+        cmocka_unit_test(a_user_in_another_namespace_is_found),
         cmocka_unit_test(swap_and_loops_on_top_are_users),
         cmocka_unit_test(loops_are_found_by_their_file),
         cmocka_unit_test(zram_comes_and_goes),

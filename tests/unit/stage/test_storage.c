@@ -72,10 +72,9 @@ static struct host host_new(const char *name)
     AUTO(freep) char *ram = xasprintf("%s.ram", name);
 
     h.volume = real_loop(real, volume, 400 * MIB);
-    h.zram = zram_available(&real->ctx);
-    if (h.zram)
-        assert_ok(zram_add(&real->ctx, 320 * MIB, &h.ram));
-    else
+    h.ram = real_zram(real, 320 * MIB);
+    h.zram = h.ram != NULL;
+    if (!h.zram)
         h.ram = real_loop(real, ram, 320 * MIB);
     configure(&h, h.volume, h.ram);
     return h;
@@ -165,7 +164,7 @@ static void a_lost_ram_disk_comes_back_through_the_bind(void **state)
     assert_false(mounted(&h, "/kind/solana/ramdisk")); /* went with it */
     assert_ok(zram_remove(&real->ctx, h.ram));
     freep(&h.ram);
-    assert_ok(zram_add(&real->ctx, 320 * MIB, &h.ram));
+    h.ram = real_zram(real, 320 * MIB);
     configure(&h, h.volume, h.ram);
     strbuf_clear(&h.told);
     assert_ok(apply(&h, false, &r2));
