@@ -11,11 +11,11 @@
 struct real {
     struct ctx ctx;
     char *dir;            /* images and mount points */
-    struct strlist zrams; /* made by real_zram, and to be removed by the test */
+    struct strlist zrams; /* made by real_zram and not yet removed */
     char *before;         /* mounts, and loop devices on files in dir */
 };
-/* NULL when it cannot run here; then the reason was printed as TAP comments. parts: the names for
- * "# real:" lines, NULL-terminated. */
+/* Before the tests begin. NULL when it cannot run here: then the whole program was skipped in TAP,
+ * with the reason. parts: the names for "# real:" lines, NULL-terminated. */
 struct real *real_new(const char *const *parts);
 /* Fails the test program (exit 1) when something was left behind. */
 void real_end(struct real *r);
@@ -24,8 +24,10 @@ void real_end(struct real *r);
 char *real_image(struct real *r, const char *name, unsigned long long size_b);
 /* The same, attached to a loop device; to be freed. The test detaches it. */
 char *real_loop(struct real *r, const char *name, unsigned long long size_b);
-/* A zram device of that size, to be freed; NULL when this kernel has none. */
+/* A zram device of that size, to be freed; NULL when this kernel has none. One at a time; removed
+ * by real_zram_remove only: its number may be somebody else's device a moment later. */
 char *real_zram(struct real *r, unsigned long long size_b);
+void real_zram_remove(struct real *r, const char *dev);
 /* Path in the folder, and a new folder in it; to be freed. */
 char *real_path(struct real *r, const char *name);
 char *real_dir(struct real *r, const char *name);
