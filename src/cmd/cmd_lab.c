@@ -104,8 +104,8 @@ static struct err *cmd_lab_up(struct ctx *ctx, const void *opts, int argc, char 
  * which joins them and takes the host lock for itself. */
 static struct err *stop_validator(struct ctx *ctx)
 {
-    const char *argv[] = {"/proc/self/exe", "--lab", "--quiet", "stop", NULL};
     AUTO(lab_state_clear) struct lab_state s = {0};
+    AUTO(proc_result_clear) struct proc_result r = {0};
     AUTO(freep) char *self = NULL;
     struct err *e = lab_read(ctx, &s);
 
@@ -114,8 +114,19 @@ static struct err *stop_validator(struct ctx *ctx)
     if (e)
         return e;
     TRY(own_program(&self));
-    argv[0] = self;
-    TRY_CTX(proc_run(ctx, argv, STOP_S, NULL), "stop the lab's validator");
+    const char *argv[] = {self, "--lab", "--quiet", "stop", NULL};
+    struct proc_spec spec = {.path = self, .argv = argv, .timeout_s = STOP_S};
+    TRY_CTX(ctx->proc->run(ctx, &spec, &r), "stop the lab's validator");
+    if (r.exit != 0) {
+        static const char prefix[] = "agavectl: ";
+
+        r.err[strcspn(r.err, "\n")] = 0;
+        return err_new(r.exit == 4   ? ERR_REFUSED
+                       : r.exit == 5 ? ERR_TIMEOUT
+                                     : ERR_REMOTE,
+                       "stop the lab's validator: %s",
+                       r.err + (str_starts(r.err, prefix) ? sizeof(prefix) - 1 : 0));
+    }
     print_step(NULL, false, "validator", "stopped, with proof");
     return NULL;
 }

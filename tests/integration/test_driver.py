@@ -1,12 +1,11 @@
 """The driver conformance test, with the stand-in and with real Agave: the same claims for both."""
 import os
-import shutil
 import subprocess
+from pathlib import Path
 
 import agave
-from harness import BUILD, Skip, main, test
-
-KINDS = ("process",)
+import lab
+from harness import BUILD, main, test
 
 
 def run(t, driver, argv, ledger, env, enter=()):
@@ -23,19 +22,15 @@ def run(t, driver, argv, ledger, env, enter=()):
 
 @test
 def process_driver_with_the_stand_in(t):
-    program = BUILD / "agavectl-lab-validator"
-    if not program.exists():
-        raise Skip("the stand-in is not built")
-    for folder in ("ledger", "snapshots", "accounts"):
-        (t.dir / folder).mkdir()
-    argv = [program, "--identity", t.dir / "id.json", "--no-voting", "--ledger", t.dir / "ledger", "--snapshots",
-            t.dir / "snapshots", "--accounts", t.dir / "accounts", "--log", t.dir / "log", "--rpc-port", "18899",
-            "--rpc-bind-address", "127.0.0.1", "--bind-address", "127.0.0.1", "--gossip-port", "18001",
-            "--dynamic-port-range", "18002-18040", "--no-snapshot-fetch", "--no-genesis-fetch"]
-    shutil.copy(t.data("agave", "seed-cluster", "node2-keypair.json"), t.dir / "id.json")
-    shutil.copy(t.data("agave", "seed-cluster", "genesis.tar.bz2"), t.dir / "ledger")
-    ns = agave.Namespaces(t)
-    run(t, "process", argv, t.dir / "ledger", [f"HOME={os.environ.get('HOME', '/root')}"], ns.enter())
+    """In a lab, with the very command line that `up` used there."""
+    lab.up(t)
+    assert t.run("--lab", "up").code == 0
+    pid = lab.status(t)["unit"]["pids"][0]
+    argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+    env = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")[:-1]
+    assert t.run("--lab", "stop").code == 0
+    ledger = argv[argv.index("--ledger") + 1]
+    run(t, "process", argv, ledger, env, ["nsenter", *lab.ENTER])
 
 
 @test

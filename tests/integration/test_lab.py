@@ -1,0 +1,108 @@
+"""The lab and the first light: what `make run` does, twice, and that nothing is left of it."""
+import json
+import os
+import re
+from pathlib import Path
+
+import lab
+from harness import BIN, SOURCE, main, test
+
+
+@test
+def first_light_twice_and_nothing_left(t):
+    lab.need(t)
+    before = lab.footprint(t)
+    t.later(lambda: lab.down(t))
+    first = t.sh(SOURCE / "tools" / "first-light", BIN, timeout=300)
+    for step in ("volume", "ramdisk", "bind", "dirs", "snapshot", "start"):
+        assert re.search(rf"done +{step} ", first.err), (step, first)
+    assert "health     ok" in first.out, first
+    t.real("block devices", "a loop device and zram, blank to XFS")
+    t.real("mounts", "XFS and rbind in a mount namespace")
+    t.real("namespaces", "mount and network")
+    t.real("rocksdb", "the stand-in's blockstore")
+
+    s = lab.status(t)
+    assert s["health"] == "ok" and s["gap"] <= 32 and len(s["references"]) == 2, s
+    pids = s["unit"]["pids"]
+
+    second = t.sh(SOURCE / "tools" / "first-light", BIN, timeout=300)
+    assert "done" not in second.err and "nothing was changed" in second.out, second
+    assert lab.status(t)["unit"]["pids"] == pids
+
+    down = t.run("lab", "down")
+    assert down.code == 0, down
+    after = lab.footprint(t)
+    assert after == before, {k: (before[k], after[k]) for k in before if before[k] != after[k]}
+    assert t.run("lab", "down").out.strip() == "there was no lab"
+
+
+@test
+def the_lab_is_used_when_there_is_no_config_and_says_so(t):
+    lab.up(t)
+    r = t.run("status", "-o", "json")
+    assert r.code == 0 and "working on the lab" in r.err, r
+    assert json.loads(r.out)["health"] == "stopped"
+    r = t.run("--lab", "status", "-o", "json")
+    assert r.code == 0 and r.err == "", r
+    r = t.run("--no-lab", "status")
+    assert r.code == 2 and "no config" in r.err, r
+
+
+@test
+def up_refuses_a_disk_with_content_and_changes_nothing(t):
+    lab.up(t)
+    state = json.loads(t.run("lab", "status", "-o", "json").out)
+    t.sh("mkfs.ext4", "-q", state["volume"])
+    with open(state["volume"], "rb") as f:
+        before = f.read(1 << 20)
+    r = t.run("--lab", "up")
+    assert r.code == 4 and state["volume"] in r.err and "ext4" in r.err, r
+    with open(state["volume"], "rb") as f:
+        assert f.read(1 << 20) == before
+    assert lab.status(t)["health"] == "stopped"
+
+
+@test
+def up_goes_on_after_the_snapshots_were_gone(t):
+    lab.up(t)
+    config = Path("/run/agavectl/lab/agavectl.yaml").read_text()
+    broken = t.dir / "agavectl.yaml"
+    broken.write_text(config + "snapshot: {sources: [\"http://127.0.0.1:1\"]}\nup: {timeout_s: 60}\n")
+    # The lab's namespaces with a config of ours: its snapshot source is dead.
+    r = t.run(*lab.ENTER, BIN, "-c", broken, "up", bin="/usr/bin/nsenter")
+    assert r.code == 1 and "snapshot" in r.err and "127.0.0.1:1" in r.err, r
+    left = t.run(*lab.ENTER, "ls", "/srv/solana/snapshots", bin="/usr/bin/nsenter")
+    assert left.out == "", left
+    r = t.run("--lab", "up")
+    assert r.code == 0 and re.search(r"done +snapshot", r.err) and not re.search(r"done +volume", r.err), r
+
+
+@test
+def a_validator_that_dies_is_told_and_comes_back(t):
+    lab.up(t, "--time-scale", "4")
+    assert t.run("--lab", "up").code == 0
+    pid = lab.status(t)["unit"]["pids"][0]
+    os.kill(pid, 9)
+    s = t.until("the death in status", lambda: (lambda x: x if x["unit"]["state"] == "failed" else None)(lab.status(t)), 20)
+    assert s["health"] == "stopped", s
+    r = t.run("--lab", "up")
+    assert r.code == 0, r
+    s = lab.status(t)
+    assert s["health"] == "ok" and s["unit"]["restarts"] == 1, s
+
+
+@test
+def shreds_of_the_running_stand_in(t):
+    lab.up(t, "--time-scale", "8")
+    assert t.run("--lab", "up").code == 0
+    def ready():
+        doc = json.loads(t.run("--lab", "shreds", "600", "-o", "json").out)
+        return doc if doc["ready"] else None
+    doc = t.until("more than 100 complete slots in a run", ready, 60, 0.5)
+    assert doc["schema_version"] == 1 and doc["slots"], doc
+    numbers = [s["slot"] for s in doc["slots"]]
+    assert numbers == sorted(set(numbers))
+
+
+main()
