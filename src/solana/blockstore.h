@@ -27,7 +27,8 @@ struct blockstore;
  * the newest write-ahead log, as a killed validator leaves it, is read up to the tear.
  * ERR_ABSENT (no RocksDB; or a table format that is newer than the library), ERR_NOTFOUND (no such
  * folder, no database in it), ERR_REFUSED (no permission), ERR_BADINPUT (a database of something
- * else, an old FIFO blockstore), ERR_CORRUPT (damage), ERR_CANCELLED. */
+ * else, an old FIFO blockstore), ERR_CORRUPT (damage), ERR_TIMEOUT (a ledger in use that
+ * changed under each of five tries), ERR_CANCELLED. */
 struct err *blockstore_open(struct ctx *ctx, const char *ledger, struct blockstore **ret)
     MUST_CHECK;
 struct blockstore *blockstore_close(struct blockstore *b); /* NULL is fine; returns NULL */

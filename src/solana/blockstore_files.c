@@ -449,6 +449,10 @@ static struct err *check_chain(const char *dir, const struct wals *wals)
                            "'%s/%06llu.log' is cut short at %llu bytes, and is not the newest "
                            "write-ahead log",
                            dir, (unsigned long long)w->number, (unsigned long long)w->size_b);
+        if (w->empty && i + 1 < wals->n && !wals->items[i + 1].empty)
+            return err_new(ERR_CORRUPT,
+                           "'%s/%06llu.log' is empty, and is not the newest write-ahead log", dir,
+                           (unsigned long long)w->number);
         if (w->empty)
             continue;
         if (before && w->first_sequence != before->end_sequence)
@@ -479,13 +483,39 @@ static struct err *manifest_path(const char *dir, char **ret)
     return NULL;
 }
 
-struct err *blockstore_files_check(const char *dir, struct strlist *warnings)
+void blockstore_files_clear(struct blockstore_files *f)
+{
+    free(f->logs);
+    strlist_clear(&f->warnings);
+    *f = (struct blockstore_files){0};
+}
+
+static void tell(const struct wals *wals, struct blockstore_files *f)
+{
+    const struct wal *newest = &wals->items[wals->n - 1];
+
+    f->known = true;
+    f->logs_n = wals->n;
+    f->logs = xcalloc(wals->n, sizeof(*f->logs));
+    for (size_t i = 0; i < wals->n; i++) {
+        f->logs[i] = wals->items[i].number;
+        f->known = f->known && !wals->items[i].strange;
+    }
+    if (newest->torn && !newest->strange)
+        strlist_addf(&f->warnings,
+                     "the newest write-ahead log '%06llu.log' is torn at %llu of %llu bytes, as a "
+                     "killed validator leaves it: what came after is not shown",
+                     (unsigned long long)newest->number, (unsigned long long)newest->whole_b,
+                     (unsigned long long)newest->size_b);
+}
+
+struct err *blockstore_files_check(const char *dir, struct blockstore_files *ret)
 {
     AUTO(manifest_clear) struct manifest m = {0};
     AUTO(wals_clear) struct wals wals = {0};
     AUTO(freep) char *path = NULL;
-    const struct wal *newest;
 
+    *ret = (struct blockstore_files){0};
     TRY(manifest_path(dir, &path));
     TRY(manifest_read(path, &m));
     if (m.strange)
@@ -495,12 +525,6 @@ struct err *blockstore_files_check(const char *dir, struct strlist *warnings)
         TRY(wal_look(dir, &wals.items[i]));
     TRY(check_present(dir, &m, &wals));
     TRY(check_chain(dir, &wals));
-    newest = &wals.items[wals.n - 1];
-    if (newest->torn && !newest->strange)
-        strlist_addf(warnings,
-                     "the newest write-ahead log '%06llu.log' is torn at %llu of %llu bytes, as a "
-                     "killed validator leaves it: what came after is not shown",
-                     (unsigned long long)newest->number, (unsigned long long)newest->whole_b,
-                     (unsigned long long)newest->size_b);
+    tell(&wals, ret);
     return NULL;
 }

@@ -28,6 +28,7 @@
 #define OPEN_REST_MS 50 /* times the number of the try */
 #define MAX_READ     (4u << 20)
 #define KEY_B        8
+#define TOO_FAST     "the blockstore '%s' changes faster than it can be read; try again"
 
 enum { CF_DEFAULT, CF_META, CF_ROOT, CF_DEAD, CF_N };
 /* RocksDB wants "default" to be opened always. */
@@ -39,6 +40,8 @@ struct blockstore {
     struct rdb_cf *cfs[CF_N];
     struct rdb_read *read;
     struct strlist warnings;
+    uint64_t *replayed; /* logs that the open replayed */
+    size_t replayed_n, replayed_cap;
     char *dir;
     uint64_t open_ms;
     unsigned tries;
@@ -111,50 +114,95 @@ static struct err *check_families(struct blockstore *b, const struct rdb_options
 
 /* A log that a validator is writing to looks torn now and then. It is a finding only when the tear
  * is still there, unmoved, after the open. */
-static void confirm_warnings(struct blockstore *b)
+static void confirm_warnings(struct blockstore *b, const struct blockstore_files *before)
 {
-    AUTO(strlist_clear) struct strlist again = {0};
+    AUTO(blockstore_files_clear) struct blockstore_files after = {0};
     struct err *e;
-    bool same;
 
-    if (b->warnings.n == 0)
+    strlist_clear(&b->warnings);
+    if (before->warnings.n == 0)
         return;
-    e = blockstore_files_check(b->dir, &again);
-    same = !e && again.n == b->warnings.n; /* an error: the ledger is changing, so it is in use */
-    for (size_t i = 0; same && i < again.n; i++)
-        same = str_eq(again.items[i], b->warnings.items[i]);
-    if (!same)
-        strlist_clear(&b->warnings);
+    e = blockstore_files_check(b->dir, &after);
+    for (size_t i = 0; !e && i < after.warnings.n; i++) /* an error: in use, so nothing is torn */
+        if (strlist_has(&before->warnings, after.warnings.items[i]))
+            strlist_add(&b->warnings, after.warnings.items[i]);
     err_free(e);
+}
+
+/* RocksDB's log, for one kind of line: which write-ahead log it replays. */
+static void on_log_line(void *arg, unsigned int level, char *text, size_t n)
+{
+    static const char mark[] = "Recovering log #";
+    AUTO(freep) char *line = xstrndup(text, n);
+    const char *at = strstr(line, mark);
+    struct blockstore *b = arg;
+
+    if (!at || b->read)
+        return;
+    b->replayed = xgrow(b->replayed, &b->replayed_cap, b->replayed_n + 1, sizeof(*b->replayed));
+    b->replayed[b->replayed_n++] = strtoull(at + sizeof(mark) - 1, NULL, 10);
+}
+
+/* A log that is flushed and deleted after RocksDB read the MANIFEST and before it lists the logs is
+ * missed without a word. So every log that was there before the open must have been replayed. Logs
+ * are deleted in their order: one that came later and went as well took these along. */
+static bool missed_a_log(const struct blockstore *b, const struct blockstore_files *before)
+{
+    for (size_t i = 0; before->known && i < before->logs_n; i++) {
+        bool found = false;
+
+        for (size_t j = 0; j < b->replayed_n && !found; j++)
+            found = b->replayed[j] == before->logs[i];
+        if (!found)
+            return true;
+    }
+    return false;
+}
+
+static void close_db(struct blockstore *b)
+{
+    for (unsigned f = 0; b->db && f < CF_N; f++)
+        b->api->column_family_handle_destroy(b->cfs[f]);
+    if (b->db)
+        b->api->close(b->db);
+    b->db = NULL;
 }
 
 static struct err *try_open(struct blockstore *b, const struct rdb_options *o, bool *ret_race)
 {
+    AUTO(blockstore_files_clear) struct blockstore_files files = {0};
     const struct rdb_options *cf_options[CF_N] = {o, o, o, o};
     char *text = NULL;
     struct err *e;
 
     *ret_race = false;
-    strlist_clear(&b->warnings);
     TRY(check_families(b, o, ret_race));
-    e = blockstore_files_check(b->dir, &b->warnings);
+    e = blockstore_files_check(b->dir, &files);
     /* Several files of a ledger that may be changing: damage is what stays. */
     *ret_race = e && e->kind == ERR_CORRUPT;
     TRY(e);
+    b->replayed_n = 0;
     b->db = b->api->open_for_read_only_column_families(o, b->dir, CF_N, cf_names, cf_options,
                                                        b->cfs, 0, &text);
     if (text) {
         *ret_race = is_race(text);
         return open_failed(b, text);
     }
-    confirm_warnings(b);
+    if (missed_a_log(b, &files)) {
+        close_db(b);
+        *ret_race = true;
+        return err_new(ERR_TIMEOUT, TOO_FAST, b->dir);
+    }
+    confirm_warnings(b, &files);
     return NULL;
 }
 
-static struct rdb_options *read_options(const struct rocksdb_api *api)
+static struct rdb_options *read_options(const struct rocksdb_api *api, struct rdb_logger *l)
 {
     struct rdb_options *o = api->options_create();
 
+    api->options_set_info_log(o, l);
+    api->options_set_info_log_level(o, RDB_LOG_INFO);
     api->options_set_max_open_files(o, -1);
     api->options_set_paranoid_checks(o, 1);
     /* Damage anywhere but at the end of a log is an error; which end may be torn is judged by
@@ -164,26 +212,47 @@ static struct rdb_options *read_options(const struct rocksdb_api *api)
     return o;
 }
 
+/* The last try failed: the same way as the one before is damage, another way each time is a ledger
+ * that changes too fast. */
+static struct err *give_up(const struct blockstore *b, struct err *e, bool same)
+{
+    if (same || e->kind == ERR_TIMEOUT)
+        return e;
+    log_debug("%s", e->text);
+    err_free(e);
+    return err_new(ERR_TIMEOUT, TOO_FAST, b->dir);
+}
+
 static struct err *open_patiently(struct ctx *ctx, struct blockstore *b)
 {
-    struct rdb_options *o = read_options(b->api);
+    struct rdb_logger *l = b->api->logger_create_callback_logger(RDB_LOG_INFO, on_log_line, b);
+    struct rdb_options *o = read_options(b->api, l);
+    AUTO(freep) char *before = NULL;
     struct err *e = NULL;
-    bool race = true;
 
-    for (b->tries = 1; race; b->tries++) {
-        err_free(e);
+    for (b->tries = 1;; b->tries++) {
+        bool race, same;
+
         e = try_open(b, o, &race);
-        if (!e || !race || b->tries == OPEN_TRIES)
+        if (!e || !race)
             break;
+        same = str_eq(before, e->text);
+        if (b->tries == OPEN_TRIES) {
+            e = give_up(b, e, same);
+            break;
+        }
         log_debug("%s: try %u: %s", b->dir, b->tries, e->text);
+        freep(&before);
+        before = xstrdup(e->text);
+        err_free(e);
         ctx->clock->wait(b->tries * OPEN_REST_MS * UINT64_C(1000000), ctx->cancelled);
         if (ctx_cancelled(ctx)) {
-            err_free(e);
             e = err_new(ERR_CANCELLED, "interrupted while opening '%s'", b->dir);
             break;
         }
     }
     b->api->options_destroy(o);
+    b->api->logger_destroy(l);
     return e;
 }
 
@@ -297,13 +366,11 @@ struct blockstore *blockstore_close(struct blockstore *b)
         return NULL;
     if (b->read)
         b->api->readoptions_destroy(b->read);
-    if (b->db) {
-        for (unsigned f = 0; f < CF_N; f++)
-            b->api->column_family_handle_destroy(b->cfs[f]);
-        b->api->close(b->db);
-    }
+    if (b->db)
+        close_db(b);
     rocksdb_api_close(b->api);
     strlist_clear(&b->warnings);
+    free(b->replayed);
     free(b->dir);
     free(b);
     return NULL;
