@@ -190,8 +190,14 @@ char *real_zram(struct real *r, unsigned long long size_b)
 
 void real_zram_remove(struct real *r, const char *dev)
 {
+    struct strlist left = {0};
+
     assert_ok(zram_remove(&r->ctx, dev));
+    for (size_t i = 0; i < r->zrams.n; i++)
+        if (!str_eq(r->zrams.items[i], dev))
+            strlist_add(&left, r->zrams.items[i]);
     strlist_clear(&r->zrams);
+    r->zrams = left;
 }
 
 void real_run(struct real *r, const char *const *argv)
