@@ -7,7 +7,7 @@ all: deps build/build.ninja
 
 deps:
 	@tools/install-deps
-	@tools/get-rocksdb --quiet
+	@tools/get-rocksdb >/dev/null
 
 build/build.ninja: | deps
 	@meson setup build --buildtype=debugoptimized -Dtests=false >/dev/null

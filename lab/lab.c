@@ -50,10 +50,14 @@ static struct err *is_this_boot(struct ctx *ctx, const struct lab_state *s, bool
 struct err *lab_read(struct ctx *ctx, struct lab_state *ret)
 {
     AUTO(lab_state_clear) struct lab_state s = {0};
-    bool now;
+    bool now = false;
+    struct err *e = lab_state_read(ctx, &s);
 
-    TRY(lab_state_read(ctx, &s));
-    TRY(is_this_boot(ctx, &s, &now));
+    if (e && e->kind != ERR_NOTFOUND)
+        return e;
+    if (!e)
+        TRY(is_this_boot(ctx, &s, &now));
+    err_free(e);
     if (!now || !s.complete)
         return err_new(ERR_NOTFOUND, "no lab is up; make one with 'agavectl lab up'");
     *ret = s;
