@@ -13,7 +13,6 @@
 #include "solana/snapshot_name.h"
 
 #define FIND_MS      5000
-#define NEAR_SLOTS   500 /* a full archive that is here beats fetching another for so few slots */
 #define MIN_RATE_B_S (1 << 20) /* a peer below 1 MiB/s for half a minute will not make it */
 
 static const char *base_name(const char *path)
@@ -103,7 +102,7 @@ static struct err *choose(struct ctx *ctx, const struct snapshot_want *want,
                           const struct strlist *have, struct fetch_choice *ret)
 {
     AUTO(fetch_found_clear) struct fetch_found found = {0};
-    struct fetch_want limits = {.have = have, .near_slots = NEAR_SLOTS};
+    struct fetch_want limits = {.have = have};
 
     limits.min_slot = want->tip > want->max_age_slots ? want->tip - want->max_age_slots : 0;
     TRY(fetch_find(ctx, want->sources, want->n_sources, FIND_MS, &found));
