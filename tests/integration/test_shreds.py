@@ -1,14 +1,19 @@
 """agavectl shreds: real ledgers slot for slot, the answer's two forms, what is said when there is no answer."""
 import json, os, shutil, subprocess
-from harness import CACHE, SOURCE, Skip, main, test
+from harness import BIN, CACHE, SOURCE, Skip, main, test
 
 LEDGERS = SOURCE / "tests" / "data" / "ledgers"
-PYTHON_NOBODY = 65534
+NOBODY = 65534
+
+
+def shreds(t, *args, **more):
+    """Never with the config of a lab that happens to be up."""
+    return t.run("shreds", "--no-lab", *args, **more)
 
 
 def need_rocksdb(t):
     """Skips when agavectl itself says that there is no RocksDB."""
-    r = t.run("shreds", "--ledger", LEDGERS / "gap", "1")
+    r = shreds(t, "--ledger", LEDGERS / "gap", "1")
     if r.code == 6:
         t.not_real("rocksdb", r.err.strip())
         raise Skip("no RocksDB; run tools/get-rocksdb")
@@ -16,7 +21,7 @@ def need_rocksdb(t):
 
 
 def answer(t, *args):
-    r = t.run("shreds", "-o", "json", *args)
+    r = shreds(t, "-o", "json", *args)
     assert r.code == 0, r
     return json.loads(r.out)
 
@@ -78,7 +83,7 @@ def window_and_runs(t):
 @test
 def text(t):
     need_rocksdb(t)
-    r = t.run("shreds", "--ledger", LEDGERS / "gap")
+    r = shreds(t, "--ledger", LEDGERS / "gap")
     assert r.code == 0 and r.err == "", r
     assert "total       499 slots" in r.out and "complete    459 (92.0 %)" in r.out, r
     assert "READY: yes" in r.out and "488 to 602: 115 slots" in r.out, r
@@ -96,19 +101,19 @@ def bad_ranges(t):
     for args, part in [(["0"], "'0'"), (["x"], "'x'"), (["5-"], "last slot of '5-'"), (["-5"], ""),
                        (["9-3"], "ends before it begins"), (["1-99999999"], "smaller range"),
                        (["1-2-3"], "'2-3'"), (["99999999999999999999"], ""), (["1", "2"], "")]:
-        r = t.run("shreds", "--ledger", LEDGERS / "gap", *args)
+        r = shreds(t, "--ledger", LEDGERS / "gap", *args)
         assert r.code == 2 and r.out == "" and part in r.err, r
 
 
 @test
 def places(t):
-    one_line(t.run("shreds", "--ledger", t.dir / "gone"), 1, "no ledger folder", "gone", "give the")
-    one_line(t.run("shreds", "--ledger", t.dir), 1, "no blockstore")
+    one_line(shreds(t, "--ledger", t.dir / "gone"), 1, "no ledger folder", "gone", "give the")
+    one_line(shreds(t, "--ledger", t.dir), 1, "no blockstore")
     (t.dir / "rocksdb").mkdir()
-    one_line(t.run("shreds", "--ledger", t.dir), 1, "is empty")
+    one_line(shreds(t, "--ledger", t.dir), 1, "is empty")
     (t.dir / "rocksdb" / "readme").write_text("x")
-    one_line(t.run("shreds", "--ledger", t.dir), 1, "no file CURRENT")
-    one_line(t.run("shreds", "--ledger", LEDGERS / "make.py"), 2, "is not a folder")
+    one_line(shreds(t, "--ledger", t.dir), 1, "no file CURRENT")
+    one_line(shreds(t, "--ledger", LEDGERS / "make.py"), 2, "is not a folder")
 
 
 @test
@@ -136,14 +141,14 @@ def as_nobody(t, ledger):
     """A user who may read the ledger but not write to it, with copies of the program and library he may read."""
     program, library = t.dir / "agavectl", t.dir / "librocksdb.so"
     if not program.exists():
-        shutil.copy(__import__("harness").BIN, program)
+        shutil.copy(BIN, program)
         source = CACHE / "rocksdb-10.4.2" / "librocksdb.so"
         if not source.exists():
             raise Skip("RocksDB is the system's")
         shutil.copy(source, library)
         os.chmod(library, 0o644)
-    return subprocess.run([program, "shreds", "--ledger", ledger], capture_output=True, text=True, timeout=60,
-                          user=PYTHON_NOBODY, group=PYTHON_NOBODY, extra_groups=[],
+    return subprocess.run([program, "shreds", "--no-lab", "--ledger", ledger], capture_output=True, text=True, timeout=60,
+                          user=NOBODY, group=NOBODY, extra_groups=[],
                           env={"AGAVECTL_ROCKSDB": str(library), "PATH": "/usr/bin:/bin"})
 
 
@@ -157,7 +162,7 @@ def torn_log_is_told(t):
     doc = answer(t, "--ledger", ledger)
     assert len(doc["warnings"]) == 1 and "000010.log" in doc["warnings"][0], doc["warnings"]
     assert doc["last"] == 602  # the last record was that of slot 603
-    r = t.run("shreds", "--ledger", ledger)
+    r = shreds(t, "--ledger", ledger)
     assert r.code == 0 and "torn" in r.err, r
 
 
@@ -172,7 +177,7 @@ def damage_is_one_error(t):
         shutil.rmtree(ledger, ignore_errors=True)
         shutil.copytree(LEDGERS / "gap", ledger)
         damage(ledger / "rocksdb" / name)
-        one_line(t.run("shreds", "--ledger", ledger), 1)
+        one_line(shreds(t, "--ledger", ledger), 1)
 
 
 def flip(path, at):
@@ -183,9 +188,9 @@ def flip(path, at):
 
 @test
 def no_library(t):
-    r = t.run("shreds", "--ledger", LEDGERS / "gap", env={"AGAVECTL_ROCKSDB": str(t.dir / "none.so")})
+    r = shreds(t, "--ledger", LEDGERS / "gap", env={"AGAVECTL_ROCKSDB": str(t.dir / "none.so")})
     one_line(r, 6, "none.so")
-    r = t.run("shreds", "--ledger", LEDGERS / "gap", env={"XDG_CACHE_HOME": str(t.dir), "SUDO_USER": ""})
+    r = shreds(t, "--ledger", LEDGERS / "gap", env={"XDG_CACHE_HOME": str(t.dir), "SUDO_USER": ""})
     if r.code != 0:  # no usable library of the system either
         one_line(r, 6, "run tools/get-rocksdb")
 
