@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host/pids.h"
+#include "io/fsroot.h"
 #include "io/lock.h"
 
 struct stop_proof {
@@ -39,12 +40,39 @@ static bool has_arg(const struct pid_info *p, const char *arg)
     return false;
 }
 
-/* Validators of this ledger, and those that are too far gone to say which ledger they had. */
-static bool may_be_ours(const struct pid_info *p, const struct unit *u)
+/* The same path may be another place for a process in a container: places are compared, as that
+ * process sees them. A process whose root is gone is on its way out and may have been ours. */
+static struct err *same_ledger(struct ctx *ctx, const struct pid_info *p, const struct unit *u,
+                               bool *ret)
 {
-    if (!p->argv[0])
-        return p->state != 'Z';
-    return has_arg(p, u->ledger) && !is_client(p);
+    AUTO(freep) char *root = xasprintf("/proc/%d/root", p->id.pid);
+    AUTO(freep) char *theirs = xasprintf("%s%s", root, u->ledger);
+    struct stat a, b, r;
+    struct err *e = fsroot_stat(ctx->root, u->ledger, &a);
+
+    if (!e)
+        e = fsroot_stat(ctx->root, theirs, &b);
+    if (!e) {
+        *ret = a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+        return NULL;
+    }
+    if (e->kind != ERR_NOTFOUND)
+        return e;
+    err_free(e);
+    e = fsroot_stat(ctx->root, root, &r);
+    *ret = e != NULL;
+    err_free(e); /* whatever it is, its threads are looked at next */
+    return NULL;
+}
+
+/* Validators of this ledger, and those that are too far gone to say which ledger they had. */
+static struct err *may_be_ours(struct ctx *ctx, const struct pid_info *p, const struct unit *u,
+                               bool *ret)
+{
+    *ret = !p->argv[0] && p->state != 'Z';
+    if (!p->argv[0] || !has_arg(p, u->ledger) || is_client(p))
+        return NULL;
+    return same_ledger(ctx, p, u, ret);
 }
 
 static void describe(struct ctx *ctx, pid_t pid, struct strbuf *out)
@@ -85,8 +113,10 @@ static struct err *nobody_leaving(struct ctx *ctx, const struct unit *u)
     for (size_t i = 0; i < found.n; i++) {
         const struct pid_info *p = &found.items[i];
         uint32_t left = 0;
+        bool ours = false;
 
-        if (!may_be_ours(p, u))
+        TRY(may_be_ours(ctx, p, u, &ours));
+        if (!ours)
             continue;
         TRY(pids_threads_left(ctx, p->id.pid, p->id.start, &left));
         if (left)

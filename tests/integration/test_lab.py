@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import lab
@@ -90,6 +91,28 @@ def a_validator_that_dies_is_told_and_comes_back(t):
     assert r.code == 0, r
     s = lab.status(t)
     assert s["health"] == "ok" and s["unit"]["restarts"] == 1, s
+
+
+@test
+def a_look_alike_matters_only_on_the_same_ledger(t):
+    """A process with the validator's name and ledger argument: elsewhere it is nobody, here it blocks the proof."""
+    lab.up(t)
+    assert t.run("--lab", "up").code == 0
+    pretend = "exec -a agavectl-lab-validator python3 -c 'import sys; print(1, flush=True); sys.stdin.read()' " \
+              "--ledger /srv/solana/ledger"
+    elsewhere = "mount -t tmpfs none /srv && mkdir -p /srv/solana/ledger && " + pretend
+    for enter, code in ((["unshare", "--mount", "--propagation", "private", "bash", "-c", elsewhere], 0),
+                        (["nsenter", *lab.ENTER, "bash", "-c", pretend], 4)):
+        p = subprocess.Popen(enter, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            assert p.stdout.readline() == b"1\n"
+            r = t.run("--lab", "stop")
+            assert r.code == code, (enter, r)
+            assert code == 0 or f"process {p.pid}" in r.err, r
+        finally:
+            p.stdin.close()
+            p.wait(10)
+    assert t.run("--lab", "stop").code == 0
 
 
 @test
