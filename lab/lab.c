@@ -140,6 +140,7 @@ static struct err *start_world(struct ctx *ctx, const struct lab_opts *opts, str
     strlist_addf(&argv, "--gossip-port=%d", LAB_GOSSIP_PORT);
     strlist_addf(&argv, "--rpc-port=%d", LAB_RPC_PORT_1);
     strlist_addf(&argv, "--rpc-port=%d", LAB_RPC_PORT_2);
+    strlist_addf(&argv, "--rpc-port=%d", LAB_RPC_PORT_3);
     strlist_addf(&argv, "--repair-port=%d", LAB_REPAIR_PORT);
     strlist_addf(&argv, "--tvu=127.0.0.1:%d", LAB_VAL_TVU);
     strlist_addf(&argv, "--seed=%" PRIu64, s->seed);
@@ -175,8 +176,8 @@ static struct err *make_all(struct ctx *ctx, const struct lab_opts *opts, struct
     tell(report, true, "config", LAB_CONFIG);
     TRY(start_world(ctx, opts, s));
     snprintf(text, sizeof(text),
-             "process %d: leader, entrypoint and RPC on 127.0.0.1:%d and :%d, time x%" PRIu64,
-             s->world_pid, LAB_RPC_PORT_1, LAB_RPC_PORT_2, s->time_scale);
+             "process %d: leader, entrypoint and RPC on 127.0.0.1:%d, :%d and :%d, time x%" PRIu64,
+             s->world_pid, LAB_RPC_PORT_1, LAB_RPC_PORT_2, LAB_RPC_PORT_3, s->time_scale);
     tell(report, true, "world", text);
     s->complete = true;
     return lab_state_write(ctx, s);

@@ -15,8 +15,7 @@
 #define LAB_UID    1000 /* the validator's and the world's user and group */
 
 struct lab_opts {
-    const char *programs;  /* folder of agavectl-lab-validator and agavectl-lab-world; NULL: ours */
-    const char *agave_bin; /* a validator program in place of the stand-in, or NULL */
+    const char *programs; /* folder of agavectl-lab-validator and agavectl-lab-world; NULL: ours */
     uint64_t volume_b, ramdisk_b;
     uint64_t seed;
     uint64_t time_scale; /* the world's clock runs so many times faster */

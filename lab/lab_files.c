@@ -128,8 +128,7 @@ static struct err *write_identity(struct ctx *ctx, uint64_t seed)
     return owned_by_lab(ctx, IDENTITY, 0600);
 }
 
-static struct err *write_config(struct ctx *ctx, const struct lab_opts *opts,
-                                const struct lab_state *s)
+static struct err *write_config(struct ctx *ctx, const struct lab_state *s)
 {
     AUTO(strbuf_clear) struct strbuf c = {0};
     struct stat st;
@@ -161,21 +160,22 @@ static struct err *write_config(struct ctx *ctx, const struct lab_opts *opts,
                   "  entrypoints: [\"127.0.0.1:%d\"]\n"
                   "  args: [--full-rpc-api, --private-rpc, --no-port-check, --limit-ledger-size,"
                   " \"50000000\"]\n",
-                  opts->agave_bin ? opts->agave_bin : BIN "/agavectl-lab-validator", LAB_UID,
-                  LAB_UID, LAB_VAL_RPC_PORT, LAB_VAL_GOSSIP, LAB_GOSSIP_PORT);
+                  BIN "/agavectl-lab-validator", LAB_UID, LAB_UID, LAB_VAL_RPC_PORT, LAB_VAL_GOSSIP,
+                  LAB_GOSSIP_PORT);
     if (stat(LAB_ROCKSDB, &st) == 0)
         strbuf_puts(&c, "  env: [\"AGAVECTL_ROCKSDB=" LAB_ROCKSDB "\"]\n");
     strbuf_printf(&c,
                   "cluster:\n"
-                  "  references: [\"http://127.0.0.1:%d\", \"http://127.0.0.1:%d\"]\n",
-                  LAB_RPC_PORT_1, LAB_RPC_PORT_2);
+                  "  references: [\"http://127.0.0.1:%d\", \"http://127.0.0.1:%d\", "
+                  "\"http://127.0.0.1:%d\"]\n",
+                  LAB_RPC_PORT_1, LAB_RPC_PORT_2, LAB_RPC_PORT_3);
     return fsroot_write_atomic(ctx->root, LAB_CONFIG, c.data, c.len, 0644);
 }
 
 struct err *lab_write_files(struct ctx *ctx, const struct lab_opts *opts, const struct lab_state *s)
 {
     TRY(write_identity(ctx, opts->seed));
-    return write_config(ctx, opts, s);
+    return write_config(ctx, s);
 }
 
 /* fd is consumed. Deep trees are bounded by the depth that the lab's own programs make. */

@@ -7,6 +7,7 @@
 /* Ports of the world and of the lab's validator, all on loopback in the lab's own network. */
 #define LAB_RPC_PORT_1   8899
 #define LAB_RPC_PORT_2   8799
+#define LAB_RPC_PORT_3   8699 /* the third: one that lies is outvoted */
 #define LAB_GOSSIP_PORT  8001
 #define LAB_REPAIR_PORT  8013
 #define LAB_VAL_RPC_PORT 9899

@@ -17,16 +17,10 @@
 #define STOP_S 700 /* the lab's ladder and a little */
 
 struct lab_cmd_opts {
-    const char *agave_bin;
     uint64_t volume_b, ramdisk_b, seed, time_scale;
 };
 
 static const struct opt up_opts[] = {
-    {.type = OPT_STR,
-     .lng = "agave-bin",
-     .arg = "FILE",
-     .help = "a validator program in place of the stand-in",
-     .offset = offsetof(struct lab_cmd_opts, agave_bin)},
     {.type = OPT_SIZE,
      .lng = "volume",
      .arg = "SIZE",
@@ -79,8 +73,7 @@ static struct err *cmd_lab_up(struct ctx *ctx, const void *opts, int argc, char 
                               struct out *out)
 {
     const struct lab_cmd_opts *o = opts;
-    struct lab_opts lab = {.agave_bin = o->agave_bin,
-                           .volume_b = o->volume_b,
+    struct lab_opts lab = {.volume_b = o->volume_b,
                            .ramdisk_b = o->ramdisk_b,
                            .seed = o->seed,
                            .time_scale = o->time_scale};

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def first_light_twice_and_nothing_left(t):
     t.real("rocksdb", "the stand-in's blockstore")
 
     s = lab.status(t)
-    assert s["health"] == "ok" and s["gap"] <= 32 and len(s["references"]) == 2, s
+    assert s["health"] == "ok" and s["gap"] <= 32 and len(s["references"]) == 3, s
     pids = s["unit"]["pids"]
 
     second = t.sh(SOURCE / "tools" / "first-light", BIN, timeout=300)
@@ -113,6 +114,45 @@ def a_look_alike_matters_only_on_the_same_ledger(t):
             p.stdin.close()
             p.wait(10)
     assert t.run("--lab", "stop").code == 0
+
+
+def world(method, *params):
+    """The world's control socket: faults of the cluster around the validator."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(10)
+        s.connect("/var/lib/agavectl/lab/world/control.sock")
+        s.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode() + b"\n")
+        answer = json.loads(s.makefile().readline())
+    assert "error" not in answer, answer
+    return answer["result"]
+
+
+@test
+def one_lying_reference_changes_nothing(t):
+    lab.up(t)
+    assert t.run("--lab", "up").code == 0
+    for kind, amount in (("ahead", 100000), ("html", 0), ("error", 0), ("stall", 0)):
+        world("lie", 0, kind, amount)
+        r = t.run("--lab", "status", "-o", "json")
+        s = json.loads(r.out)
+        assert s["health"] == "ok" and s["gap"] <= 32 and r.seconds < 1.5, (kind, s, r.seconds)
+        first = s["references"][0]
+        assert kind == "ahead" or (first["slot"] is None and first["error"]), (kind, first)
+        world("lie", 0, "none", 0)
+    t.run("--lab", "status")
+
+
+@test
+def a_cluster_that_falls_silent_is_seen(t):
+    lab.up(t, "--time-scale", "4")
+    assert t.run("--lab", "up").code == 0
+    world("turbine", 0)
+    world("repair", False)
+    s = t.until("a gap", lambda: (lambda x: x if x["health"] == "behind" else None)(lab.status(t)), 60, 0.5)
+    assert s["gap"] > 32 and s["slots"]["processed"] is not None, s
+    world("turbine", 100)
+    world("repair", True)
+    t.until("the tip again", lambda: lab.status(t)["health"] == "ok", 60, 0.5)
 
 
 @test
