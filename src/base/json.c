@@ -8,6 +8,8 @@
 
 #include <json-c/json.h>
 
+#include "base/str.h"
+
 #define JSON_DEPTH_MAX 64
 
 static struct json_object *in(const struct json *j)
@@ -159,9 +161,10 @@ const struct json *json_at(const struct json *j, size_t i)
 
 static struct err *unexpected(const char *want, const struct json *j)
 {
-    const char *got = j ? json_object_to_json_string_ext(in(j), JSON_C_TO_STRING_PLAIN) : "null";
+    const char *text = j ? json_object_to_json_string_ext(in(j), JSON_C_TO_STRING_PLAIN) : "null";
+    AUTO(freep) char *got = str_shown(text, 40);
 
-    return err_new(ERR_REMOTE, "expected %s, got '%.40s'", want, got);
+    return err_new(ERR_REMOTE, "expected %s, got '%s'", want, got);
 }
 
 struct err *json_as_u64(const struct json *j, uint64_t *ret)
@@ -219,11 +222,6 @@ struct json *json_new_array(void)
 struct json *json_new_u64(uint64_t v)
 {
     return made(json_object_new_uint64(v));
-}
-
-struct json *json_new_i64(int64_t v)
-{
-    return made(json_object_new_int64(v));
 }
 
 struct json *json_new_f64(double v)

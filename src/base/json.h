@@ -40,7 +40,6 @@ struct err *json_as_str(const struct json *j, const char **ret) MUST_CHECK;
 struct json *json_new_object(void);
 struct json *json_new_array(void);
 struct json *json_new_u64(uint64_t v);
-struct json *json_new_i64(int64_t v);
 struct json *json_new_f64(double v); /* printed with at most 3 decimals */
 struct json *json_new_bool(bool v);
 struct json *json_new_str(const char *s); /* NULL gives null */

@@ -118,6 +118,31 @@ bool str_ends(const char *s, const char *suffix)
     return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+bool str_has_control(const char *s)
+{
+    const uint8_t *p = (const uint8_t *)s;
+
+    for (; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f))
+            return true;
+        if (*p == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9))
+            return true;
+        if (*p == 0xef && p[1] == 0xbf && (p[2] == 0xbe || p[2] == 0xbf))
+            return true;
+    }
+    return false;
+}
+
+char *str_shown(const char *s, size_t max)
+{
+    char *shown = xstrndup(s, max);
+
+    for (char *p = shown; *p; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+    return shown;
+}
+
 struct err *parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
     uint64_t v = 0;

@@ -38,6 +38,13 @@ bool str_eq(const char *a, const char *b); /* NULL equals NULL only */
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 
+/* Does this UTF-8 text hold a control character (an escape sequence begins with one), a line
+ * separator of Unicode (YAML folds it into a blank), or U+FFFE or U+FFFF (YAML refuses them)? */
+bool str_has_control(const char *s);
+/* Foreign text for a message: at most max bytes, '?' for all but printable ASCII, so that it brings
+ * neither control sequences nor lines of its own to a terminal. To be freed. */
+char *str_shown(const char *s, size_t max);
+
 /* Decimal text to a number: the whole text, no sign, no blank, at most max.
  * ERR_BADINPUT "'x' is not a number from <min> to <max>". */
 struct err *parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret) MUST_CHECK;

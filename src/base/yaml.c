@@ -8,6 +8,8 @@
 
 #include <yaml.h>
 
+#include "base/str.h"
+
 #define DEPTH_MAX 64
 #define NODES_MAX 100000
 #define KEYS_MAX  10000 /* of one map: each is compared with all before it */
@@ -114,9 +116,8 @@ static struct err *key_text(struct reader *r, const yaml_event_t *ev, char **ret
     if (ev->type != YAML_SCALAR_EVENT)
         return bad(r, ev->start_mark.line, "a key must be a plain text");
     TRY(scalar_text(r, ev, &text));
-    for (const char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            return bad(r, ev->start_mark.line, "a key must not contain control characters");
+    if (str_has_control(text))
+        return bad(r, ev->start_mark.line, "a key must not contain control characters");
     *ret = TAKE(text);
     return NULL;
 }

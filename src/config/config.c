@@ -52,16 +52,6 @@ static void fault(struct faults *f, int line, const char *key, struct err *e)
     err_free(e);
 }
 
-/* Values end in argument lists, messages and logs: a newline or an escape sequence has no place
- * there. */
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* What no value may be, whatever its type; NULL: fine. "key:" and "key: null" are refused because a
  * forgotten value would otherwise pass for a chosen default. */
 static struct err *check_scalar(const struct yaml_node *n)
@@ -71,7 +61,8 @@ static struct err *check_scalar(const struct yaml_node *n)
     if (!n->quoted && (!*n->text || str_eq(n->text, "~") || str_eq(n->text, "null")))
         return err_new(ERR_BADINPUT, "has no value; write \"\" for an empty one, or leave the line "
                                      "out for the default");
-    if (has_control(n->text))
+    /* Values end in argument lists, messages and logs. */
+    if (str_has_control(n->text))
         return err_new(ERR_BADINPUT, "must not contain control characters");
     return NULL;
 }

@@ -5,10 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In double quotes where YAML could take it for something else. */
+/* Does YAML, or what the config makes of it, take this text for itself without quotes? */
+static bool is_plain(const char *text)
+{
+    return *text && !strpbrk(text, ":#{}[],&*!|>'\"%@` \t\\") && !strchr("-?", *text) &&
+           !str_eq(text, "null") && !str_eq(text, "~");
+}
+
+/* A value holds no control character: config_parse refuses them. */
 static void quote(struct strbuf *b, const char *text, bool always)
 {
-    if (!always && *text && !strpbrk(text, ":#{}[],&*!|>'\"%@` \t\\") && !strchr("-?", *text)) {
+    if (!always && is_plain(text)) {
         strbuf_puts(b, text);
         return;
     }
@@ -16,10 +23,7 @@ static void quote(struct strbuf *b, const char *text, bool always)
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             strbuf_puts(b, "\\");
-        if ((unsigned char)*text < 0x20)
-            strbuf_printf(b, "\\x%02x", *text);
-        else
-            strbuf_add(b, text, 1);
+        strbuf_add(b, text, 1);
     }
     strbuf_puts(b, "\"");
 }

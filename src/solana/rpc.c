@@ -121,11 +121,7 @@ struct err *rpc_error_of(const struct json *error)
         return err_new(ERR_REMOTE, "the error code %lld is none of JSON-RPC", (long long)code);
     if (code == RPC_NO_METHOD || code == RPC_NO_SNAPSHOT)
         kind = ERR_NOTFOUND;
-    /* Foreign text that ends up on a terminal: no control sequences, no lines of its own. */
-    plain = xstrndup(message, 200);
-    for (char *p = plain; *p; p++)
-        if (*p < ' ' || *p > '~')
-            *p = '?';
+    plain = str_shown(message, 200);
     return err_new_(__FILE__, __LINE__, kind, 0, (int)code, "error %d: %s", (int)code, plain);
 }
 
@@ -301,8 +297,11 @@ static struct err *health_of(const struct json *j, struct rpc_health *ret)
     const char *text = NULL;
 
     TRY(json_as_str(j, &text));
-    if (!str_eq(text, "ok"))
-        return err_new(ERR_REMOTE, "expected 'ok', got '%.40s'", text);
+    if (!str_eq(text, "ok")) {
+        AUTO(freep) char *got = str_shown(text, 40);
+
+        return err_new(ERR_REMOTE, "expected 'ok', got '%s'", got);
+    }
     *ret = (struct rpc_health){.state = RPC_HEALTH_OK};
     return NULL;
 }

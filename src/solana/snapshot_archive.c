@@ -7,6 +7,7 @@
 #include "base/base58.h"
 #include "base/blake3.h"
 #include "base/str.h"
+#include "io/clock.h"
 #include "io/fsroot.h"
 #include "solana/decompress.h"
 #include "solana/snapshot_name.h"
@@ -37,16 +38,7 @@ struct snapcheck {
     uint8_t tail[TAIL_B];
 };
 
-/* A path from the archive for a message: one line, printable, not endless. */
-static const char *shown(const char *path, char buf[static 81])
-{
-    size_t n = 0;
-
-    for (; path[n] && n < 80; n++)
-        buf[n] = path[n] >= ' ' && path[n] < 127 ? path[n] : '?';
-    buf[n] = 0;
-    return buf;
-}
+#define SHOWN_N 80 /* bytes of a path from the archive in a message */
 
 static struct err *once(bool *have, const char *what)
 {
@@ -101,10 +93,9 @@ static struct err *begin_accounts(struct snapcheck *c, const char *file, uint64_
     if (!e)
         e = parse_u64(dot + 1, 0, UINT64_MAX, &id);
     if (e) {
-        char buf[81];
+        AUTO(freep) char *shown = str_shown(file, SHOWN_N);
 
-        return err_new(ERR_CORRUPT, "it holds 'accounts/%s', which is no <slot>.<id>",
-                       shown(file, buf));
+        return err_new(ERR_CORRUPT, "it holds 'accounts/%s', which is no <slot>.<id>", shown);
     }
     if (slot > c->name.slot)
         return err_new(ERR_CORRUPT, "it holds accounts of slot %llu, but its name says slot %llu",
@@ -124,12 +115,12 @@ static struct err *begin_accounts(struct snapcheck *c, const char *file, uint64_
 static struct err *bad_path(const struct snapcheck *c, const char *path)
 {
     size_t digits = str_starts(path, "snapshots/") ? strspn(path + 10, "0123456789") : 0;
-    char buf[81];
+    AUTO(freep) char *shown = str_shown(path, SHOWN_N);
 
     if (digits && (path[10 + digits] == 0 || path[10 + digits] == '/'))
-        return err_new(ERR_CORRUPT, "its bank is at '%s', but its name says slot %llu",
-                       shown(path, buf), (unsigned long long)c->name.slot);
-    return err_new(ERR_CORRUPT, "it holds '%s', which Agave does not unpack", shown(path, buf));
+        return err_new(ERR_CORRUPT, "its bank is at '%s', but its name says slot %llu", shown,
+                       (unsigned long long)c->name.slot);
+    return err_new(ERR_CORRUPT, "it holds '%s', which Agave does not unpack", shown);
 }
 
 static struct err *begin_file(struct snapcheck *c, const struct tar_entry *e)
@@ -165,10 +156,12 @@ static struct err *begin_dir(struct snapcheck *c, const char *path)
 static struct err *snapcheck_entry(void *arg, const struct tar_entry *e)
 {
     struct snapcheck *c = arg;
-    char buf[81];
 
-    if (!c->have_version && !str_eq(e->path, "version"))
-        return err_new(ERR_CORRUPT, "its first entry is '%s', not 'version'", shown(e->path, buf));
+    if (!c->have_version && !str_eq(e->path, "version")) {
+        AUTO(freep) char *first = str_shown(e->path, SHOWN_N);
+
+        return err_new(ERR_CORRUPT, "its first entry is '%s', not 'version'", first);
+    }
     if (++c->entries > c->limits.entries)
         return err_new(ERR_CORRUPT, "it holds more than %llu files",
                        (unsigned long long)c->limits.entries);
@@ -184,8 +177,8 @@ static struct err *snapcheck_entry(void *arg, const struct tar_entry *e)
     case TAR_OTHER:
         break;
     }
-    return err_new(ERR_CORRUPT, "it holds '%s', which is a link, device or pipe",
-                   shown(e->path, buf));
+    AUTO(freep) char *shown = str_shown(e->path, SHOWN_N);
+    return err_new(ERR_CORRUPT, "it holds '%s', which is a link, device or pipe", shown);
 }
 
 static void keep_tail(struct snapcheck *c, const uint8_t *p, size_t n)
@@ -259,7 +252,6 @@ static struct err *snapcheck_end(void *arg)
 {
     struct snapcheck *c = arg;
     enum part part = c->part;
-    char buf[81];
 
     c->part = PART_NONE;
     if (part == PART_BANK)
@@ -269,7 +261,8 @@ static struct err *snapcheck_end(void *arg)
     if (c->version_n == strlen(VERSION_TEXT) && memcmp(c->version, VERSION_TEXT, c->version_n) == 0)
         return NULL;
     AUTO(freep) char *version = xstrndup(c->version, c->version_n);
-    return err_new(ERR_CORRUPT, "its version is '%s', not " VERSION_TEXT, shown(version, buf));
+    AUTO(freep) char *shown = str_shown(version, SHOWN_N);
+    return err_new(ERR_CORRUPT, "its version is '%s', not " VERSION_TEXT, shown);
 }
 
 static const struct tar_sink sink = {
@@ -389,7 +382,7 @@ struct err *snapshot_archive_verify_file(struct ctx *ctx, const char *path,
     for (;;) {
         ssize_t n;
 
-        if (ctx->cancelled && *ctx->cancelled)
+        if (ctx_cancelled(ctx))
             return err_new(ERR_CANCELLED, "interrupted while reading '%s'", path);
         n = read(fd, buf, READ_B);
         if (n < 0 && errno == EINTR)

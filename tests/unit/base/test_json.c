@@ -88,6 +88,17 @@ static void builds_in_order(void **state)
     assert_null(json_get(j, "a"));
 }
 
+/* What a server sent ends up on a terminal: U+009B begins an escape sequence on some. */
+static void errors_show_plain_text(void **state)
+{
+    AUTO(json_freep) struct json *j = NULL;
+    uint64_t v;
+
+    assert_null(json_parse("\"\xc2\x9b[J\"", 6, &j));
+    AUTO(err_freep) struct err *e = json_as_u64(j, &v);
+    assert_string_equal(e->text, "expected a number without sign, got '\"??[J\"'");
+}
+
 static void bare_numbers_parse(void **state)
 {
     AUTO(json_freep) struct json *j = parse(" 42 ");
@@ -100,9 +111,13 @@ static void bare_numbers_parse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(u64_max_survives),   cmocka_unit_test(what_is_not_json),
-        cmocka_unit_test(depth_is_bounded),   cmocka_unit_test(builds_in_order),
-        cmocka_unit_test(bare_numbers_parse), cmocka_unit_test(long_digits_that_are_no_integers),
+        cmocka_unit_test(u64_max_survives),
+        cmocka_unit_test(what_is_not_json),
+        cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(builds_in_order),
+        cmocka_unit_test(bare_numbers_parse),
+        cmocka_unit_test(long_digits_that_are_no_integers),
+        cmocka_unit_test(errors_show_plain_text),
     };
 
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);

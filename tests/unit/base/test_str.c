@@ -78,6 +78,26 @@ static void sizes(void **state)
     }
 }
 
+static void control_characters(void **state)
+{
+    static const char *const good[] = {"", "a b", "\xc3\xa4", "\xe2\x80\xa7", "\xc2\xa0", "\xe2"};
+    static const char *const bad[] = {"a\n",          "\x1b[m",       "\x7f",
+                                      "\xc2\x80",     "\xc2\x9b",     "\xe2\x80\xa8",
+                                      "\xe2\x80\xa9", "\xef\xbf\xbe", "\xef\xbf\xbf"};
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_false(str_has_control(good[i]));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_true(str_has_control(bad[i]));
+}
+
+static void foreign_text_is_shown_plain(void **state)
+{
+    AUTO(freep) char *shown = str_shown("ab\x1b[1m\xc3\xa4\n~ long", 10);
+
+    assert_string_equal(shown, "ab?[1m???~");
+}
+
 static void nearest_word(void **state)
 {
     static const char *const names[] = {"status", "start", "stop", "shreds", NULL};
@@ -104,6 +124,8 @@ int main(void)
         cmocka_unit_test(lists_are_argv),
         cmocka_unit_test(numbers_are_whole_and_in_range),
         cmocka_unit_test(sizes),
+        cmocka_unit_test(control_characters),
+        cmocka_unit_test(foreign_text_is_shown_plain),
         cmocka_unit_test(nearest_word),
         cmocka_unit_test(figures_for_people),
     };

@@ -105,6 +105,9 @@ static void one_line_for_each_fault(void **state)
         {"validator:\n  log: \"/a\\e[31m\"",
          "c.yaml:2: validator.log: must not contain control characters"},
         {"\"validator\\n\": 1", "c.yaml:1: a key must not contain control characters"},
+        {"\"\\x9b31m\": 1", "c.yaml:1: a key must not contain control characters"},
+        {"validator: {args: [\"a\\Pb\"]}", /* U+2029, which YAML takes for a line's end */
+         "c.yaml:1: validator.args: must not contain control characters"},
         {"validator.ledger: /a", "c.yaml:1: key 'validator.ledger' has a dot; write what follows "
                                  "it below what precedes it"},
         {"validator: {genesis_hash: 0OIl}",
@@ -204,6 +207,19 @@ static void values_survive_printing(void **state)
     }
 }
 
+/* "null" without quotes would be no value at all. */
+static void null_in_quotes_is_a_text(void **state)
+{
+    AUTO(config_freep) struct config *c = parse("validator: {bin: \"null\"}");
+
+    for (const struct config_key *k = config_keys; k->name; k++) {
+        AUTO(freep) char *value = config_value(c, k);
+
+        if (strcmp(k->name, "validator.bin") == 0)
+            assert_string_equal(value, "\"null\"");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +231,7 @@ int main(void)
         cmocka_unit_test(all_faults_at_once),
         cmocka_unit_test(the_example_is_the_defaults),
         cmocka_unit_test(values_survive_printing),
+        cmocka_unit_test(null_in_quotes_is_a_text),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

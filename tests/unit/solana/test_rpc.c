@@ -290,6 +290,9 @@ static void health(void **state)
 
         assert_err(rpc_take_health(&c, &h), ERR_REMOTE, "getHealth at");
     }
+    AUTO(call_clear)
+    struct rpc_call c = answered("getHealth", "{\"id\":1,\"result\":\"\\u001b[2J\"}");
+    assert_err(rpc_take_health(&c, &h), ERR_REMOTE, "expected 'ok', got '?[2J'");
 }
 
 static void members_are_checked(void **state)
