@@ -163,24 +163,39 @@ static struct err *bad_size(const char *text)
     return err_new(ERR_BADINPUT, "'%s' is not a size such as 512M, 4GiB or 1.5T", text);
 }
 
+/* Length of "12" or "1.5" at the start of text, or 0: strtod alone takes 0x10 and 1e3 as well. */
+static size_t decimal_n(const char *text)
+{
+    static const char digits[] = "0123456789";
+    size_t whole = strspn(text, digits), part = 0;
+
+    if (whole && text[whole] == '.') {
+        part = strspn(text + whole + 1, digits);
+        return part ? whole + 1 + part : 0;
+    }
+    return whole;
+}
+
 struct err *parse_size(const char *text, uint64_t *ret_b)
 {
     static const char units[] = "KMGTPE";
-    char *end = NULL;
-    double v = *text >= '0' && *text <= '9' ? strtod(text, &end) : -1;
+    size_t n = decimal_n(text);
+    char *rest = NULL;
+    double v = strtod(text, &rest);
     const char *unit;
 
-    if (v < 0 || !isfinite(v))
+    if (!n || rest != text + n)
         return bad_size(text);
-    if (*end && (unit = strchr(units, *end))) {
+    unit = *rest ? strchr(units, *rest) : NULL;
+    if (unit) {
         v = ldexp(v, 10 * (int)(unit - units + 1));
-        end++;
-        if (strcmp(end, "iB") == 0)
-            end += 2;
+        rest++;
     }
-    if (strcmp(end, "B") == 0)
-        end++;
-    if (*end || v >= 18446744073709551616.0)
+    if (unit && strcmp(rest, "iB") == 0)
+        rest += 2;
+    else if (strcmp(rest, "B") == 0)
+        rest++;
+    if (*rest || v >= 18446744073709551616.0)
         return bad_size(text);
     *ret_b = (uint64_t)v;
     return NULL;

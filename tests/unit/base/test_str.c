@@ -64,7 +64,8 @@ static void sizes(void **state)
                 {"600GiB", 644245094400},
                 {"2MiB", 2097152},
                 {"10B", 10}};
-    static const char *const bad[] = {"", "K", "1X", "-1", "1GiBs", "1e30", "nan", "99999999E"};
+    static const char *const bad[] = {"",          "K",    "1X",  "-1",    "1GiBs", "1e30",  "nan",
+                                      "99999999E", "0x10", "1e3", "1.5.5", "1KiBB", "1KBiB", "1."};
     uint64_t v;
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
