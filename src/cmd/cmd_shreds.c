@@ -284,11 +284,13 @@ static void print_picture(const struct shred_report *r, struct out *out)
     if (first != r->first)
         out_printf(out, "; the last %d slots", PICTURE_MAX);
     out_printf(out, "\n");
-    for (uint64_t line = first; line <= r->last; line += PICTURE_LINE) {
+    /* Counted from the first, because the last may be close to the end of the numbers. */
+    for (uint64_t drawn = 0; drawn <= r->last - first; drawn += PICTURE_LINE) {
+        uint64_t line = first + drawn;
         int current = MARK_N;
 
         out_printf(out, "%12llu ", LLU(line));
-        for (uint64_t slot = line; slot <= r->last && slot < line + PICTURE_LINE; slot++) {
+        for (uint64_t slot = line; slot <= r->last && slot - line < PICTURE_LINE; slot++) {
             while (at < r->slots_n && r->slots[at].meta.slot < slot)
                 at++;
             draw(at < r->slots_n && r->slots[at].meta.slot == slot ? mark_of(&r->slots[at])

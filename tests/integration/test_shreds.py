@@ -97,6 +97,15 @@ def text(t):
 
 
 @test
+def the_picture_ends_with_the_last_slot_there_can_be(t):
+    need_rocksdb(t)
+    r = shreds(t, "--ledger", LEDGERS / "gap", "18446744073709551500-18446744073709551614", timeout=20)
+    assert r.code == 0, r
+    rows = [line.split()[1] for line in r.out.splitlines() if line.split()[:1] == [line[:20].strip()] and "." in line]
+    assert "".join(rows) == "." * 115, r
+
+
+@test
 def bad_ranges(t):
     for args, part in [(["0"], "'0'"), (["x"], "'x'"), (["5-"], "last slot of '5-'"), (["-5"], ""),
                        (["9-3"], "ends before it begins"), (["1-99999999"], "smaller range"),
