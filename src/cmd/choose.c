@@ -60,10 +60,8 @@ struct err *choose_config(const struct globals *g, bool needed, struct config **
     bool lab = there(LAB_CONFIG);
 
     *ret = NULL;
-    if (g->lab && g->no_lab)
-        return err_new(ERR_BADINPUT, "--lab and --no-lab contradict each other");
     if (g->lab && g->config)
-        return err_new(ERR_BADINPUT, "--lab and --config contradict each other");
+        return err_new(ERR_BADINPUT, "'--lab' and '--config' exclude each other");
     if (g->config)
         return load_given(g, g->config, "--config", ret);
     if (g->lab && !lab)

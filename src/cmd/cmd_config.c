@@ -26,7 +26,7 @@ static char *origin_of(const struct config *c, size_t i)
 
 static void show_json(const struct config *c, struct out *out)
 {
-    struct json *doc = json_new_object(), *keys = json_new_object();
+    struct json *doc = answer_new(), *keys = json_new_object();
 
     for (size_t i = 0; i < config_keys_n(); i++) {
         struct json *key = json_new_object();
@@ -36,7 +36,6 @@ static void show_json(const struct config *c, struct out *out)
         json_put(key, "origin", json_new_str(origin));
         json_put(keys, config_keys[i].name, key);
     }
-    json_put(doc, "schema_version", json_new_u64(1));
     json_put(doc, "file", json_new_str(c->file));
     json_put(doc, "keys", keys);
     out_json(out, doc);
@@ -71,9 +70,8 @@ static struct err *config_check(struct ctx *ctx, const void *opts, int argc, cha
                                 struct out *out)
 {
     if (out->json) {
-        struct json *doc = json_new_object();
+        struct json *doc = answer_new();
 
-        json_put(doc, "schema_version", json_new_u64(1));
         json_put(doc, "file", json_new_str(ctx->cfg->file));
         json_put(doc, "ok", json_new_bool(true));
         out_json(out, doc);

@@ -81,15 +81,8 @@ static struct err *cmd_lab_up(struct ctx *ctx, const void *opts, int argc, char 
 
     log_note("lab:");
     TRY(lab_up(ctx, &lab, &print_report, &changed));
-    if (!out->json) {
-        out_printf(out, changed ? "the lab is up; 'agavectl up' takes its host to the tip\n"
-                                : "the lab was up already; nothing was changed\n");
-        return NULL;
-    }
-    struct json *doc = json_new_object();
-    json_put(doc, "schema_version", json_new_u64(1));
-    json_put(doc, "changed", json_new_bool(changed));
-    out_json(out, doc);
+    out_changed(out, changed, "the lab is up; 'agavectl up' takes its host to the tip",
+                "the lab was up already; nothing was changed");
     return NULL;
 }
 
@@ -133,14 +126,7 @@ static struct err *cmd_lab_down(struct ctx *ctx, const void *opts, int argc, cha
     TRY(stop_validator(ctx));
     TRY(hostlock_take(HOSTLOCK_PATH, "lab down", &lock));
     TRY(lab_down(ctx, &print_report, &changed));
-    if (!out->json) {
-        out_printf(out, changed ? "the lab is gone\n" : "there was no lab\n");
-        return NULL;
-    }
-    struct json *doc = json_new_object();
-    json_put(doc, "schema_version", json_new_u64(1));
-    json_put(doc, "changed", json_new_bool(changed));
-    out_json(out, doc);
+    out_changed(out, changed, "the lab is gone", "there was no lab");
     return NULL;
 }
 
@@ -151,9 +137,8 @@ static struct err *cmd_lab_status(struct ctx *ctx, const void *opts, int argc, c
 
     TRY(lab_read(ctx, &s));
     if (out->json) {
-        struct json *doc = json_new_object();
+        struct json *doc = answer_new();
 
-        json_put(doc, "schema_version", json_new_u64(1));
         json_put(doc, "volume", json_new_str(s.volume));
         json_put(doc, "image", json_new_str(s.image));
         json_put(doc, "ramdisk", json_new_str(s.ramdisk));

@@ -102,7 +102,7 @@ static struct json *json_run(const struct shred_run *r)
 
 static struct json *json_report(const struct blockstore *b, const struct shred_report *r)
 {
-    struct json *doc = json_new_object(), *slots = json_new_array(), *runs = json_new_array();
+    struct json *doc = answer_new(), *slots = json_new_array(), *runs = json_new_array();
     struct json *warnings = json_new_array();
     const struct strlist *said = blockstore_warnings(b);
     bool empty = r->first > r->last;
@@ -113,7 +113,6 @@ static struct json *json_report(const struct blockstore *b, const struct shred_r
         json_push(runs, json_run(&r->runs[i]));
     for (size_t i = 0; i < said->n; i++)
         json_push(warnings, json_new_str(said->items[i]));
-    json_put(doc, "schema_version", json_new_u64(1));
     json_put(doc, "first", empty ? NULL : json_new_u64(r->first));
     json_put(doc, "last", empty ? NULL : json_new_u64(r->last));
     json_put(doc, "total", json_new_u64(r->total));

@@ -1,7 +1,6 @@
 /* agavectl start: starts the validator on a host that is prepared. */
 #include "cmd/cmd.h"
 
-#include "base/json.h"
 #include "base/log.h"
 #include "cmd/commands.h"
 #include "cmd/progress.h"
@@ -32,15 +31,7 @@ static struct err *cmd_start_run(struct ctx *ctx, const void *o, int argc, char 
     progress_close(&p);
     if (e)
         return e;
-    if (out->json) {
-        struct json *doc = json_new_object();
-
-        json_put(doc, "schema_version", json_new_u64(1));
-        json_put(doc, "changed", json_new_bool(changed));
-        out_json(out, doc);
-        return NULL;
-    }
-    out_printf(out, changed ? "started\n" : "it runs already; nothing was changed\n");
+    out_changed(out, changed, "started", "it runs already; nothing was changed");
     return NULL;
 }
 

@@ -23,9 +23,8 @@ static struct err *cmd_stop_run(struct ctx *ctx, const void *o, int argc, char *
     if (e)
         return e;
     if (out->json) {
-        struct json *doc = json_new_object();
+        struct json *doc = answer_new();
 
-        json_put(doc, "schema_version", json_new_u64(1));
         json_put(doc, "changed", json_new_bool(changed));
         json_put(doc, "proven", json_new_bool(true));
         out_json(out, doc);

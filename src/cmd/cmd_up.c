@@ -33,9 +33,8 @@ static struct err *cmd_up_run(struct ctx *ctx, const void *o, int argc, char **a
     if (e)
         return e;
     if (out->json) {
-        struct json *doc = json_new_object();
+        struct json *doc = answer_new();
 
-        json_put(doc, "schema_version", json_new_u64(1));
         json_put(doc, "changed", json_new_bool(result.changed > 0));
         json_put(doc, "steps_changed", json_new_u64(result.changed));
         out_json(out, doc);

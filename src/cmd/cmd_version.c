@@ -6,7 +6,7 @@ static struct err *version_run(struct ctx *ctx, const void *opts, int argc, char
 {
     out_printf(out, "agavectl %s\n", AGAVECTL_VERSION);
     if (out->json) {
-        struct json *doc = json_new_object();
+        struct json *doc = answer_new();
 
         json_put(doc, "version", json_new_str(AGAVECTL_VERSION));
         out_json(out, doc);

@@ -20,12 +20,32 @@ void out_printf(struct out *o, const char *fmt, ...)
     va_end(ap);
 }
 
+struct json *answer_new(void)
+{
+    struct json *doc = json_new_object();
+
+    json_put(doc, "schema_version", json_new_u64(1));
+    return doc;
+}
+
 void out_json(struct out *o, struct json *doc)
 {
     AUTO(json_freep) struct json *owned = doc;
     AUTO(freep) char *text = json_text(owned, isatty(fileno(o->f)));
 
     fprintf(o->f, "%s\n", text);
+}
+
+void out_changed(struct out *o, bool changed, const char *yes, const char *no)
+{
+    struct json *doc;
+
+    out_printf(o, "%s\n", changed ? yes : no);
+    if (!o->json)
+        return;
+    doc = answer_new();
+    json_put(doc, "changed", json_new_bool(changed));
+    out_json(o, doc);
 }
 
 size_t text_columns(const char *s)

@@ -19,8 +19,14 @@ struct out {
 /* Text for people: prints nothing in JSON mode, so that a command needs no branch for it. The same
  * holds for table_print. */
 void out_printf(struct out *o, const char *fmt, ...) PRINTF(2, 3);
+/* Every JSON answer begins so: {"schema_version": 1}. Members are added later; none changes its
+ * meaning while the number stays. */
+struct json *answer_new(void);
 /* Prints the document (pretty when a terminal, else one line) and a newline. Takes ownership. */
 void out_json(struct out *o, struct json *doc);
+
+/* The answer of a command that changes something: {"changed": …}, or one of two lines. */
+void out_changed(struct out *o, bool changed, const char *yes, const char *no);
 
 /* A table: header row, then rows; columns padded to their widest cell; a column is right-aligned
  * when its header starts with '>' (which is not printed). Cells are copied; NULL prints "-". */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What every command promises: help, exit codes, the two streams, completion scripts, manual pages."""
-import os, re, shutil, subprocess
+import json, os, re, shutil, subprocess
 from harness import BIN, Skip, main, test
 
 def commands(t):
@@ -74,6 +74,13 @@ def options_stand_on_both_sides(t):
         r = t.run(*words)
         assert r.code == 0 and r.out.startswith("{") and "version" in r.out, r
     assert t.run("-V").out == t.run("version").out == t.run("--version").out
+
+
+@test
+def a_json_answer_says_its_version(t):
+    for words in (["version"], ["config", "show", "-c", empty(t)], ["config", "check", "-c", empty(t)]):
+        doc = json.loads(t.run(*words, "-o", "json").out)
+        assert list(doc)[0] == "schema_version" and doc["schema_version"] == 1, (words, doc)
 
 
 @test

@@ -86,6 +86,19 @@ static void json_mode_prints_json_alone(void **state)
     assert_printed(&s, "{\"max\":18446744073709551615}\n");
 }
 
+static void changed_or_not(void **state)
+{
+    struct sink s;
+
+    sink_open(&s, false);
+    out_changed(&s.out, true, "yes", "no");
+    out_changed(&s.out, false, "yes", "no");
+    assert_printed(&s, "yes\nno\n");
+    sink_open(&s, true);
+    out_changed(&s.out, false, "yes", "no");
+    assert_printed(&s, "{\"schema_version\":1,\"changed\":false}\n");
+}
+
 static void texts_are_wrapped(void **state)
 {
     static const char text[] = "one two three four five six seven eight nine ten eleven twelve\n"
@@ -106,9 +119,8 @@ static void texts_are_wrapped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(columns_fit_their_cells),
-        cmocka_unit_test(columns_are_characters),
-        cmocka_unit_test(json_mode_prints_json_alone),
+        cmocka_unit_test(columns_fit_their_cells),     cmocka_unit_test(columns_are_characters),
+        cmocka_unit_test(json_mode_prints_json_alone), cmocka_unit_test(changed_or_not),
         cmocka_unit_test(texts_are_wrapped),
     };
 
