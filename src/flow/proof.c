@@ -1,9 +1,9 @@
 /* The stop proof: three independent looks, each of which can only say "gone" or be an error.
  *   1. the runtime knows no process of the unit (holders of the ledger's lock included);
- *   2. no process of the validator's program is on its way out (memory and descriptors already
+ *   2. the lock of the ledger can be taken, and is kept;
+ *   3. no process of a validator's program is on its way out (memory and descriptors already
  *      released, threads still in the kernel): such a one holds no lock and has no arguments any
- * more;
- *   3. the lock of the ledger can be taken, and is kept. */
+ *      more. Looked for with the lock in our hands, so that none can come after the look. */
 #include "flow/proof.h"
 
 #include <stdlib.h>
@@ -41,15 +41,22 @@ static bool has_arg(const struct pid_info *p, const char *arg)
 }
 
 /* The same path may be another place for a process in a container: places are compared, as that
- * process sees them. A process whose root is gone is on its way out and may have been ours. */
+ * process sees them. In our own mount namespace it is the same one, also when nothing can be seen
+ * at it any more (unmounted lazily, or hidden by another mount). A process whose root is gone is on
+ * its way out and may have been ours. */
 static struct err *same_ledger(struct ctx *ctx, const struct pid_info *p, const struct unit *u,
                                bool *ret)
 {
     AUTO(freep) char *root = xasprintf("/proc/%d/root", p->id.pid);
     AUTO(freep) char *theirs = xasprintf("%s%s", root, u->ledger);
+    AUTO(pids_clear) struct pids self = {0};
     struct stat a, b, r;
-    struct err *e = fsroot_stat(ctx->root, u->ledger, &a);
 
+    TRY(pids_get(ctx, getpid(), &self));
+    *ret = p->ns_mnt != 0 && p->ns_mnt == self.items[0].ns_mnt;
+    if (*ret)
+        return NULL;
+    struct err *e = fsroot_stat(ctx->root, u->ledger, &a);
     if (!e)
         e = fsroot_stat(ctx->root, theirs, &b);
     if (!e) {
@@ -69,45 +76,106 @@ static struct err *same_ledger(struct ctx *ctx, const struct pid_info *p, const 
 static struct err *may_be_ours(struct ctx *ctx, const struct pid_info *p, const struct unit *u,
                                bool *ret)
 {
-    *ret = !p->argv[0] && p->state != 'Z';
+    *ret = !p->argv[0]; /* a leader that is a zombie may have threads that are none */
     if (!p->argv[0] || !has_arg(p, u->ledger) || is_client(p))
         return NULL;
     return same_ledger(ctx, p, u, ret);
 }
 
+static const char *state_name(char state)
+{
+    switch (state) {
+    case 'R':
+        return "running";
+    case 'S':
+        return "sleeping";
+    case 'D':
+        return "in uninterruptible sleep";
+    case 'T':
+    case 't':
+        return "stopped by a signal or a debugger";
+    case 'Z':
+    case 'X':
+        return "ended, but with threads that are left";
+    default:
+        return "in an unknown state";
+    }
+}
+
 static void describe(struct ctx *ctx, pid_t pid, struct strbuf *out)
 {
     AUTO(strlist_clear) struct strlist stuck = {0};
-    struct err *e = stop_stuck(ctx, &pid, 1, &stuck);
+    AUTO(pids_clear) struct pids p = {0};
+    struct err *e = pids_get(ctx, pid, &p);
 
     strbuf_printf(out, "%sprocess %d", out->len ? "; " : "", pid);
-    if (e)
+    if (p.n)
+        strbuf_printf(out, " (%s, %s)", p.items[0].comm, state_name(p.items[0].state));
+    else if (e && e->kind == ERR_NOTFOUND)
+        strbuf_puts(out, " (ended meanwhile)");
+    if (!e)
+        e = stop_stuck(ctx, &pid, 1, &stuck);
+    if (e && e->kind != ERR_NOTFOUND)
         strbuf_printf(out, " (its threads cannot be read: %s)", e->text);
     err_free(e);
     for (size_t i = 0; i < stuck.n; i++)
         strbuf_printf(out, ", %s", stuck.items[i]);
 }
 
+char *stop_who(struct ctx *ctx, const pid_t *pids, size_t n)
+{
+    AUTO(strbuf_clear) struct strbuf who = {0};
+
+    for (size_t i = 0; i < n; i++)
+        describe(ctx, pids[i], &who);
+    return strbuf_take(&who);
+}
+
 static struct err *nobody_known(struct ctx *ctx, const struct runtime *rt, const struct unit *u)
 {
     AUTO(freep) pid_t *pids = NULL;
-    AUTO(strbuf_clear) struct strbuf who = {0};
     size_t n = 0;
 
     TRY(rt->pids(ctx, u, &pids, &n));
-    for (size_t i = 0; i < n; i++)
-        describe(ctx, pids[i], &who);
-    if (n)
-        return err_new(ERR_REFUSED, "the validator is still there: %s", strbuf_text(&who));
+    if (n == 0)
+        return NULL;
+    AUTO(freep) char *who = stop_who(ctx, pids, n);
+    return err_new(ERR_REFUSED, "the validator is still there: %s", who);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static void add_once(struct strlist *l, const char *name)
+{
+    if (!strlist_has(l, name))
+        strlist_add(l, name);
+}
+
+/* Under which names a process of the unit may be found: the config's program, the one that was
+ * really started (up --agave-bin), and Agave's own. */
+static struct err *program_names(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
+                                 struct strlist *ret)
+{
+    AUTO(freep) char *started = NULL;
+
+    TRY(rt->program(ctx, u, &started));
+    add_once(ret, base_name(u->bin));
+    if (started)
+        add_once(ret, base_name(started));
+    add_once(ret, "agave-validator");
     return NULL;
 }
 
-static struct err *nobody_leaving(struct ctx *ctx, const struct unit *u)
+static struct err *look_for_leaving(struct ctx *ctx, const struct unit *u, const char *name,
+                                    struct strbuf *who)
 {
-    const char *slash = strrchr(u->bin, '/');
-    struct pids_match match = {.name = slash ? slash + 1 : u->bin};
+    struct pids_match match = {.name = name};
     AUTO(pids_clear) struct pids found = {0};
-    AUTO(strbuf_clear) struct strbuf who = {0};
 
     TRY(pids_find(ctx, &match, &found));
     for (size_t i = 0; i < found.n; i++) {
@@ -120,11 +188,24 @@ static struct err *nobody_leaving(struct ctx *ctx, const struct unit *u)
             continue;
         TRY(pids_threads_left(ctx, p->id.pid, p->id.start, &left));
         if (left)
-            describe(ctx, p->id.pid, &who);
+            describe(ctx, p->id.pid, who);
     }
-    if (who.len)
-        return err_new(ERR_REFUSED, "something of '%s' is still there: %s", u->bin,
-                       strbuf_text(&who));
+    return NULL;
+}
+
+static struct err *nobody_leaving(struct ctx *ctx, const struct runtime *rt, const struct unit *u)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+
+    TRY(program_names(ctx, rt, u, &names));
+    for (size_t i = 0; i < names.n; i++) {
+        AUTO(strbuf_clear) struct strbuf who = {0};
+
+        TRY(look_for_leaving(ctx, u, names.items[i], &who));
+        if (who.len)
+            return err_new(ERR_REFUSED, "something of '%s' is still there: %s", names.items[i],
+                           strbuf_text(&who));
+    }
     return NULL;
 }
 
@@ -136,11 +217,11 @@ struct err *stop_prove(struct ctx *ctx, const struct runtime *rt, const struct u
     struct err *e;
 
     TRY(nobody_known(ctx, rt, u));
-    TRY(nobody_leaving(ctx, u));
     e = flock_take(lock, &fd);
     if (e && e->kind != ERR_NOTFOUND)
         return err_wrap(e, "the ledger's lock");
     err_free(e); /* no lock file: no validator ever ran on this ledger */
+    TRY(nobody_leaving(ctx, rt, u));
     *ret = xcalloc(1, sizeof(**ret));
     (*ret)->lock_fd = TAKE_FD(fd);
     return NULL;

@@ -20,6 +20,9 @@ struct err *stop_prove(struct ctx *ctx, const struct runtime *rt, const struct u
 struct stop_proof *stop_proof_release(struct stop_proof *p);
 void stop_proof_releasep(struct stop_proof **p);
 
+/* Who they are and in what state, with their threads in uninterruptible sleep: "process 12 (agave-
+ * validator, sleeping)". For people; never fails, says so where it could not look. To be freed. */
+char *stop_who(struct ctx *ctx, const pid_t *pids, size_t n);
 /* Threads of these processes that are in uninterruptible sleep, one text a thread: pid, tid, wchan,
  * top of the kernel stack. For people. */
 struct err *stop_stuck(struct ctx *ctx, const pid_t *pids, size_t n, struct strlist *ret)

@@ -12,13 +12,14 @@ struct start_opts {
     bool wait_tip;
 };
 /* Starts the unit when the host's storage is as the config says (all stages hold: ERR_REFUSED names
- * the first that does not). Runs already: *ret_changed is false. Needs ctx->cfg and the host lock. */
+ * the first that does not). Runs already: *ret_changed is false. Needs ctx->cfg and the host lock.
+ */
 struct err *flow_start(struct ctx *ctx, const struct start_opts *opts,
                        const struct flow_report *report, bool *ret_changed) MUST_CHECK;
 
 /* The steps that up and start share. */
-/* Starts it unless it runs, and waits until the program has taken its ledger and answers on its admin
- * socket; one that ends at once is an error with the last lines of its output. */
+/* Starts it unless it runs, and waits until the program has taken its ledger and answers on its
+ * admin socket; one that ends at once is an error with the last lines of its output. */
 struct err *start_unit(struct ctx *ctx, const struct unit_config *u,
                        const struct flow_report *report, bool *ret_changed) MUST_CHECK;
 /* Waits until status is ok: at the tip as all references see it. ERR_TIMEOUT after up.timeout_s. */

@@ -43,6 +43,8 @@ static struct err *cannot_ask(struct err *e, pid_t pid)
 {
     if (!e)
         return NULL;
+    if (e->kind == ERR_CANCELLED)
+        return err_hint(e, "look with 'agavectl status' whether process %d was asked already", pid);
     struct err *refused =
         err_new(ERR_REFUSED, "process %d cannot be asked to exit: %s", pid, e->text);
     err_free(e);
@@ -52,18 +54,19 @@ static struct err *cannot_ask(struct err *e, pid_t pid)
 static struct err *wait_gone(struct ctx *ctx, struct wait_arg *w)
 {
     AUTO(freep) pid_t *pids = NULL;
-    AUTO(strlist_clear) struct strlist stuck = {0};
     size_t n = 0;
     struct err *e = wait_until(ctx, "the end of the validator", (uint64_t)w->u->ladder_s * 1000,
                                POLL_MS, gone, w);
 
+    if (e && e->kind == ERR_CANCELLED)
+        return err_hint(e, "it was asked to exit and goes on with that; 'agavectl stop' waits for "
+                           "it again");
     if (!e || e->kind != ERR_TIMEOUT)
         return e;
     struct err *look = w->rt->pids(ctx, w->u, &pids, &n);
-    if (!look)
-        look = stop_stuck(ctx, pids, n, &stuck);
-    for (size_t i = 0; i < stuck.n; i++)
-        e = err_hint(e, "%s", stuck.items[i]);
+    AUTO(freep) char *who = stop_who(ctx, pids, n);
+    if (n)
+        e = err_hint(e, "still there: %s", who);
     if (look)
         e = err_hint(e, "could not look at its threads: %s", look->text);
     err_free(look);
@@ -71,27 +74,61 @@ static struct err *wait_gone(struct ctx *ctx, struct wait_arg *w)
                        "'agavectl stop'");
 }
 
+/* Before anything is changed somebody must be listening; *ret_deaf: not any more, because an
+ * earlier stop asked it already (Agave closes its admin socket long before it ends). */
+static struct err *hold(struct ctx *ctx, struct wait_arg *w, pid_t pid, bool *ret_deaf,
+                        struct json **ret_undo)
+{
+    struct admin_progress answers;
+    struct unit_status st = {0};
+
+    TRY(w->rt->status(ctx, w->u, &st));
+    bool asked = st.phase == PH_STOPPING;
+    struct err *e = admin_start_progress(ctx, w->u->ledger, ASK_MS, &answers);
+    *ret_deaf = e && asked && e->kind != ERR_CANCELLED;
+    if (*ret_deaf)
+        e = err_free(e);
+    TRY(cannot_ask(e, pid));
+    if (ctx_cancelled(ctx))
+        return err_new(ERR_CANCELLED, "interrupted before the validator was asked to exit");
+    TRY(w->rt->stop_begin(ctx, w->u, w->u->ladder_s, ret_undo));
+    report_end(w->report, !asked, "%s",
+               asked ? "an earlier stop is under way" : "nothing starts it again");
+    return NULL;
+}
+
 static struct err *end_it(struct ctx *ctx, struct wait_arg *w, pid_t pid)
 {
     AUTO(json_freep) struct json *undo = NULL;
-    struct admin_progress answers;
     char took[32];
+    bool deaf = false;
 
     report_begin(w->report, "hold");
-    /* Before anything is changed: somebody must be listening. */
-    TRY(cannot_ask(admin_start_progress(ctx, w->u->ledger, ASK_MS, &answers), pid));
-    TRY(w->rt->stop_begin(ctx, w->u, w->u->ladder_s, &undo));
-    report_end(w->report, true, "nothing starts it again");
+    TRY(hold(ctx, w, pid, &deaf, &undo));
 
     report_begin(w->report, "ask");
-    TRY(cannot_ask(admin_exit(ctx, w->u->ledger, ASK_MS), pid));
-    report_end(w->report, true, "process %d was asked to exit over its admin socket", pid);
+    if (!deaf)
+        TRY(cannot_ask(admin_exit(ctx, w->u->ledger, ASK_MS), pid));
+    report_end(w->report, !deaf,
+               deaf ? "process %d was asked before and listens no more"
+                    : "process %d was asked to exit over its admin socket",
+               pid);
 
     report_begin(w->report, "wait");
     TRY(wait_gone(ctx, w));
     fmt_duration((double)(clock_mono_ns(ctx) - w->begun_ns) / 1e9, took, sizeof(took));
     report_end(w->report, true, "process %d ended after %s", pid, took);
     return w->rt->stop_end(ctx, w->u, undo);
+}
+
+static struct err *prove(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
+                         struct stop_proof **ret)
+{
+    struct err *e = stop_prove(ctx, rt, u, ret);
+
+    if (e && e->kind == ERR_REFUSED)
+        e = err_hint(e, "nothing was killed; look again with 'agavectl stop'");
+    return e;
 }
 
 struct err *flow_stop(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
@@ -113,7 +150,7 @@ struct err *flow_stop(struct ctx *ctx, const struct runtime *rt, const struct un
         TRY(rt->stop_end(ctx, u, undo));
     }
     report_begin(report, "prove");
-    TRY(stop_prove(ctx, rt, u, &proof));
+    TRY(prove(ctx, rt, u, &proof));
     report_end(report, false, "no process or thread of it is left, its ledger's lock was free");
     *ret_changed = n > 0;
     if (ret_proof)

@@ -3,7 +3,7 @@
  * What runs is asked of the kernel: whoever holds the flock on <ledger>/ledger.lock (Agave takes it
  * first of all, validator lib.rs lock_ledger of 3.0.14) is the validator, whether we started it or
  * not. Our own note in <state_dir>/<unit>.json only adds what the kernel cannot know: that somebody
- * wanted it to run, and which process to watch before it has the lock.
+ * wanted it to run, which process to watch before it has the lock, and of which program it is.
  *
  * There is no kill here. A stop is asked over the admin socket by the stop flow; this driver says
  * that nothing will start the unit again, and who is left. */
@@ -34,7 +34,14 @@ struct note {
     struct pid_id id;
     uint64_t started_ms; /* wall clock */
     uint64_t restarts;   /* starts after the first */
+    char *bin;           /* the program, or NULL */
 };
+
+static void note_clear(struct note *n)
+{
+    free(n->bin);
+    *n = (struct note){0};
+}
 
 static char *note_path(const struct unit *u)
 {
@@ -59,13 +66,19 @@ static struct err *note_fields(const struct json *j, const char *boot, struct no
     TRY(json_as_str(json_get(j, "boot_id"), &text));
     if (pid > INT32_MAX)
         return err_new(ERR_CORRUPT, "pid %" PRIu64 " is no pid", pid);
+    if (json_get(j, "bin")) { /* null: adopted at a stop, started by somebody else */
+        const char *bin;
+
+        TRY(json_as_str(json_get(j, "bin"), &bin));
+        ret->bin = xstrdup(bin);
+    }
     ret->id.pid = (pid_t)pid;
     ret->this_boot = str_eq(text, boot);
     ret->known = true;
     return NULL;
 }
 
-/* No note: known is false. */
+/* ret: {0}, to be cleared. No note: known is false. */
 static struct err *note_read(struct ctx *ctx, const struct unit *u, struct note *ret)
 {
     AUTO(freep) char *path = note_path(u), *text = NULL, *boot = NULL;
@@ -73,7 +86,6 @@ static struct err *note_read(struct ctx *ctx, const struct unit *u, struct note 
     size_t n = 0;
     struct err *e = fsroot_read(ctx->root, path, NOTE_MAX_B, &text, &n);
 
-    *ret = (struct note){0};
     if (e && e->kind == ERR_NOTFOUND) {
         err_free(e); /* never started by us */
         return NULL;
@@ -102,6 +114,7 @@ static struct err *note_write(struct ctx *ctx, const struct unit *u, const struc
     json_put(j, "boot_id", json_new_str(boot));
     json_put(j, "started_ms", json_new_u64(n->started_ms));
     json_put(j, "restarts", json_new_u64(n->restarts));
+    json_put(j, "bin", json_new_str(n->bin));
     text = json_text(j, false);
     TRY(fsroot_mkdirs(ctx->root, u->state_dir, 0755));
     return fsroot_write_atomic(ctx->root, path, text, strlen(text), 0644);
@@ -148,7 +161,7 @@ static struct err *find(struct ctx *ctx, const struct unit *u, const struct note
 static struct err *process_pids(struct ctx *ctx, const struct unit *u, pid_t **ret, size_t *ret_n)
 {
     AUTO(pids_clear) struct pids found = {0};
-    struct note note;
+    AUTO(note_clear) struct note note = {0};
 
     TRY(note_read(ctx, u, &note));
     TRY(find(ctx, u, &note, &found));
@@ -180,7 +193,7 @@ static enum unit_phase phase_of_running(struct ctx *ctx, const struct unit *u, b
 static struct err *process_status(struct ctx *ctx, const struct unit *u, struct unit_status *ret)
 {
     AUTO(pids_clear) struct pids found = {0};
-    struct note note;
+    AUTO(note_clear) struct note note = {0};
     bool ours;
 
     *ret = (struct unit_status){.age_s = UINT64_MAX};
@@ -197,10 +210,13 @@ static struct err *process_status(struct ctx *ctx, const struct unit *u, struct 
     }
     ours = note.this_boot && note.id.pid == found.items[0].id.pid &&
            note.id.start == found.items[0].id.start;
-    if (ours && note.started_ms <= clock_wall_ms(ctx))
+    if (ours && note.started_ms && note.started_ms <= clock_wall_ms(ctx))
         ret->age_s = (clock_wall_ms(ctx) - note.started_ms) / 1000;
-    /* One that somebody else started is running, whatever our note says. */
-    ret->phase = phase_of_running(ctx, u, !ours || note.wanted, ret);
+    /* After a stop that came to its end the note names no process: one that is there now was
+     * started by somebody else and runs. Before that it is on its way out, or a child that it left.
+     */
+    bool stopping = note.this_boot && !note.wanted && note.id.pid != 0;
+    ret->phase = phase_of_running(ctx, u, !stopping, ret);
     return NULL;
 }
 
@@ -213,7 +229,7 @@ static struct err *process_start(struct ctx *ctx, const struct unit *u)
                                     .log = u->log,
                                     .uid = u->uid,
                                     .gid = u->gid};
-    struct note note;
+    AUTO(note_clear) struct note note = {0};
     pid_t pid = 0;
 
     TRY(note_read(ctx, u, &note));
@@ -225,6 +241,8 @@ static struct err *process_start(struct ctx *ctx, const struct unit *u)
     note.known = note.this_boot = note.wanted = true;
     note.started_ms = clock_wall_ms(ctx);
     note.id = (struct pid_id){0};
+    free(note.bin);
+    note.bin = xstrdup(u->bin);
     /* The wish is durable before the process is there; should we die in between, the ledger's lock
      * still leads to the process. */
     TRY(note_write(ctx, u, &note));
@@ -240,36 +258,59 @@ static struct err *process_start(struct ctx *ctx, const struct unit *u)
     return note_write(ctx, u, &note);
 }
 
+/* One that somebody else started is adopted: the next stop then knows that it has been asked, also
+ * when it closed its admin socket long before it ended. */
+static void adopt(struct note *note, const struct pid_info *p)
+{
+    bool same = note->known && note->this_boot && note->id.pid == p->id.pid &&
+                note->id.start == p->id.start;
+
+    if (same)
+        return;
+    free(note->bin);
+    note->bin = NULL;
+    note->known = note->this_boot = true;
+    note->id = p->id;
+    note->started_ms = 0;
+}
+
 static struct err *process_stop_begin(struct ctx *ctx, const struct unit *u, uint32_t grace_s,
                                       struct json **ret_undo)
 {
-    struct note note;
-    struct json *undo = json_new_object();
+    AUTO(note_clear) struct note note = {0};
+    AUTO(pids_clear) struct pids found = {0};
 
-    struct err *e = note_read(ctx, u, &note);
+    TRY(note_read(ctx, u, &note));
+    TRY(find(ctx, u, &note, &found));
     bool wanted = note.wanted;
-    if (!e && note.known) {
-        note.wanted = false;
-        e = note_write(ctx, u, &note);
-    }
-    if (e) {
-        json_free(undo);
-        return e;
-    }
-    json_put(undo, "wanted", json_new_bool(wanted));
-    *ret_undo = undo;
+    if (found.n)
+        adopt(&note, &found.items[0]);
+    note.wanted = false;
+    if (note.known)
+        TRY(note_write(ctx, u, &note));
+    *ret_undo = json_new_object();
+    json_put(*ret_undo, "wanted", json_new_bool(wanted));
     return NULL;
 }
 
 static struct err *process_stop_end(struct ctx *ctx, const struct unit *u, const struct json *undo)
 {
-    struct note note;
+    AUTO(note_clear) struct note note = {0};
 
     TRY(note_read(ctx, u, &note));
     if (!note.known)
         return NULL;
     note.id = (struct pid_id){0};
     return note_write(ctx, u, &note);
+}
+
+static struct err *process_program(struct ctx *ctx, const struct unit *u, char **ret)
+{
+    AUTO(note_clear) struct note note = {0};
+
+    TRY(note_read(ctx, u, &note));
+    *ret = TAKE(note.bin);
+    return NULL;
 }
 
 const struct runtime runtime_process = {
@@ -279,4 +320,5 @@ const struct runtime runtime_process = {
     .stop_begin = process_stop_begin,
     .stop_end = process_stop_end,
     .pids = process_pids,
+    .program = process_program,
 };

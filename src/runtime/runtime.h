@@ -54,6 +54,8 @@ struct runtime {
     struct err *(*stop_end)(struct ctx *ctx, const struct unit *u, const struct json *undo);
     /* Processes of the unit as the host sees them, the main one first; *ret is to be freed. */
     struct err *(*pids)(struct ctx *ctx, const struct unit *u, pid_t **ret, size_t *ret_n);
+    /* The program that was started last, which need not be u->bin; NULL: not known. To be freed. */
+    struct err *(*program)(struct ctx *ctx, const struct unit *u, char **ret);
 };
 extern const struct runtime runtime_process;
 const struct runtime *runtime_by_name(const char *name); /* NULL: no such driver */
