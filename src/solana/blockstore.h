@@ -36,8 +36,7 @@ void blockstore_closep(struct blockstore **b);
 
 /* What a reader should be told about the view, one line each; owned by the blockstore. */
 const struct strlist *blockstore_warnings(const struct blockstore *b);
-/* "10.4.2"; how long the open took, and how many tries. */
-const char *blockstore_rocksdb_version(const struct blockstore *b);
+/* How long the open took, and how many tries. */
 uint64_t blockstore_open_ms(const struct blockstore *b);
 unsigned blockstore_open_tries(const struct blockstore *b);
 

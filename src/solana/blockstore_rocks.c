@@ -386,11 +386,6 @@ const struct strlist *blockstore_warnings(const struct blockstore *b)
     return &b->warnings;
 }
 
-const char *blockstore_rocksdb_version(const struct blockstore *b)
-{
-    return b->api->version;
-}
-
 uint64_t blockstore_open_ms(const struct blockstore *b)
 {
     return b->open_ms;

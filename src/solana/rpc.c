@@ -6,8 +6,6 @@
 #include "base/str.h"
 #include "io/http.h"
 
-#define VERSION_CHARS "0123456789.+-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 static const char *const json_headers[] = {"Content-Type: application/json", NULL};
 
 const char *rpc_commitment_name(enum rpc_commitment c)
@@ -181,18 +179,6 @@ struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t
     return e;
 }
 
-struct err *rpc_call(struct ctx *ctx, const char *url, const char *method, const char *params,
-                     uint32_t timeout_ms, struct json **ret)
-{
-    AUTO(call_clear) struct rpc_call c = {.url = url, .method = method, .params = params};
-
-    TRY(rpc_many(ctx, &c, 1, timeout_ms));
-    if (c.err)
-        return TAKE(c.err);
-    *ret = TAKE(c.result);
-    return NULL;
-}
-
 static struct err *as_slot(const struct json *j, uint64_t *ret)
 {
     uint64_t v = 0;
@@ -227,41 +213,6 @@ struct err *rpc_as_key(const struct json *j, char ret[static BASE58_32_MAX])
     return NULL;
 }
 
-static struct err *rate_of(const struct json *samples, double *ret)
-{
-    uint64_t slots = 0, seconds = 0;
-
-    if (!json_is_array(samples))
-        return err_new(ERR_REMOTE, "expected a list of samples");
-    for (size_t i = 0; i < json_len(samples) && i < 720; i++) {
-        uint64_t n = 0, s = 0;
-
-        TRY(member_slot(json_at(samples, i), "numSlots", &n));
-        TRY(member_slot(json_at(samples, i), "samplePeriodSecs", &s));
-        slots += n;
-        seconds += s;
-    }
-    if (seconds == 0)
-        return err_new(ERR_NOTFOUND, "no samples yet");
-    *ret = (double)slots / (double)seconds;
-    return NULL;
-}
-
-static struct err *version_of(const struct json *j, struct rpc_version *ret)
-{
-    struct rpc_version v = {0};
-    const char *core = NULL;
-
-    TRY_CTX(json_as_str(json_get(j, "solana-core"), &core), "solana-core");
-    if (strlen(core) >= sizeof(v.core) || core[strspn(core, VERSION_CHARS)] || !core[0])
-        return err_new(ERR_REMOTE, "solana-core is not a version");
-    if (json_get(j, "feature-set")) /* null on nodes that do not know it */
-        TRY_CTX(json_as_u64(json_get(j, "feature-set"), &v.feature_set), "feature-set");
-    snprintf(v.core, sizeof(v.core), "%s", core);
-    *ret = v;
-    return NULL;
-}
-
 static struct err *snapshots_of(const struct json *j, struct rpc_snapshots *ret)
 {
     struct rpc_snapshots s = {.has_incremental = json_get(j, "incremental") != NULL};
@@ -273,22 +224,6 @@ static struct err *snapshots_of(const struct json *j, struct rpc_snapshots *ret)
         return err_new(ERR_REMOTE, "the incremental snapshot %llu is not after the full one %llu",
                        (unsigned long long)s.incremental, (unsigned long long)s.full);
     *ret = s;
-    return NULL;
-}
-
-static struct err *epoch_of(const struct json *j, struct rpc_epoch *ret)
-{
-    struct rpc_epoch v = {0};
-
-    TRY(member_slot(j, "epoch", &v.epoch));
-    TRY(member_slot(j, "slotIndex", &v.slot_index));
-    TRY(member_slot(j, "slotsInEpoch", &v.slots_in_epoch));
-    TRY(member_slot(j, "absoluteSlot", &v.absolute_slot));
-    TRY(member_slot(j, "blockHeight", &v.block_height));
-    if (v.slot_index >= v.slots_in_epoch || v.slot_index > v.absolute_slot)
-        return err_new(ERR_REMOTE, "slot %llu is not within its epoch",
-                       (unsigned long long)v.absolute_slot);
-    *ret = v;
     return NULL;
 }
 
@@ -328,81 +263,9 @@ struct err *rpc_take_slot(struct rpc_call *c, uint64_t *ret)
     return c->err ? TAKE(c->err) : named(as_slot(c->result, ret), c);
 }
 
-struct err *rpc_take_version(struct rpc_call *c, struct rpc_version *ret)
-{
-    return c->err ? TAKE(c->err) : named(version_of(c->result, ret), c);
-}
-
-struct err *rpc_take_identity(struct rpc_call *c, char ret[static BASE58_32_MAX])
-{
-    return c->err ? TAKE(c->err) : named(rpc_as_key(json_get(c->result, "identity"), ret), c);
-}
-
-struct err *rpc_take_genesis_hash(struct rpc_call *c, char ret[static BASE58_32_MAX])
-{
-    return c->err ? TAKE(c->err) : named(rpc_as_key(c->result, ret), c);
-}
-
 struct err *rpc_take_snapshots(struct rpc_call *c, struct rpc_snapshots *ret)
 {
     return c->err ? TAKE(c->err) : named(snapshots_of(c->result, ret), c);
-}
-
-struct err *rpc_take_epoch(struct rpc_call *c, struct rpc_epoch *ret)
-{
-    return c->err ? TAKE(c->err) : named(epoch_of(c->result, ret), c);
-}
-
-struct err *rpc_take_slot_rate(struct rpc_call *c, double *ret)
-{
-    return c->err ? TAKE(c->err) : named(rate_of(c->result, ret), c);
-}
-
-struct err *rpc_get_slot(struct ctx *ctx, const char *url, enum rpc_commitment commitment,
-                         uint32_t timeout_ms, uint64_t *ret)
-{
-    AUTO(call_clear)
-    struct rpc_call c = {
-        .url = url, .method = "getSlot", .params = rpc_commitment_params(commitment)};
-
-    TRY(rpc_many(ctx, &c, 1, timeout_ms));
-    return rpc_take_slot(&c, ret);
-}
-
-struct err *rpc_get_health(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                           struct rpc_health *ret)
-{
-    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getHealth"};
-
-    TRY(rpc_many(ctx, &c, 1, timeout_ms));
-    return rpc_take_health(&c, ret);
-}
-
-struct err *rpc_get_version(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                            struct rpc_version *ret)
-{
-    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getVersion"};
-
-    TRY(rpc_many(ctx, &c, 1, timeout_ms));
-    return rpc_take_version(&c, ret);
-}
-
-struct err *rpc_get_identity(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                             char ret[static BASE58_32_MAX])
-{
-    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getIdentity"};
-
-    TRY(rpc_many(ctx, &c, 1, timeout_ms));
-    return rpc_take_identity(&c, ret);
-}
-
-struct err *rpc_get_genesis_hash(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                                 char ret[static BASE58_32_MAX])
-{
-    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getGenesisHash"};
-
-    TRY(rpc_many(ctx, &c, 1, timeout_ms));
-    return rpc_take_genesis_hash(&c, ret);
 }
 
 struct err *rpc_get_snapshots(struct ctx *ctx, const char *url, uint32_t timeout_ms,
@@ -412,13 +275,4 @@ struct err *rpc_get_snapshots(struct ctx *ctx, const char *url, uint32_t timeout
 
     TRY(rpc_many(ctx, &c, 1, timeout_ms));
     return rpc_take_snapshots(&c, ret);
-}
-
-struct err *rpc_get_epoch(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                          struct rpc_epoch *ret)
-{
-    AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getEpochInfo"};
-
-    TRY(rpc_many(ctx, &c, 1, timeout_ms));
-    return rpc_take_epoch(&c, ret);
 }

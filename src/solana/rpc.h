@@ -42,9 +42,6 @@ void rpc_calls_clear(struct rpc_call *calls, size_t n);
  * ERR_CANCELLED only. */
 struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t timeout_ms)
     MUST_CHECK;
-/* One; its failure is the error. *ret may be NULL (null) and is owned by the caller. */
-struct err *rpc_call(struct ctx *ctx, const char *url, const char *method, const char *params,
-                     uint32_t timeout_ms, struct json **ret) MUST_CHECK;
 
 /* Text of one reply → result or error object (owned by the caller). ERR_REMOTE when it is no
  * JSON-RPC reply to id. The part of rpc_many that looks at foreign bytes. */
@@ -63,46 +60,20 @@ struct rpc_health {
     enum rpc_health_state state;
     uint64_t behind; /* RPC_HEALTH_BEHIND: slots */
 };
-struct rpc_version {
-    char core[32];
-    uint64_t feature_set;
-};
 struct rpc_snapshots {
     uint64_t full, incremental;
     bool has_incremental;
-};
-struct rpc_epoch {
-    uint64_t epoch, slot_index, slots_in_epoch, absolute_slot, block_height;
 };
 
 /* What an answered call says: its err handed over, or the typed value. "ok" of getHealth compares a
  * node with its own view of the cluster: an isolated node stays ok for ever (rpc_health.rs). */
 struct err *rpc_take_slot(struct rpc_call *c, uint64_t *ret) MUST_CHECK;
 struct err *rpc_take_health(struct rpc_call *c, struct rpc_health *ret) MUST_CHECK;
-struct err *rpc_take_version(struct rpc_call *c, struct rpc_version *ret) MUST_CHECK;
-struct err *rpc_take_identity(struct rpc_call *c, char ret[static BASE58_32_MAX]) MUST_CHECK;
-struct err *rpc_take_genesis_hash(struct rpc_call *c, char ret[static BASE58_32_MAX]) MUST_CHECK;
 struct err *rpc_take_snapshots(struct rpc_call *c, struct rpc_snapshots *ret) MUST_CHECK;
-struct err *rpc_take_epoch(struct rpc_call *c, struct rpc_epoch *ret) MUST_CHECK;
-/* Slots per second over all samples; ERR_NOTFOUND when the node has none. */
-struct err *rpc_take_slot_rate(struct rpc_call *c, double *ret) MUST_CHECK;
 
-/* The same with the question. Each blocks at most timeout_ms. */
-struct err *rpc_get_slot(struct ctx *ctx, const char *url, enum rpc_commitment c,
-                         uint32_t timeout_ms, uint64_t *ret) MUST_CHECK;
-struct err *rpc_get_health(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                           struct rpc_health *ret) MUST_CHECK;
-struct err *rpc_get_version(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                            struct rpc_version *ret) MUST_CHECK;
-struct err *rpc_get_identity(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                             char ret[static BASE58_32_MAX]) MUST_CHECK;
-struct err *rpc_get_genesis_hash(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                                 char ret[static BASE58_32_MAX]) MUST_CHECK;
-/* ERR_NOTFOUND: the node has no snapshot. */
+/* getHighestSnapshotSlot of one node; blocks at most timeout_ms. ERR_NOTFOUND: it has none. */
 struct err *rpc_get_snapshots(struct ctx *ctx, const char *url, uint32_t timeout_ms,
                               struct rpc_snapshots *ret) MUST_CHECK;
-struct err *rpc_get_epoch(struct ctx *ctx, const char *url, uint32_t timeout_ms,
-                          struct rpc_epoch *ret) MUST_CHECK;
 
 /* Params of getSlot for a commitment; static text. */
 const char *rpc_commitment_params(enum rpc_commitment c);

@@ -140,23 +140,6 @@ enum shred_fault shred_parse(const uint8_t *packet, size_t n, struct shred *ret)
     return fault;
 }
 
-const char *shred_fault_name(enum shred_fault fault)
-{
-    static const char *const names[] = {
-        [SHRED_OK] = "ok",
-        [SHRED_BAD_LENGTH] = "wrong length",
-        [SHRED_BAD_VARIANT] = "unknown variant",
-        [SHRED_BAD_PROOF] = "proof too long",
-        [SHRED_BAD_INDEX] = "index out of range",
-        [SHRED_BAD_PARENT] = "parent before slot 0",
-        [SHRED_BAD_SIZE] = "payload size out of range",
-        [SHRED_BAD_FLAGS] = "last in slot without data complete",
-        [SHRED_BAD_SET] = "impossible erasure set",
-    };
-
-    return names[fault];
-}
-
 bool shred_nonce(const struct shred *s, size_t packet_n, uint32_t *ret)
 {
     if (packet_n < s->bytes_b + SHRED_NONCE_B)

@@ -76,7 +76,6 @@ struct shred {
  * written only for SHRED_OK. Unlike Agave's ingress it also takes unchained variants: refuse them
  * by .chained where that matters. */
 enum shred_fault shred_parse(const uint8_t *packet, size_t n, struct shred *ret);
-const char *shred_fault_name(enum shred_fault fault);
 
 /* The nonce of an answer to a repair request: the last 4 bytes of the datagram, after the shred.
  * False when the datagram has no room for one. A turbine packet has none, and its trailing bytes

@@ -304,11 +304,6 @@ struct err *snapcheck_feed(struct snapcheck *c, const void *data, size_t n)
     return decompress_feed(c->decompress, data, n);
 }
 
-bool snapcheck_identified(const struct snapcheck *c)
-{
-    return c->have_bank && c->part != PART_BANK;
-}
-
 static struct err *check_complete(const struct snapcheck *c)
 {
     TRY(decompress_finish(c->decompress));

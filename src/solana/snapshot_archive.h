@@ -43,9 +43,6 @@ struct err *snapcheck_new(const char *file, const struct snapcheck_limits *limit
 /* ERR_CORRUPT as soon as something is wrong ("its bank's hash is …"; the caller names the file).
  * After an error only free may be called. Does not block. */
 struct err *snapcheck_feed(struct snapcheck *c, const void *data, size_t n) MUST_CHECK;
-/* The bank file was seen and its hash is the one in the name: from here on only damage or
- * truncation can fail. Usually true after the first MiBs. */
-bool snapcheck_identified(const struct snapcheck *c);
 struct err *snapcheck_finish(struct snapcheck *c, struct snapcheck_report *ret) MUST_CHECK;
 struct snapcheck *snapcheck_free(struct snapcheck *c); /* NULL is fine; returns NULL */
 void snapcheck_freep(struct snapcheck **c);

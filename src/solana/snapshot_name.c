@@ -9,11 +9,6 @@ static const char *const ext_names[] = {
     [SNAPSHOT_TAR_GZ] = "tar.gz",   [SNAPSHOT_TAR] = "tar",
 };
 
-const char *snapshot_ext_name(enum snapshot_ext e)
-{
-    return ext_names[e];
-}
-
 /* The number up to the next '-', which is skipped. */
 static struct err *take_slot(const char **at, uint64_t *ret)
 {

@@ -27,7 +27,6 @@ struct snapshot_name {
     char hash[BASE58_32_MAX]; /* base58 of 32 bytes */
     enum snapshot_ext ext;
 };
-const char *snapshot_ext_name(enum snapshot_ext e); /* "tar.zst" */
 
 /* A bare file name. ERR_BADINPUT for anything that the validator would not take for a snapshot,
  * temporary and half files included, and for an incremental that is not after its base. */

@@ -588,19 +588,6 @@ static void a_window_too_large(void **state)
         FULL_100, "requires too much memory");
 }
 
-static void known_before_the_end(void **state)
-{
-    AUTO(strbuf_clear) struct strbuf b = {0};
-    AUTO(snapcheck_freep) struct snapcheck *c = NULL;
-
-    load(FULL_1202, &b);
-    assert_null(snapcheck_new(FULL_1202, NULL, &c));
-    assert_null(snapcheck_feed(c, b.data, 100));
-    assert_false(snapcheck_identified(c));
-    assert_null(snapcheck_feed(c, b.data + 100, b.len / 2));
-    assert_true(snapcheck_identified(c));
-}
-
 static void count_calls(void *arg, uint64_t done_b, uint64_t total_b)
 {
     assert_true(done_b <= total_b);
@@ -663,7 +650,6 @@ int main(void)
         cmocka_unit_test(the_tar_is_cut_off),
         cmocka_unit_test(bombs_are_bounded),
         cmocka_unit_test(a_window_too_large),
-        cmocka_unit_test(known_before_the_end),
         cmocka_unit_test(files_on_disk),
     };
 
