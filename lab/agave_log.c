@@ -59,17 +59,15 @@ void agave_log_reopen(struct agave_log *l)
     pthread_mutex_unlock(&l->lock);
 }
 
-static void put_line(struct agave_log *l, const char *level, const char *target, const char *prefix,
-                     const char *fmt, va_list ap)
+static PRINTF(5, 0) void put_line(struct agave_log *l, const char *level, const char *target,
+                                  const char *prefix, const char *fmt, va_list ap)
 {
     AUTO(strbuf_clear) struct strbuf line = {0};
-    AUTO(freep) char *text = NULL;
+    AUTO(freep) char *text = xvasprintf(fmt, ap);
     char stamp[32];
     struct timespec now;
     struct tm tm;
 
-    if (vasprintf(&text, fmt, ap) < 0)
-        return;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);

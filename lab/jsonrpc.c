@@ -23,8 +23,7 @@ void jsonrpc_fail(struct jsonrpc_error *e, int code, const char *fmt, ...)
     jsonrpc_error_clear(e);
     e->code = code;
     va_start(ap, fmt);
-    if (vasprintf(&e->message, fmt, ap) < 0)
-        e->message = xstrdup(fmt);
+    e->message = xvasprintf(fmt, ap);
     va_end(ap);
 }
 

@@ -89,7 +89,6 @@ struct validator {
     struct banks *banks; /* NULL until a snapshot is loaded */
     uint64_t shred_insert, highest;
     uint64_t tx_count;
-    bool exiting;
 };
 
 /* The start of a wait that ends early when the validator shall exit; true: it shall. */

@@ -33,7 +33,7 @@ void validator_exit(struct validator *v)
 {
     uint64_t one = 1;
 
-    v->cancelled = 1;
+    v->cancelled = 1; /* a word of its own, read as a signal handler's flag is */
     (void)!write(v->exit_fd, &one, sizeof(one)); /* an eventfd takes it */
 }
 

@@ -9,5 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
+#undef sprintf /* under clang the C library makes it a macro */
 #pragma GCC poison system popen execvp execlp execvpe strcpy strcat sprintf vsprintf strtok gets
 #pragma GCC poison atoi atol atoll localtime gmtime ctime asctime tmpnam mktemp

@@ -81,14 +81,20 @@ void *xmemdup(const void *p, size_t size_b)
     return copy;
 }
 
-char *xasprintf(const char *fmt, ...)
+char *xvasprintf(const char *fmt, va_list ap)
 {
     char *text = NULL;
+
+    return alive(vasprintf(&text, fmt, ap) < 0 ? NULL : text);
+}
+
+char *xasprintf(const char *fmt, ...)
+{
     va_list ap;
+    char *text;
 
     va_start(ap, fmt);
-    if (vasprintf(&text, fmt, ap) < 0)
-        text = NULL;
+    text = xvasprintf(fmt, ap);
     va_end(ap);
-    return alive(text);
+    return text;
 }

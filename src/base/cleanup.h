@@ -1,11 +1,12 @@
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 
 /* Ownership on the stack. AUTO(fn) runs fn(&var) when the variable leaves its scope, TAKE(p) hands
  * the pointer over and disarms it. A variable marked AUTO is initialised where it is declared. */
-#define AUTO(fn) __attribute__((cleanup(fn)))
+#define AUTO(fn) __attribute__((cleanup(fn), unused)) /* unused: clang does not count fn's use */
 #define TAKE(p)                                                                                    \
     ({                                                                                             \
         __auto_type take_ = (p);                                                                   \
@@ -40,3 +41,4 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 void *xmemdup(const void *p, size_t size_b);
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
+char *xvasprintf(const char *fmt, va_list ap) PRINTF(1, 0);

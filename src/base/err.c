@@ -5,15 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *vtext(const char *fmt, va_list ap)
-{
-    char *text = NULL;
-
-    if (vasprintf(&text, fmt, ap) < 0)
-        return xstrdup(fmt);
-    return text;
-}
-
 struct err *err_new_(const char *file, int line, enum err_kind kind, int sys, int remote,
                      const char *fmt, ...)
 {
@@ -26,7 +17,7 @@ struct err *err_new_(const char *file, int line, enum err_kind kind, int sys, in
     e->file = file;
     e->line = line;
     va_start(ap, fmt);
-    e->text = vtext(fmt, ap);
+    e->text = xvasprintf(fmt, ap);
     va_end(ap);
     if (sys) {
         char *bare = e->text;
@@ -37,9 +28,9 @@ struct err *err_new_(const char *file, int line, enum err_kind kind, int sys, in
     return e;
 }
 
-static struct err *join(struct err *e, bool front, const char *fmt, va_list ap)
+static PRINTF(3, 0) struct err *join(struct err *e, bool front, const char *fmt, va_list ap)
 {
-    AUTO(freep) char *more = vtext(fmt, ap);
+    AUTO(freep) char *more = xvasprintf(fmt, ap);
     char *joined = front ? xasprintf("%s: %s", more, e->text) : xasprintf("%s; %s", e->text, more);
 
     free(e->text);

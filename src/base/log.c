@@ -19,13 +19,11 @@ enum log_level log_get_level(void)
     return level;
 }
 
-static void line(const char *prefix, const char *fmt, va_list ap)
+static PRINTF(2, 0) void line(const char *prefix, const char *fmt, va_list ap)
 {
-    AUTO(freep) char *text = NULL;
+    AUTO(freep) char *text = xvasprintf(fmt, ap);
     AUTO(strbuf_clear) struct strbuf b = {0};
 
-    if (vasprintf(&text, fmt, ap) < 0)
-        text = xstrdup(fmt);
     strbuf_printf(&b, "%s%s\n", prefix, text);
     if (write(STDERR_FILENO, b.data, b.len) < 0)
         return; /* nobody left to tell */

@@ -83,14 +83,11 @@ void strlist_add(struct strlist *l, const char *s)
 
 void strlist_addf(struct strlist *l, const char *fmt, ...)
 {
-    char *text = NULL;
     va_list ap;
 
     va_start(ap, fmt);
-    if (vasprintf(&text, fmt, ap) < 0)
-        text = xstrdup(fmt);
+    list_push(l, xvasprintf(fmt, ap));
     va_end(ap);
-    list_push(l, text);
 }
 
 bool strlist_has(const struct strlist *l, const char *s)

@@ -9,13 +9,6 @@ void report_begin(const struct flow_report *r, const char *step)
         r->begin(r->arg, step);
 }
 
-static char *text(const char *fmt, va_list ap)
-{
-    char *s = NULL;
-
-    return vasprintf(&s, fmt, ap) < 0 ? xstrdup(fmt) : s;
-}
-
 void report_progress(const struct flow_report *r, const char *fmt, ...)
 {
     va_list ap;
@@ -23,7 +16,7 @@ void report_progress(const struct flow_report *r, const char *fmt, ...)
     if (!r)
         return;
     va_start(ap, fmt);
-    AUTO(freep) char *s = text(fmt, ap);
+    AUTO(freep) char *s = xvasprintf(fmt, ap);
     va_end(ap);
     r->progress(r->arg, s);
 }
@@ -35,7 +28,7 @@ void report_end(const struct flow_report *r, bool changed, const char *fmt, ...)
     if (!r)
         return;
     va_start(ap, fmt);
-    AUTO(freep) char *s = text(fmt, ap);
+    AUTO(freep) char *s = xvasprintf(fmt, ap);
     va_end(ap);
     r->end(r->arg, changed, s);
 }

@@ -264,20 +264,18 @@ void rocksdb_api_closep(struct rocksdb_api **a)
 struct err *rocksdb_api_fail(const struct rocksdb_api *a, enum err_kind kind, char *text,
                              const char *fmt, ...)
 {
-    AUTO(freep) char *what = NULL;
     struct err *e;
     va_list ap;
 
     if (!text)
         return NULL;
     va_start(ap, fmt);
-    if (vasprintf(&what, fmt, ap) < 0)
-        what = NULL;
+    AUTO(freep) char *what = xvasprintf(fmt, ap);
     va_end(ap);
     for (char *p = text; *p; p++) /* an error is one line */
         if (isspace((unsigned char)*p))
             *p = ' ';
-    e = err_new(kind, "%s: %s", what ? what : fmt, text);
+    e = err_new(kind, "%s: %s", what, text);
     a->free(text);
     return e;
 }

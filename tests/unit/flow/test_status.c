@@ -467,8 +467,8 @@ static void a_file_that_is_not_ours(void **state)
         "{\"schema_version\":2,\"looks\":[]}",
         "{\"schema_version\":1,\"looks\":[{}]}",
         "{\"schema_version\":1,\"looks\":[1,2,3]}",
-        "{\"schema_version\":1,\"looks\":[{\"start_ms\":1,\"slot\":18446744073709551615,\"tip\":1,"
-        "\"wall_ms\":1,\"mono_ns\":1}]}",
+        ("{\"schema_version\":1,\"looks\":[{\"start_ms\":1,\"slot\":18446744073709551615,\"tip\":1,"
+         "\"wall_ms\":1,\"mono_ns\":1}]}"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {

@@ -255,8 +255,8 @@ static void health(void **state)
         "{\"id\":1,\"result\":\"behind\"}",
         "{\"id\":1,\"result\":null}",
         "{\"id\":1,\"result\":1}",
-        "{\"id\":1,\"error\":{\"code\":-32005,\"message\":\"x\",\"data\":{\"numSlotsBehind\":"
-        "18446744073709551615}}}",
+        ("{\"id\":1,\"error\":{\"code\":-32005,\"message\":\"x\",\"data\":{\"numSlotsBehind\":"
+         "18446744073709551615}}}"),
         "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"x\"}}",
     };
     struct rpc_health h;

@@ -354,7 +354,7 @@ static void renamed_archives(void **state)
 static void names_that_are_none(void **state)
 {
     static const char *const names[] = {
-        "tmp-" FULL_100,
+        ("tmp-" FULL_100),
         "snapshot-100-x.tar.zst",
         "snapshot-100-GupLekLKvChSdAVpYZvMdESWrG1UFBr7rgcGPq5exWnR.tar.bz2",
         "",
