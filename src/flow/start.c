@@ -49,7 +49,7 @@ static struct err *ended(struct ctx *ctx, const struct unit_config *u, const cha
 
     if (line)
         e = err_hint(e, "its last words: %s", line);
-    return err_hint(e, "see '%s' and '%s'", ctx->cfg->validator.log, u->unit.log);
+    return err_hint(e, "see '%s'", ctx->cfg->validator.log);
 }
 
 static struct err *answers(struct ctx *ctx, void *arg, bool *ret_done)
