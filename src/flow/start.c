@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "flow/ports.h"
 #include "flow/status.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
@@ -66,6 +67,27 @@ static struct err *answers(struct ctx *ctx, void *arg, bool *ret_done)
     return NULL;
 }
 
+bool unit_runs(const struct unit_status *st)
+{
+    return st->phase == PH_RUNNING || st->phase == PH_STARTING;
+}
+
+struct err *start_may(const struct unit_status *st)
+{
+    if (st->phase != PH_STOPPING)
+        return NULL;
+    return err_new(ERR_REFUSED,
+                   "a stop of the validator is under way; finish it with 'agavectl stop'");
+}
+
+/* Nobody waits for it any more, but it runs. */
+static struct err *goes_on(struct err *e)
+{
+    if (e && (e->kind == ERR_TIMEOUT || e->kind == ERR_CANCELLED))
+        e = err_hint(e, "the validator goes on; look with 'agavectl status'");
+    return e;
+}
+
 struct err *start_unit(struct ctx *ctx, const struct unit_config *u,
                        const struct flow_report *report, bool *ret_changed)
 {
@@ -74,16 +96,15 @@ struct err *start_unit(struct ctx *ctx, const struct unit_config *u,
 
     report_begin(report, "start");
     TRY(u->runtime->status(ctx, &u->unit, &st));
-    if (st.phase == PH_STOPPING)
-        return err_new(ERR_REFUSED, "a stop of the validator is under way; finish it with "
-                                    "'agavectl stop'");
-    *ret_changed = st.phase != PH_RUNNING && st.phase != PH_STARTING;
+    TRY(start_may(&st));
+    *ret_changed = !unit_runs(&st);
     if (*ret_changed) {
         TRY(unit_config_check(ctx, u));
+        TRY(ports_check(ctx));
         TRY(u->runtime->start(ctx, &u->unit));
     }
-    TRY(wait_until(ctx, "an answer on the validator's admin socket", ANSWER_MS, POLL_MS, answers,
-                   &a));
+    TRY(goes_on(wait_until(ctx, "an answer on the validator's admin socket", ANSWER_MS, POLL_MS,
+                           answers, &a)));
     AUTO(freep) pid_t *pids = NULL;
     size_t n = 0;
     TRY(u->runtime->pids(ctx, &u->unit, &pids, &n));
@@ -149,10 +170,7 @@ struct err *start_wait_tip(struct ctx *ctx, const struct unit_config *u,
     struct start_arg a = {.u = u, .report = report, .begun_ns = clock_mono_ns(ctx)};
 
     report_begin(report, "tip");
-    struct err *e = wait_until(ctx, "the tip", ctx->cfg->up.timeout_s * 1000, TIP_MS, at_tip, &a);
-    if (e && e->kind == ERR_TIMEOUT)
-        e = err_hint(e, "the validator goes on; look with 'agavectl status'");
-    return e;
+    return goes_on(wait_until(ctx, "the tip", ctx->cfg->up.timeout_s * 1000, TIP_MS, at_tip, &a));
 }
 
 /* A host that is not as the config says would give the validator the wrong disk. */

@@ -18,6 +18,9 @@ struct err *flow_start(struct ctx *ctx, const struct start_opts *opts,
                        const struct flow_report *report, bool *ret_changed) MUST_CHECK;
 
 /* The steps that up and start share. */
+bool unit_runs(const struct unit_status *st);
+/* ERR_REFUSED while a stop is under way. */
+struct err *start_may(const struct unit_status *st) MUST_CHECK;
 /* Starts it unless it runs, and waits until the program has taken its ledger and answers on its
  * admin socket; one that ends at once is an error with the last lines of its output. */
 struct err *start_unit(struct ctx *ctx, const struct unit_config *u,

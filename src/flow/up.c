@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "flow/ports.h"
 #include "flow/snapshot_get.h"
 #include "flow/start.h"
 #include "flow/status.h"
@@ -19,6 +20,7 @@
 struct prepare_arg {
     const struct flow_report *report;
     struct up_result *result;
+    char *first; /* the first change that would be made */
 };
 
 static void on_change(void *arg, const struct stage *s, const struct change *c,
@@ -26,6 +28,8 @@ static void on_change(void *arg, const struct stage *s, const struct change *c,
 {
     struct prepare_arg *a = arg;
 
+    if (when == STAGE_PLANNED && !a->first)
+        a->first = xasprintf("%s %s", change_kind_name(c->kind), c->object);
     if (when == STAGE_BEGIN) {
         report_begin(a->report, s->name);
         report_progress(a->report, "%s %s", change_kind_name(c->kind), c->object);
@@ -35,14 +39,25 @@ static void on_change(void *arg, const struct stage *s, const struct change *c,
     }
 }
 
-static struct err *prepare(struct ctx *ctx, const struct flow_report *report,
+/* While the validator runs its storage is only looked at: a mount over its ledger would hide it,
+ * and a second validator would be started on the same identity. */
+static struct err *prepare(struct ctx *ctx, bool running, const struct flow_report *report,
                            struct up_result *result)
 {
-    struct prepare_arg arg = {report, result};
-    struct stage_run_opts opts = {.on_change = on_change, .arg = &arg};
+    struct prepare_arg arg = {.report = report, .result = result};
+    struct stage_run_opts opts = {.dry_run = running, .on_change = on_change, .arg = &arg};
     AUTO(stage_report_clear) struct stage_report done = {0};
+    struct err *e = stages_apply(ctx, &opts, &done);
+    AUTO(freep) char *first = arg.first;
 
-    TRY(stages_apply(ctx, &opts, &done));
+    if (running && done.planned) {
+        err_free(e); /* what follows from that change not having been made */
+        return err_new(ERR_REFUSED,
+                       "nothing is changed while the validator runs, and the storage is not as the "
+                       "config says (missing: %s); stop it first with 'agavectl stop'",
+                       first);
+    }
+    TRY(e);
     if (done.changed == 0) {
         report_begin(report, "storage");
         report_end(report, false, "%zu stages in place", done.in_place);
@@ -129,9 +144,13 @@ struct err *flow_up(struct ctx *ctx, const struct up_opts *opts, const struct fl
 
     TRY(unit_config_new(ctx, opts->agave_bin, &u));
     TRY(unit_config_check(ctx, u)); /* before anything is changed */
-    TRY_CTX(prepare(ctx, report, &result), "prepare");
     TRY(u->runtime->status(ctx, &u->unit, &st));
-    if (st.phase != PH_RUNNING && st.phase != PH_STARTING)
+    TRY(start_may(&st));
+    bool running = unit_runs(&st);
+    if (!running)
+        TRY(ports_check(ctx));
+    TRY_CTX(prepare(ctx, running, report, &result), "prepare");
+    if (!running)
         TRY_CTX(get_snapshot(ctx, u, report, &result), "snapshot");
     TRY_CTX(start_unit(ctx, u, report, &changed), "start");
     result.changed += changed;

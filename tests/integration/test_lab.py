@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import lab
-from harness import BIN, SOURCE, main, test
+from harness import BIN, BUILD, SOURCE, main, test
 
 
 @test
@@ -166,6 +166,80 @@ def shreds_of_the_running_stand_in(t):
     assert doc["schema_version"] == 1 and doc["slots"], doc
     numbers = [s["slot"] for s in doc["slots"]]
     assert numbers == sorted(set(numbers))
+
+
+HOLDER = """
+import socket, sys
+kind, port = sys.argv[1], int(sys.argv[2])
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", port))
+if kind == "tcp": s.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def in_lab(t, *args):
+    """A process in the lab that ends with the test; returns when it said its first line."""
+    p = subprocess.Popen(["nsenter", *lab.ENTER, *map(str, args)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         text=True)
+
+    def end():
+        p.stdin.close()
+        p.terminate()
+        p.wait(10)
+    t.later(end)
+    return p, end
+
+
+def blank(device):
+    with open(device, "rb") as f:
+        return f.read(1 << 20) == bytes(1 << 20)
+
+
+@test
+def a_taken_port_is_told_before_anything_is_changed(t):
+    lab.up(t)
+    volume = json.loads(t.run("lab", "status", "-o", "json").out)["volume"]
+    for kind, port, what in (("tcp", 9899, "RPC"), ("tcp", 9900, "RPC's WebSocket"), ("tcp", 9001, "gossip"),
+                             ("udp", 9001, "gossip")):
+        p, end = in_lab(t, "python3", "-c", HOLDER, kind, port)
+        assert p.stdout.readline() == "ready\n"
+        r = t.run("--lab", "up")
+        assert r.code == 4 and f"port {port} ({what}" in r.err and f"process {p.pid} (python3)" in r.err, r
+        assert "done" not in r.err and blank(volume), r
+        end()
+    ports = [in_lab(t, "python3", "-c", HOLDER, "udp", port) for port in range(9002, 9017)]   # 24 of 39 are left
+    for p, _ in ports:
+        assert p.stdout.readline() == "ready\n"
+    r = t.run("--lab", "up")
+    assert r.code == 4 and "only 24 ports of 9002-9040 are free for UDP" in r.err and "port 9002 is taken" in r.err, r
+    assert blank(volume)
+    ports[0][1]()
+    r = t.run("--lab", "up")     # 25 are enough
+    assert r.code == 0, r
+    assert t.run("--lab", "stop").code == 0
+    p, end = in_lab(t, "python3", "-c", HOLDER, "tcp", 9899)
+    assert p.stdout.readline() == "ready\n"
+    r = t.run("--lab", "start")
+    assert r.code == 4 and "port 9899 (RPC) is taken by process" in r.err, r
+
+
+@test
+def storage_is_not_changed_under_a_running_validator(t):
+    """One that somebody started on the folder below the mount: the mount would hide its ledger, and a second one
+    would be started on the same identity."""
+    lab.up(t)
+    volume = json.loads(t.run("lab", "status", "-o", "json").out)["volume"]
+    t.sh("nsenter", *lab.ENTER, "mkdir", "-p", "/srv/solana/ledger")
+    p, end = in_lab(t, BUILD / "tests" / "conformance" / "stubborn", "--ledger", "/srv/solana/ledger")
+    t.until("its ledger's lock", lambda: t.run("--lab", "status", "-o", "json").out.count('"running"'), 20)
+    r = t.run("--lab", "up")
+    assert r.code == 4 and "while the validator runs" in r.err and "agavectl stop" in r.err, r
+    assert "done" not in r.err and blank(volume), r
+    end()
+    r = t.run("--lab", "up")
+    assert r.code == 0, r
 
 
 main()
