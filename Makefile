@@ -1,5 +1,5 @@
 # The front door: make, make run, make test, make test-long. Everything else is Meson's.
-.PHONY: all deps run test test-long fuzz bench install clean format
+.PHONY: all deps run test test-long install clean format
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 all: deps build/build.ninja
