@@ -3,8 +3,9 @@
 #include "base/err.h"
 #include "lab/jsonrpc.h"
 
-/* Agave's admin socket (FORMATS 5): <ledger>/admin.rpc, mode 0600, JSON-RPC without separators in,
- * a line out. One thread; a stale file is replaced, as there. */
+/* Agave's admin socket (agave-validator 3.0.14, admin_rpc_service.rs): <ledger>/admin.rpc, mode
+ * 0600, JSON-RPC without separators in, a line out. One thread; a stale file is replaced, as there.
+ */
 struct admin_server;
 
 /* path: at most 107 bytes (ERR_BADINPUT). call runs on the server's thread. ERR_SYS. */

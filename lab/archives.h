@@ -7,7 +7,8 @@
 #include "base/err.h"
 
 /* Snapshot archives in a folder, as Agave 3.0 finds them: top and remote/, names that match its
- * patterns (tar.zst, tar.lz4), everything else ignored (FORMATS 4.1, 4.5). */
+ * patterns (tar.zst, tar.lz4), everything else ignored (solana-runtime 3.0.14, snapshot_utils.rs).
+ */
 struct archive {
     uint64_t base, slot; /* base: 0 for a full one */
     char hash[BASE58_32_MAX];

@@ -6,9 +6,9 @@
 #include "base/err.h"
 #include "lab/rpc_methods.h"
 
-/* The HTTP service on Agave's RPC port (FORMATS 4.4, 6; recorded on 3.0.14): JSON-RPC by POST,
- * /health, snapshot redirects and files without Range, genesis, the exact refusals of the rest. One
- * thread of its own. */
+/* The HTTP service on Agave's RPC port (solana-rpc 3.0.14, rpc_service.rs; recorded): JSON-RPC by
+ * POST, /health, snapshot redirects and files without Range, genesis, the exact refusals of the
+ * rest. One thread of its own. */
 struct rpc_server;
 
 /* What a drill makes a node answer instead; rpc_server_lie. */

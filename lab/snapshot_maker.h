@@ -4,9 +4,9 @@
 
 #include "base/err.h"
 
-/* Makes snapshot archives for the lab: Agave's layout and order (FORMATS 4.3), the right hash in
- * the name, made-up content. The same spec gives the same bytes. The verifier accepts them; Agave
- * does not load them. */
+/* Makes snapshot archives for the lab: Agave's layout and order (solana-runtime 3.0.14,
+ * snapshot_utils.rs), the right hash in the name, made-up content. The same spec gives the same
+ * bytes. The verifier accepts them; Agave does not load them. */
 struct snapshot_maker_spec {
     uint64_t seed;
     uint64_t slot;

@@ -37,7 +37,7 @@ struct err *err_hint(struct err *e, const char *fmt, ...) PRINTF(2, 3) MUST_CHEC
 /* Returns NULL, so that "e = err_free(e)" reads well. NULL is fine. */
 struct err *err_free(struct err *e);
 void err_freep(struct err **e);
-/* Exit code of STYLE rule 18: 1 failed, 2 usage or config, 4 refused, 5 interrupted or timed out,
+/* Exit code (CONVENTIONS.md): 1 failed, 2 usage or config, 4 refused, 5 interrupted or timed out,
  * 6 a needed thing is absent; 0 for NULL. */
 int err_exit_code(const struct err *e);
 const char *err_kind_name(enum err_kind kind);

@@ -9,7 +9,8 @@
 #include "base/str.h"
 
 /* Which snapshots do the sources have, and which of them to take. A source is the base URL of an
- * RPC node (FORMATS 4.4) or of a file server with the same two redirects: "http://host:8899". */
+ * RPC node (solana-rpc 3.0.14, rpc_service.rs) or of a file server with the same two redirects:
+ * "http://host:8899". */
 
 /* One archive at one source. */
 struct fetch_file {

@@ -11,7 +11,8 @@
 
 /* Downloading: one stream for each file, verified while it is received. A file takes its final name
  * only when it is whole, verified, on disk and owned by the validator's user. Stock Agave ignores
- * Range and always sends the whole file (FORMATS 4.4), so nothing is resumed or split. */
+ * Range and always sends the whole file (solana-rpc 3.0.14, rpc_service.rs), so nothing is resumed
+ * or split. */
 struct fetch_progress {
     const char *file, *source;
     uint64_t done_b, total_b; /* total UINT64_MAX: unknown */

@@ -6,7 +6,7 @@
 #include "runtime/runtime.h"
 
 /* The one gate in front of everything that a running validator would not survive: unmounting,
- * wiping, restarting its node, rebooting. DESIGN 5.1. While a proof is held, so is the ledger's
+ * wiping, restarting its node, rebooting. While a proof is held, so is the ledger's
  * lock: a validator that somebody starts meanwhile refuses to run. */
 struct stop_proof;
 

@@ -16,7 +16,7 @@ struct hostlock *hostlock_release(struct hostlock *l); /* NULL is fine; returns 
 void hostlock_releasep(struct hostlock **l);
 
 /* Is the flock of an existing file held by anyone? ERR_NOTFOUND when there is no file. The test
- * takes and drops it (Agave's ledger.lock: FORMATS 1.1, fd-lock). */
+ * takes and drops it (Agave's ledger.lock: agave-validator 3.0.14, lib.rs, fd-lock). */
 struct err *flock_held(const char *path, bool *ret) MUST_CHECK;
 /* Takes the flock or says ERR_REFUSED at once; the caller closes ret_fd to drop it. */
 struct err *flock_take(const char *path, int *ret_fd) MUST_CHECK;

@@ -9,7 +9,7 @@
 #include "base/json.h"
 
 /* Client of a validator's admin socket, <ledger>/admin.rpc (agave-validator 3.0.14,
- * admin_rpc_service.rs; FORMATS 5). It answers from early in the start on, without any RPC port,
+ * admin_rpc_service.rs). It answers from early in the start on, without any RPC port,
  * to the validator's user and to root. Every call blocks at most timeout_ms and fails with
  * ERR_NOTFOUND (no socket: not running, or another ledger), ERR_ABSENT (a socket is there and
  * nobody listens: the validator died), ERR_TIMEOUT (it does not answer), ERR_REMOTE (an error, with

@@ -10,8 +10,9 @@
 #include "io/fsroot.h"
 #include "solana/ed25519.h"
 
-/* Solana's keypair file: a JSON array of 64 integers, the secret seed and the public key (FORMATS
- * 9). No message, no log line and no other output of this module holds a byte of the secret half.
+/* Solana's keypair file: a JSON array of 64 integers, the secret seed and the public key
+ * (solana-keypair, as solana-keygen writes it). No message, no log line and no other output of this
+ * module holds a byte of the secret half.
  */
 #define KEYPAIR_TEXT_MAX 512 /* [255,...] with its NUL */
 

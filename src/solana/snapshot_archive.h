@@ -7,7 +7,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 
-/* Is a snapshot archive what its name says, and whole? Layout and hash: FORMATS 4.3 and 4.6 (Agave
+/* Is a snapshot archive what its name says, and whole? Layout and hash: as Agave's (Agave
  * runtime 3.0.14, snapshot_utils.rs, hardened_unpack.rs, snapshot_hash.rs). Proven by the end:
  *   - the compressed stream decodes to its end and the tar ends as a tar ends;
  *   - the first entry is version 1.2.0 and every path is one that Agave unpacks;
