@@ -24,11 +24,13 @@ static void on_signal(int sig)
  * is left out so that a blocking call returns and looks at the flag. */
 static void catch_signals(void)
 {
-    const struct sigaction cancel = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+    const struct sigaction cancel = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN},
+                           plain = {.sa_handler = SIG_DFL};
 
     sigaction(SIGINT, &cancel, NULL);
     sigaction(SIGTERM, &cancel, NULL);
     sigaction(SIGPIPE, &ignore, NULL); /* the write says EPIPE */
+    sigaction(SIGCHLD, &plain, NULL);  /* inherited as ignored it loses how programs ended */
 }
 
 /* A caller may start us with 0, 1 or 2 closed; the next file opened would get that number and our

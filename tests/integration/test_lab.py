@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import sys
 import socket
 import subprocess
 from pathlib import Path
@@ -78,6 +79,15 @@ def up_goes_on_after_the_snapshots_were_gone(t):
     assert left.out == "", left
     r = t.run("--lab", "up")
     assert r.code == 0 and re.search(r"done +snapshot", r.err) and not re.search(r"done +volume", r.err), r
+
+
+@test
+def a_caller_that_ignores_its_children_does_no_harm(t):
+    """SIGCHLD is inherited as ignored: without a word from us, the kernel reaps the programs that we wait for."""
+    lab.up(t)
+    r = t.run("-c", "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+              "os.execv(sys.argv[1], sys.argv[1:])", BIN, "--lab", "up", bin=sys.executable)
+    assert r.code == 0 and re.search(r"done +volume +\S+: xfs", r.err), r
 
 
 @test
