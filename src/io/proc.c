@@ -25,8 +25,8 @@
 #define OUT_MAX_B      (1024 * 1024)
 #define TIMEOUT_S      60
 #define CANCEL_POLL_MS 100
-#define NO_PIDFD_MS    20 /* how often to look for the end of a child without a pidfd */
-#define REAP_MS        2000
+#define NO_PIDFD_MS    20    /* how often to look for the end of a child without a pidfd */
+#define REAP_MS        10000 /* less is not enough where the disks are busy */
 #define START_MS       30000
 #define NS_PER_MS      1000000ULL
 

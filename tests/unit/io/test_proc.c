@@ -268,12 +268,24 @@ static void descriptors_do_not_leak(void **state)
     assert_int_equal(fds_open(), before);
 }
 
+/* Every signal but 32 and 33, which are libc's own: it lets nobody change them, and posix_spawn
+ * (as make uses it) has children begin with them ignored. */
+static uint64_t signals_of(const char *status, const char *name)
+{
+    const char *at = strstr(status, name);
+
+    assert_non_null(at);
+    return strtoull(at + strlen(name), NULL, 16) & ~(3ULL << 31);
+}
+
 static void signals_are_as_new(void **state)
 {
+    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTSTP, 40};
     AUTO(proc_result_clear) struct proc_result r = {0};
     sigset_t set;
 
-    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
@@ -283,9 +295,11 @@ static void signals_are_as_new(void **state)
         .argv = (const char *const[]){"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status", NULL}};
     struct err *e = ctx.proc->run(&ctx, &spec, &r);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_DFL);
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_DFL);
     assert_null(e);
-    assert_string_equal(r.out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    assert_int_equal(signals_of(r.out, "SigBlk:"), 0);
+    assert_int_equal(signals_of(r.out, "SigIgn:"), 0);
 }
 
 static void closed_standard_files_do_no_harm(void **state)
