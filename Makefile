@@ -1,30 +1,32 @@
 # The front door: make, make run, make test, make test-long. Everything else is Meson's.
-.PHONY: all deps run test test-long install clean format
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+.PHONY: all deps run test test-long strict install clean format
 
-all: deps build/build.ninja
-	@ninja -C build $(if $(V),-v,--quiet)
+me := $(shell id -u)
+SUDO := $(if $(filter 0,$(me)),,sudo)
+# `sudo make …` in somebody's own checkout builds as that user: no file of root's is left in the way.
+owner := $(if $(filter 0,$(me)),$(filter $(SUDO_UID),$(filter-out 0,$(shell stat -c %u .))))
+AS := $(if $(owner),sudo -H -u '\#$(owner)')
+build = $(AS) tools/build $(if $(V),-v) $(1)
+
+all: deps
+	@$(call build,build) --buildtype=debugoptimized -Dtests=false
 
 deps:
 	@tools/install-deps
-	@tools/get-rocksdb >/dev/null
-
-build/build.ninja: | deps
-	@meson setup build --buildtype=debugoptimized -Dtests=false >/dev/null
-
-build-dev/build.ninja: | deps
-	@meson setup build-dev --native-file native/dev.ini >/dev/null
+	@$(AS) tools/get-rocksdb --try
 
 # The lab, a validator at its tip, and what to look at next.
 run: all
 	@$(SUDO) tools/first-light build/agavectl
 
-test: all build-dev/build.ninja
-	@ninja -C build-dev $(if $(V),-v,--quiet)
+# Warnings are errors, with AddressSanitizer and UndefinedBehaviorSanitizer: what the tests run.
+strict: all
+	@$(call build,build-dev) --native-file native/dev.ini
+
+test: strict
 	@tools/run-tests build-dev
 
-test-long: all build-dev/build.ninja
-	@ninja -C build-dev --quiet
+test-long: strict
 	@tools/run-tests build-dev --long
 
 install: all
