@@ -24,7 +24,7 @@ def program(name):
         return Path(found)
     packed = DATA / "agave" / "bin" / f"{name}-{VERSION}-linux-amd64.zst"
     if not packed.exists():
-        raise Skip(f"no {name}: not in PATH and not below AGAVECTL_TEST_DATA")
+        raise Skip(f"no {name}: not in PATH and not below AGAVECTL_TEST_DATA", part="agave")
     folder = CACHE / f"agave-{VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / name

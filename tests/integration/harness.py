@@ -22,7 +22,11 @@ _tests = []
 
 
 class Skip(Exception):
-    pass
+    """part: the real part that could not be had, for the list at the end of `make test`."""
+
+    def __init__(self, why, part=None):
+        super().__init__(why)
+        self.part = part
 
 
 class Result:
@@ -75,7 +79,7 @@ class Tools:
         """A file of the optional real data, or Skip."""
         p = DATA.joinpath(*parts)
         if not p.exists():
-            raise Skip(f"no real data: {Path(*parts)} (set AGAVECTL_TEST_DATA)")
+            raise Skip(f"no real data: {Path(*parts)} (set AGAVECTL_TEST_DATA)", part="agave")
         return p
 
     def real(self, part, detail=""):
@@ -105,6 +109,8 @@ def main():
             fn(t)
         except Skip as s:
             note = f" # SKIP {s}"
+            if s.part:
+                t.not_real(s.part, str(s))
         except BaseException:
             verdict, failed = "not ok", failed + 1
             for line in traceback.format_exc().splitlines():
