@@ -77,6 +77,20 @@ static struct err *make_loop(struct ctx *ctx, const char *image, uint64_t size_b
     return loop_attach(image, &opts, ret_dev);
 }
 
+/* The zram devices of this machine, as "zram0 zram1 ". */
+static struct err *zram_names(struct ctx *ctx, char **ret)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+    AUTO(strbuf_clear) struct strbuf b = {0};
+
+    TRY(fsroot_list(ctx->root, "/sys/block", &names));
+    for (size_t i = 0; i < names.n; i++)
+        if (str_starts(names.items[i], "zram"))
+            strbuf_printf(&b, "%s ", names.items[i]);
+    *ret = strbuf_take(&b);
+    return NULL;
+}
+
 static struct err *make_disks(struct ctx *ctx, const struct lab_opts *opts, struct lab_state *s,
                               const struct lab_report *report)
 {
@@ -91,6 +105,10 @@ static struct err *make_disks(struct ctx *ctx, const struct lab_opts *opts, stru
     tell(report, true, "volume", text);
 
     s->ramdisk_is_loop = !zram_available(ctx);
+    s->ramdisk_b = ram_b;
+    if (!s->ramdisk_is_loop)
+        TRY(zram_names(ctx, &s->zram_before));
+    TRY(lab_state_write(ctx, s));
     if (s->ramdisk_is_loop)
         TRY(make_loop(ctx, RAM_IMAGE, ram_b, &s->ramdisk));
     else
@@ -223,7 +241,9 @@ struct err *lab_up(struct ctx *ctx, const struct lab_opts *opts, const struct la
     e = make_all(ctx, opts, &fresh, report);
     if (!e)
         return NULL;
-    struct err *left = lab_down(ctx, NULL, &ignored);
+    struct ctx calm = *ctx; /* an interrupt ended the making, and must not end the clearing up */
+    calm.cancelled = NULL;
+    struct err *left = lab_down(&calm, NULL, &ignored);
     if (left)
         e = err_hint(e, "and it could not be taken away again: %s", left->text);
     err_free(left);
@@ -274,12 +294,93 @@ static struct err *remove_disk(struct ctx *ctx, const char *dev, bool is_loop)
     return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
 }
 
+/* Was it made by an up that was killed before it could note it? One that is new since then, has our
+ * size or none yet, and in which nothing was ever written; whoever it is, nothing can be lost. */
+static struct err *is_unnoted_zram(struct ctx *ctx, const struct lab_state *s, const char *name,
+                                   bool *ret)
+{
+    AUTO(freep) char *word = xasprintf("%s ", name);
+    AUTO(freep) char *size_path = xasprintf("/sys/block/%s/disksize", name);
+    AUTO(freep) char *use_path = xasprintf("/sys/block/%s/mm_stat", name);
+    AUTO(freep) char *use = NULL;
+    uint64_t size_b = 0, used_b = 0;
+    const char *at = s->zram_before;
+
+    *ret = false;
+    while ((at = strstr(at, word)) && at != s->zram_before && at[-1] != ' ')
+        at++;
+    if (at || !str_starts(name, "zram"))
+        return NULL;
+    TRY(fsroot_read_u64(ctx->root, size_path, &size_b));
+    TRY(fsroot_read_line(ctx->root, use_path, &use));
+    *ret = (size_b == 0 || size_b == s->ramdisk_b) && sscanf(use, "%" SCNu64, &used_b) == 1 &&
+           used_b == 0;
+    return NULL;
+}
+
+static struct err *remove_unnoted_zram(struct ctx *ctx, const struct lab_state *s)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+
+    if ((s->ramdisk && *s->ramdisk) || !s->zram_before || s->ramdisk_is_loop)
+        return NULL;
+    TRY(fsroot_list(ctx->root, "/sys/block", &names));
+    for (size_t i = 0; i < names.n; i++) {
+        AUTO(freep) char *dev = xasprintf("/dev/%s", names.items[i]);
+        bool ours = false;
+        struct err *e = is_unnoted_zram(ctx, s, names.items[i], &ours);
+
+        if (!e && ours)
+            e = zram_remove(ctx, dev);
+        if (e && (e->kind == ERR_NOTFOUND || e->kind == ERR_REFUSED))
+            e = err_free(e); /* went away meanwhile, or somebody uses it: not ours */
+        TRY(e);
+    }
+    return NULL;
+}
+
+/* Also those that an up was killed before it could note. */
+static struct err *detach_image(struct ctx *ctx, const char *image)
+{
+    AUTO(strlist_clear) struct strlist devices = {0};
+    struct err *e = loop_find(ctx, image, &devices);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    for (size_t i = 0; i < devices.n; i++)
+        TRY(remove_disk(ctx, devices.items[i], true));
+    return NULL;
+}
+
+/* A world that an up was killed before it could note: by its program, in the lab's namespaces. */
+static struct err *find_world(struct ctx *ctx, struct lab_state *s)
+{
+    struct pids_match match = {.exe = LAB_BIN "/agavectl-lab-world"};
+    AUTO(pids_clear) struct pids found = {0};
+    struct stat st;
+
+    struct err *e = fsroot_stat(ctx->root, LAB_NS_MNT, &st);
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    TRY(pids_find(ctx, &match, &found));
+    for (size_t i = 0; i < found.n && s->world_pid == 0; i++) {
+        if (found.items[i].ns_mnt != st.st_ino)
+            continue;
+        s->world_pid = found.items[i].id.pid;
+        s->world_start = found.items[i].id.start;
+    }
+    return NULL;
+}
+
 /* What this boot's lab has in the kernel. */
-static struct err *take_down(struct ctx *ctx, const struct lab_state *s,
-                             const struct lab_report *report)
+static struct err *take_down(struct ctx *ctx, struct lab_state *s, const struct lab_report *report)
 {
     AUTO(freep) char *users = NULL;
 
+    if (s->world_pid == 0)
+        TRY(find_world(ctx, s));
     TRY(end_world(ctx, s));
     tell(report, true, "world", "ended");
     TRY(lab_ns_users(ctx, &users));
@@ -291,7 +392,10 @@ static struct err *take_down(struct ctx *ctx, const struct lab_state *s,
     TRY(lab_ns_remove(ctx));
     tell(report, true, "namespaces", "removed, with their mounts");
     TRY(remove_disk(ctx, s->ramdisk, s->ramdisk_is_loop));
+    TRY(remove_unnoted_zram(ctx, s));
     TRY(remove_disk(ctx, s->volume, true));
+    TRY(detach_image(ctx, IMAGE));
+    TRY(detach_image(ctx, RAM_IMAGE));
     tell(report, true, "disks", "detached");
     return NULL;
 }

@@ -25,6 +25,8 @@ struct lab_opts {
 struct lab_state {
     char *boot_id, *image, *volume, *ramdisk; /* devices: "" until they are made */
     bool ramdisk_is_loop;                     /* no zram on this machine: a second loop device */
+    char *zram_before; /* names of the zram devices that were there before ours was made */
+    uint64_t ramdisk_b;
     pid_t world_pid;
     uint64_t world_start;
     uint64_t seed, time_scale;

@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -143,12 +145,19 @@ static struct err *umount_srv(struct ctx *ctx, void *arg, struct answer *a)
     return err_new(ERR_REFUSED, "more than 64 mounts below '/srv' of the lab");
 }
 
+/* Is there a namespace, or only the file that one was to be bound on when `lab up` was killed? */
+static bool bound(const char *path)
+{
+    struct statfs st;
+
+    return statfs(path, &st) == 0 && st.f_type == NSFS_MAGIC;
+}
+
 struct err *lab_ns_umount_srv(struct ctx *ctx)
 {
     struct answer a;
 
-    return exists(ctx, LAB_NS_MNT) && exists(ctx, LAB_NS_NET) ? in_lab(ctx, umount_srv, NULL, &a)
-                                                              : NULL;
+    return bound(LAB_NS_MNT) && bound(LAB_NS_NET) ? in_lab(ctx, umount_srv, NULL, &a) : NULL;
 }
 
 struct err *lab_ns_remove(struct ctx *ctx)

@@ -16,6 +16,7 @@ void lab_state_clear(struct lab_state *s)
     free(s->image);
     free(s->volume);
     free(s->ramdisk);
+    free(s->zram_before);
     *s = (struct lab_state){0};
 }
 
@@ -37,6 +38,9 @@ static struct err *fields(const struct json *j, struct lab_state *s)
     TRY(text_of(j, "volume", &s->volume));
     TRY(text_of(j, "ramdisk", &s->ramdisk));
     TRY(json_as_bool(json_get(j, "ramdisk_is_loop"), &s->ramdisk_is_loop));
+    TRY(json_as_u64(json_get(j, "ramdisk_b"), &s->ramdisk_b));
+    if (json_get(j, "zram_before"))
+        TRY(text_of(j, "zram_before", &s->zram_before));
     TRY(json_as_u64(json_get(j, "world_pid"), &pid));
     TRY(json_as_u64(json_get(j, "world_start"), &s->world_start));
     TRY(json_as_u64(json_get(j, "seed"), &s->seed));
@@ -78,6 +82,8 @@ struct err *lab_state_write(struct ctx *ctx, const struct lab_state *s)
     json_put(j, "volume", json_new_str(or_empty(s->volume)));
     json_put(j, "ramdisk", json_new_str(or_empty(s->ramdisk)));
     json_put(j, "ramdisk_is_loop", json_new_bool(s->ramdisk_is_loop));
+    json_put(j, "ramdisk_b", json_new_u64(s->ramdisk_b));
+    json_put(j, "zram_before", json_new_str(s->zram_before));
     json_put(j, "world_pid", json_new_u64((uint64_t)s->world_pid));
     json_put(j, "world_start", json_new_u64(s->world_start));
     json_put(j, "seed", json_new_u64(s->seed));

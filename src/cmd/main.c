@@ -29,6 +29,10 @@ static void catch_signals(void)
 
     sigaction(SIGINT, &cancel, NULL);
     sigaction(SIGTERM, &cancel, NULL);
+    /* A terminal that goes away is an interrupt as well, unless nohup asked for something else. */
+    struct sigaction hup;
+    if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &cancel, NULL);
     sigaction(SIGPIPE, &ignore, NULL); /* the write says EPIPE */
     sigaction(SIGCHLD, &plain, NULL);  /* inherited as ignored it loses how programs ended */
 }

@@ -89,5 +89,9 @@ struct err *mkfs_xfs(struct ctx *ctx, const char *dev, const char *label)
         argv[n++] = label;
     }
     argv[n++] = dev;
-    return proc_run(ctx, argv, MKFS_TIMEOUT_S, NULL);
+    /* An interrupt waits for its end: half a file system is neither blank nor one, and clearing it
+     * would be left to the operator. */
+    struct ctx whole = *ctx;
+    whole.cancelled = NULL;
+    return proc_run(&whole, argv, MKFS_TIMEOUT_S, NULL);
 }

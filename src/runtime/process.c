@@ -128,6 +128,18 @@ static bool has_pid(const struct pids *p, pid_t pid)
     return false;
 }
 
+/* A start that was cut off between the process and the note of it, before it has the lock. */
+static struct err *find_unnoted(struct ctx *ctx, const struct unit *u, const struct note *note,
+                                struct pids *ret)
+{
+    const char *slash = note->bin ? strrchr(note->bin, '/') : NULL;
+    struct pids_match match = {.name = slash ? slash + 1 : note->bin, .arg = u->ledger};
+
+    if (!note->bin || !note->wanted || note->id.pid != 0 || ret->n)
+        return NULL;
+    return pids_find(ctx, &match, ret);
+}
+
 /* Every process of the unit: holders of the ledger's lock, then the one that we started. */
 static struct err *find(struct ctx *ctx, const struct unit *u, const struct note *note,
                         struct pids *ret)
@@ -140,8 +152,10 @@ static struct err *find(struct ctx *ctx, const struct unit *u, const struct note
     if (e && e->kind != ERR_NOTFOUND)
         return err_wrap(e, "cannot look for the validator");
     err_free(e); /* no lock file: never started here */
-    if (!note->known || !note->this_boot || note->id.pid == 0 || has_pid(ret, note->id.pid))
+    if (!note->known || !note->this_boot)
         return NULL;
+    if (note->id.pid == 0 || has_pid(ret, note->id.pid))
+        return find_unnoted(ctx, u, note, ret);
     TRY(pids_threads_left(ctx, note->id.pid, note->id.start, &left));
     if (left == 0)
         return NULL;
@@ -246,9 +260,14 @@ static struct err *process_start(struct ctx *ctx, const struct unit *u)
     /* The wish is durable before the process is there; should we die in between, the ledger's lock
      * still leads to the process. */
     TRY(note_write(ctx, u, &note));
-    TRY_CTX(proc_spawn_daemon(&spec, &pid), "cannot start '%s'", u->bin);
+    struct err *e = proc_spawn_daemon(&spec, &pid);
+    if (e) {
+        free(TAKE(note.bin)); /* there is nobody to look for */
+        (void)err_free(note_write(ctx, u, &note)); /* the first failure is the one to tell */
+        return err_wrap(e, "cannot start '%s'", u->bin);
+    }
     note.id.pid = pid;
-    struct err *e = pid_start(ctx, pid, &note.id.start);
+    e = pid_start(ctx, pid, &note.id.start);
     if (e && e->kind == ERR_NOTFOUND) {
         err_free(e);
         return err_new(ERR_REMOTE, "'%s' ended at once; its output is in '%s'", u->bin, u->log);

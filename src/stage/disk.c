@@ -188,13 +188,16 @@ static struct err *check_memory(struct ctx *ctx, const struct disk *d, const str
     return NULL;
 }
 
-static struct err *check_unmounted(struct ctx *ctx, const struct disk *d,
-                                   const struct block_info *b, struct findings *ret)
+/* Who uses it comes first, and is told first: what somebody is writing looks like content that
+ * nobody knows, and "clear it yourself" would be bad advice. */
+static struct err *check_unmounted(struct ctx *ctx, const struct disk *d, struct findings *ret)
 {
+    AUTO(block_info_clear) struct block_info b = {0};
     bool usable = false, idle = false;
 
-    check_content(d, b, ret, &usable);
     TRY(check_users(ctx, d, ret, &idle));
+    TRY(block_probe(ctx, d->device, &b));
+    check_content(d, &b, ret, &usable);
     TRY(check_hidden(ctx, d, ret));
     struct finding *f = findings_add(ret, d->id_mount, LAYER, SEV_FAIL,
                                      "'%s' is not mounted at '%s'", d->device, d->mount);
@@ -222,7 +225,7 @@ struct err *disk_check(struct ctx *ctx, const struct disk *d, struct findings *r
     TRY(check_memory(ctx, d, &b, ret));
     const struct mount_info *at = mounts_at(&m, d->mount);
     if (!at)
-        return check_unmounted(ctx, d, &b, ret);
+        return check_unmounted(ctx, d, ret);
     check_mounted(d, &b, at, ret);
     return NULL;
 }

@@ -335,6 +335,32 @@ static void one_whose_ledger_cannot_be_seen_is_found(void **state)
     proof_is_refused(w, "agave-validator");
 }
 
+/* agavectl was killed after it had started the program and before it could note the pid; the program
+ * does not have its lock yet. */
+static void a_start_that_was_cut_off_is_not_repeated(void **state)
+{
+    struct world *w = *state;
+    AUTO(freep) char *boot = NULL;
+    AUTO(freep) char *path = xasprintf("%s/stubborn.json", w->dir);
+    struct proc_daemon_spec spec = {.path = w->bin,
+                                    .argv = w->argv,
+                                    .log = w->log,
+                                    .uid = UINT32_MAX,
+                                    .gid = UINT32_MAX};
+    pid_t pid = 0;
+
+    assert_ok(fsroot_read_line(w->ctx->root, "/proc/sys/kernel/random/boot_id", &boot));
+    AUTO(freep)
+    char *note = xasprintf("{\"wanted\":true,\"pid\":0,\"start\":0,\"boot_id\":\"%s\","
+                           "\"started_ms\":1,\"restarts\":0,\"bin\":\"%s\"}",
+                           boot, w->bin);
+    assert_ok(fsroot_write_atomic(w->ctx->root, path, note, strlen(note), 0644));
+    argv_of(w, w->bin, "--no-lock", NULL);
+    assert_ok(proc_spawn_daemon(&spec, &pid));
+    assert_int_equal(main_pid(w), pid);
+    assert_err(w->rt->start(w->ctx, &w->u), ERR_REFUSED, "already runs");
+}
+
 static void cancel_it(void *arg, const char *text)
 {
     cancelled = 1;
@@ -447,6 +473,7 @@ int main(void)
         CASE(what_is_left_of_another_program_is_found),
         CASE(an_agave_validator_without_lock_is_found),
         CASE(one_whose_ledger_cannot_be_seen_is_found),
+        CASE(a_start_that_was_cut_off_is_not_repeated),
         CASE(an_interrupted_stop_says_so_and_goes_on),
         CASE(an_interrupt_is_not_a_refusal),
         CASE(one_in_uninterruptible_sleep_is_in_the_refusal),

@@ -25,6 +25,7 @@
 #include "host/zram.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
+#include "io/proc.h"
 #include "real.h"
 
 #define MIB (1ULL << 20)
@@ -331,6 +332,30 @@ static void loops_are_found_by_their_file(void **state)
     assert_err(loop_attach("/no/such", NULL, &dev), ERR_NOTFOUND, "/no/such");
 }
 
+static volatile sig_atomic_t cancelled;
+
+/* The operator interrupts as soon as the program runs. */
+static struct err *interrupted_run(struct ctx *ctx, const struct proc_spec *spec,
+                                   struct proc_result *ret)
+{
+    cancelled = 1;
+    return proc_system.run(ctx, spec, ret);
+}
+
+static void an_interrupt_leaves_no_half_file_system(void **state)
+{
+    static const struct proc_ops ops = {.run = interrupted_run};
+    AUTO(freep) char *dev = real_loop(real, "interrupted", 400 * MIB);
+    struct ctx ctx = real->ctx;
+
+    ctx.proc = &ops;
+    ctx.cancelled = &cancelled;
+    cancelled = 0;
+    assert_ok(mkfs_xfs(&ctx, dev, NULL));
+    assert_int_equal(content_of(dev, "an xfs file system"), BLOCK_FILESYSTEM);
+    detach(dev);
+}
+
 static void zram_comes_and_goes(void **state)
 {
     AUTO(freep) char *dev = real_zram(real, 600 * MIB);
@@ -506,6 +531,7 @@ int main(void)
         cmocka_unit_test(a_user_in_another_namespace_is_found),
         cmocka_unit_test(swap_and_loops_on_top_are_users),
         cmocka_unit_test(loops_are_found_by_their_file),
+        cmocka_unit_test(an_interrupt_leaves_no_half_file_system),
         cmocka_unit_test(zram_comes_and_goes),
         cmocka_unit_test(rbind_passes_mounts_on_and_protects_its_source),
         cmocka_unit_test(a_failed_rbind_leaves_nothing),

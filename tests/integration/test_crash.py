@@ -1,0 +1,143 @@
+"""agavectl killed or interrupted at random points: the next run goes on, nothing is done twice, nothing is left.
+
+usage: test_crash.py [ROUNDS] [REGEX]     (3 rounds when nothing is said)
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import crash
+import lab
+from harness import main, test
+
+ROUNDS = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 3
+VALIDATOR = "/var/lib/agavectl/lab/bin/agavectl-lab-validator"
+
+
+def same_footprint(t, before):
+    """Devices of other tests may come and go meanwhile; the lab's own must be gone."""
+    last = {}
+
+    def same():
+        last.update(lab.footprint(t))
+        return last == before
+    try:
+        t.until("the footprint of before", same, 20, 0.5)
+    except AssertionError:
+        raise AssertionError({k: (before[k], last[k]) for k in before if before[k] != last[k]}) from None
+
+
+def devices():
+    state = json.loads(Path("/run/agavectl/lab/state.json").read_text())
+    return [state["volume"], state["ramdisk"]]
+
+
+def uuids():
+    """The file systems on the lab's devices, "" for none."""
+    return [subprocess.run(["blkid", "-p", "-s", "UUID", "-o", "value", d], capture_output=True, text=True).stdout.strip()
+            for d in devices()]
+
+
+def snapshots(t):
+    r = t.run(*lab.ENTER, "find", "/srv/solana/snapshots", "-maxdepth", "1", "-type", "f", bin="/usr/bin/nsenter")
+    return [Path(x) for x in r.out.split()]
+
+
+def in_the_lab(p):
+    """Not in somebody else's, in a container of this machine."""
+    try:
+        return os.readlink(p / "ns/mnt") == f"mnt:[{os.stat('/run/agavectl/lab/ns/mnt').st_ino}]"
+    except OSError:
+        return False
+
+
+def validators():
+    return [p.name for p in Path("/proc").glob("[0-9]*") if lab.exe(p) == VALIDATOR and in_the_lab(p)]
+
+
+def up_at_the_tip(t, before):
+    """up goes on after whatever happened; before: the file systems that were there."""
+    r = crash.settled(t, "--lab", "up")
+    assert r.code == 0, r
+    s = lab.status(t)
+    assert s["health"] == "ok" and len(s["unit"]["pids"]) == 1, s
+    assert validators() == [str(s["unit"]["pids"][0])], (validators(), s)
+    for old, new in zip(before, uuids()):
+        assert new and old in ("", new), f"made twice: {old} and {new}"
+    for f in snapshots(t):      # what has a snapshot's name is whole
+        if not f.name.startswith("tmp-"):
+            t.sh("nsenter", *lab.ENTER, "zstd", "-tq", f)
+
+
+@test
+def lab_up_killed_anywhere(t):
+    lab.need(t)
+    print(f"# seed {crash.SEED}, {ROUNDS} rounds")
+    t.later(lambda: crash.settled(t, "lab", "down"))
+    before = lab.footprint(t)
+    full = crash.took(lambda: t.run("lab", "up"))
+    lab.down(t)
+    same_footprint(t, before)
+    for n in range(ROUNDS):
+        code, delay, said = crash.cut_off(crash.KILL, full, "lab", "up")
+        print(f"# round {n}: after {delay:.3f} s of {full:.3f}: {code}: {said.splitlines()[-1:]}", flush=True)
+        if n % 2:      # every other time straight down
+            r = crash.settled(t, "lab", "up")
+            assert r.code == 0, r
+            assert json.loads(t.run("lab", "status", "-o", "json").out)["world_pid"] > 0
+        r = crash.settled(t, "lab", "down")
+        assert r.code == 0, r
+        same_footprint(t, before)
+
+
+@test
+def lab_up_interrupted_leaves_nothing(t):
+    lab.need(t)
+    print(f"# seed {crash.SEED}, {ROUNDS} rounds")
+    t.later(lambda: crash.settled(t, "lab", "down"))
+    before = lab.footprint(t)
+    full = crash.took(lambda: t.run("lab", "up"))
+    lab.down(t)
+    for n in range(ROUNDS):
+        code, delay, said = crash.cut_off(crash.INTERRUPT, full, "lab", "up")
+        print(f"# round {n}: after {delay:.3f} s of {full:.3f}: {code}: {said.splitlines()[-1:]}", flush=True)
+        assert code in (0, 5, -2), (code, said)     # -2: before it could catch the signal
+        if code == 0:
+            lab.down(t)
+        same_footprint(t, before)
+
+
+def up_cut_off(t, sig, codes):
+    lab.need(t)
+    print(f"# seed {crash.SEED}, {ROUNDS} rounds")
+    t.later(lambda: lab.down(t))
+    assert t.run("lab", "up", "--time-scale", "4").code == 0
+    full = crash.took(lambda: up_at_the_tip(t, ["", ""]))
+    for n in range(ROUNDS):
+        lab.down(t)
+        assert t.run("lab", "up", "--time-scale", "4").code == 0
+        code, delay, said = crash.cut_off(sig, full, "--lab", "up")
+        print(f"# round {n}: after {delay:.3f} s of {full:.3f}: {code}: {said.splitlines()[-1:]}", flush=True)
+        assert code in codes, (code, said)
+        if code == 5:
+            assert "interrupted" in said, said
+        up_at_the_tip(t, uuids())
+        again = t.run("--lab", "up")
+        assert again.code == 0 and "nothing was changed" in again.out, again
+    t.real("block devices", f"an up cut off {ROUNDS} times, on loop and zram")
+
+
+@test
+def up_killed_anywhere(t):
+    up_cut_off(t, crash.KILL, (0, -9))
+
+
+@test
+def up_interrupted_anywhere(t):
+    up_cut_off(t, crash.INTERRUPT, (0, 5, -2))
+
+
+main()
