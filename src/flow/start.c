@@ -101,6 +101,8 @@ struct err *start_unit(struct ctx *ctx, const struct unit_config *u,
     if (*ret_changed) {
         TRY(unit_config_check(ctx, u));
         TRY(ports_check(ctx));
+        if (ctx_cancelled(ctx))
+            return err_new(ERR_CANCELLED, "interrupted before the validator was started");
         TRY(u->runtime->start(ctx, &u->unit));
     }
     TRY(goes_on(wait_until(ctx, "an answer on the validator's admin socket", ANSWER_MS, POLL_MS,
