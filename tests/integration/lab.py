@@ -21,7 +21,7 @@ def footprint(t):
         "links": sorted(re.findall(r"^\d+: ([^:@]+)", links, re.M)),
         "files": sorted(str(p) for d in ("/run/agavectl", "/var/lib/agavectl", "/etc/agavectl", "/srv")
                         for p in Path(d).rglob("*")),
-        "processes": sorted(p.name for p in Path("/proc").glob("[0-9]*") if "agavectl-lab" in exe(p)),
+        "processes": sorted(p.name for p in Path("/proc").glob("[0-9]*") if "agavectl-lab" in exe(p) and ours(p)),
     }
 
 
@@ -30,6 +30,14 @@ def exe(p):
         return os.readlink(p / "exe")
     except OSError:
         return ""
+
+
+def ours(p):
+    """Not of another root on the same kernel: a container may have its own lab."""
+    try:
+        return os.path.samestat(os.stat(p / "root"), os.stat("/"))
+    except OSError:
+        return False
 
 
 def need(t):
