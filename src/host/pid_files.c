@@ -65,16 +65,18 @@ static void places_add(struct places *p, const struct mount_info *m, char *inner
 static struct err *places_of(struct ctx *ctx, const char *folder, struct places *ret)
 {
     AUTO(mounts_clear) struct mounts m = {0};
+    AUTO(freep) char *real = NULL;
     struct stat st;
 
     TRY(fsroot_stat(ctx->root, folder, &st));
+    TRY(fsroot_real(ctx->root, folder, &real));
     TRY(mounts_read(ctx, &m));
-    const struct mount_info *on = mounts_over(&m, folder);
+    const struct mount_info *on = mounts_over(&m, real);
     if (!on)
         return err_new(ERR_CORRUPT, "the table of mounts has no root");
-    places_add(ret, on, inner_path(on, folder));
+    places_add(ret, on, inner_path(on, real));
     for (size_t i = 0; i < m.n; i++)
-        if (at_or_below(m.items[i].target, folder))
+        if (at_or_below(m.items[i].target, real))
             places_add(ret, &m.items[i], xstrdup(m.items[i].root));
     return NULL;
 }

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -392,6 +393,64 @@ struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret)
     if (fstat(fd, &st) < 0)
         return err_sys(errno, "cannot look at '%s'", path);
     *ret = st;
+    return NULL;
+}
+
+static struct err *fd_path(int fd, char **ret)
+{
+    char link[32], buf[PATH_MAX];
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, buf, sizeof(buf));
+    if (n < 0 || (size_t)n == sizeof(buf))
+        return err_sys(n < 0 ? errno : ENAMETOOLONG, "cannot read '%s'", link);
+    *ret = xstrndup(buf, (size_t)n);
+    return NULL;
+}
+
+/* The descriptor of the longest part of path that exists, and where the rest begins. */
+static struct err *open_existing_part(struct fsroot *r, const char *path, int *ret_fd,
+                                      size_t *ret_n)
+{
+    AUTO(freep) char *part = xstrdup(path);
+    size_t n = strlen(part);
+
+    for (;;) {
+        while (n > 1 && part[n - 1] == '/')
+            n--;
+        part[n] = 0;
+        int fd = open_below(r, n ? part : "/", O_PATH, 0);
+
+        if (fd >= 0) {
+            *ret_fd = fd;
+            *ret_n = n;
+            return NULL;
+        }
+        if ((fd != -ENOENT && fd != -ENOTDIR) || n <= 1)
+            return fs_err(-fd, "look at", part);
+        while (n > 1 && part[n - 1] != '/')
+            n--;
+    }
+}
+
+struct err *fsroot_real(struct fsroot *r, const char *path, char **ret)
+{
+    AUTO(closep) int fd = -1;
+    AUTO(freep) char *root = NULL;
+    AUTO(freep) char *real = NULL;
+    size_t n = 0;
+
+    TRY(open_existing_part(r, path, &fd, &n));
+    TRY(fd_path(r->fd, &root));
+    TRY(fd_path(fd, &real));
+    const char *below = real + (r->whole ? 0 : strlen(root)), *rest = path + n;
+    if (!r->whole && strncmp(real, root, strlen(root)) != 0)
+        return err_new(ERR_BUG, "'%s' is not below '%s'", real, root);
+    rest += strspn(rest, "/");
+    if (*rest)
+        *ret = xasprintf("%s%s%s", below, str_ends(below, "/") ? "" : "/", rest);
+    else
+        *ret = xstrdup(*below ? below : "/");
     return NULL;
 }
 

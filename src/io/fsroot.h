@@ -38,6 +38,9 @@ struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *
                                 mode_t mode) MUST_CHECK;
 /* Follows links. ERR_NOTFOUND, ERR_SYS. */
 struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret) MUST_CHECK;
+/* Where the path really is, as the kernel's tables name it: links of the part that exists are
+ * resolved, the rest is appended. Below the root again; to be freed. ERR_SYS. */
+struct err *fsroot_real(struct fsroot *r, const char *path, char **ret) MUST_CHECK;
 /* Directory and its missing parents with mode; existing ones are left alone. */
 struct err *fsroot_mkdirs(struct fsroot *r, const char *path, mode_t mode) MUST_CHECK;
 struct err *fsroot_unlink(struct fsroot *r, const char *path) MUST_CHECK; /* absent is fine */

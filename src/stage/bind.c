@@ -190,10 +190,32 @@ static struct err *check_unbound(struct ctx *ctx, const struct mounts *m, struct
     return check_hidden(ctx, ret);
 }
 
+/* The table of mounts knows real paths only: behind a link nothing would be found in it. */
+static struct err *check_path(struct ctx *ctx, const char *path, const char *id, uint8_t layer,
+                              struct findings *ret, bool *ret_ok)
+{
+    AUTO(freep) char *real = NULL;
+
+    *ret_ok = *path == '\0';
+    if (*ret_ok)
+        return NULL;
+    TRY(fsroot_real(ctx->root, path, &real));
+    *ret_ok = str_eq(real, path);
+    if (!*ret_ok)
+        findings_add(ret, id, layer, SEV_FAIL,
+                     "'%s' leads to '%s' (a symbolic link?): name that in the config", path, real);
+    return NULL;
+}
+
 static struct err *bind_check(struct ctx *ctx, struct findings *ret)
 {
     AUTO(mounts_clear) struct mounts m = {0};
+    bool root_ok = false, bind_ok = false;
 
+    TRY(check_path(ctx, ctx->cfg->storage.kind_root, "kindroot.folder", 2, ret, &root_ok));
+    TRY(check_path(ctx, ctx->cfg->storage.bind, "bind.mount", 4, ret, &bind_ok));
+    if (!root_ok || !bind_ok)
+        return NULL;
     TRY(mounts_read(ctx, &m));
     if (*ctx->cfg->storage.kind_root)
         TRY(check_root(ctx, &m, ret));

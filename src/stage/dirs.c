@@ -107,15 +107,20 @@ static void check_mode(const struct dir *d, const struct stat *st, struct findin
     f->fix = mode == want ? NULL : "dirs";
 }
 
-static void check_zfs(const struct dir *d, const struct mounts *m, struct findings *ret)
+/* A link may lead away from the volume; the table of mounts knows real paths only. */
+static struct err *check_zfs(struct ctx *ctx, const struct dir *d, const struct mounts *m,
+                             struct findings *ret)
 {
-    const struct mount_info *on = mounts_over(m, d->path);
+    AUTO(freep) char *real = NULL;
 
+    TRY(fsroot_real(ctx->root, d->path, &real));
+    const struct mount_info *on = mounts_over(m, real);
     if (on && str_eq(on->fstype, "zfs"))
         findings_add(ret, d->id_zfs, 4, SEV_FAIL,
                      "'%s' lies on ZFS, on which io_uring can hang the machine: move it to the "
                      "volume",
                      d->path);
+    return NULL;
 }
 
 static struct err *check_dir(struct ctx *ctx, const struct dir *d, const struct mounts *m,
@@ -124,7 +129,7 @@ static struct err *check_dir(struct ctx *ctx, const struct dir *d, const struct 
     AUTO(closep) int fd = -1;
     struct stat st;
 
-    check_zfs(d, m, ret);
+    TRY(check_zfs(ctx, d, m, ret));
     struct err *e = fsroot_openat(ctx->root, d->path, O_RDONLY | O_DIRECTORY, 0, &fd);
     if (e && e->kind == ERR_NOTFOUND && e->sys == ENOENT) {
         err_free(e);

@@ -205,11 +205,30 @@ static struct err *check_unmounted(struct ctx *ctx, const struct disk *d, struct
     return NULL;
 }
 
+/* The table of mounts knows real paths only: behind a link nothing would be found in it. */
+static struct err *check_path(struct ctx *ctx, const struct disk *d, struct findings *ret,
+                              bool *ret_ok)
+{
+    AUTO(freep) char *real = NULL;
+
+    TRY(fsroot_real(ctx->root, d->mount, &real));
+    *ret_ok = str_eq(real, d->mount);
+    if (!*ret_ok)
+        findings_add(ret, d->id_mount, LAYER, SEV_FAIL,
+                     "'%s' leads to '%s' (a symbolic link?): name that in the config", d->mount,
+                     real);
+    return NULL;
+}
+
 struct err *disk_check(struct ctx *ctx, const struct disk *d, struct findings *ret)
 {
     AUTO(mounts_clear) struct mounts m = {0};
     AUTO(block_info_clear) struct block_info b = {0};
+    bool plain = false;
 
+    TRY(check_path(ctx, d, ret, &plain));
+    if (!plain)
+        return NULL;
     TRY(mounts_read(ctx, &m));
     if (!*d->device)
         return check_folder(ctx, d, &m, ret);

@@ -336,6 +336,30 @@ static void folders_are_made_with_their_parents(void **state)
     assert_int_equal(access(leaked, F_OK), -1);
 }
 
+static void real_is(struct place *p, const char *path, const char *want)
+{
+    AUTO(freep) char *got = NULL;
+    struct err *e = fsroot_real(p->root, path, &got);
+
+    if (e)
+        fail_msg("%s", e->text);
+    assert_string_equal(got, want);
+}
+
+static void paths_are_named_as_the_kernel_names_them(void **state)
+{
+    struct place *p = *state;
+
+    assert_null(fsroot_mkdirs(p->root, "/data/srv", 0755));
+    put_link(p, "data/srv", "srv2");
+    put_link(p, "/data", "abs");
+    real_is(p, "/data/srv", "/data/srv");
+    real_is(p, "/srv2/solana/ledger", "/data/srv/solana/ledger");
+    real_is(p, "/abs/srv//x", "/data/srv/x");
+    real_is(p, "/nothing/here", "/nothing/here");
+    real_is(p, "/", "/");
+}
+
 static void deleting_what_is_absent_is_fine(void **state)
 {
     struct place *p = *state;
@@ -467,8 +491,9 @@ static void take_openat2_away(void **state)
         TEST(writing_wants_an_existing_file), TEST(atomic_writing_replaces_with_the_exact_mode),   \
         TEST(atomic_writing_replaces_a_link_itself),                                               \
         TEST(a_failed_atomic_write_keeps_the_old_text), TEST(a_folder_is_not_replaced),            \
-        TEST(folders_are_made_with_their_parents), TEST(deleting_what_is_absent_is_fine),          \
-        TEST(names_are_sorted_bytewise), TEST(descriptors_are_closed_at_exec),                     \
+        TEST(folders_are_made_with_their_parents), TEST(paths_are_named_as_the_kernel_names_them), \
+        TEST(deleting_what_is_absent_is_fine), TEST(names_are_sorted_bytewise),                    \
+        TEST(descriptors_are_closed_at_exec),                                                      \
         TEST(a_link_at_the_end_is_not_followed_when_told_so), TEST(the_names_for_others),          \
         TEST(the_whole_machine_is_a_root_too)
 

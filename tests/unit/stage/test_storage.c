@@ -356,6 +356,52 @@ static void links_are_not_followed(void **state)
     assert_int_equal(st.st_uid, 0);
 }
 
+/* The table of mounts would not know it by that name: made and mounted once, it would be "not
+ * mounted" for ever. */
+static void a_place_behind_a_link_is_told_before_anything_is_made(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("place");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(freep) char *data = below(&h, "/data");
+    AUTO(freep) char *solana = below(&h, "/solana");
+    unsigned long long before = real_sum(real, h.volume);
+
+    assert_ok(fsroot_mkdirs(real->ctx.root, data, 0755));
+    assert_int_equal(symlink(data, solana), 0);
+    assert_err(apply(&h, false, &r), ERR_REFUSED, data);
+    assert_int_equal(r.changed, 0);
+    assert_true(real_sum(real, h.volume) == before);
+    AUTO(freep) char *kind = below(&h, "/kind");
+    assert_int_equal(unlink(solana), 0);
+    assert_int_equal(symlink(data, kind), 0);
+    AUTO(stage_report_clear) struct stage_report r2 = {0};
+    assert_err(apply(&h, false, &r2), ERR_REFUSED, data);
+    assert_false(real_mounted(real, data));
+}
+
+/* A ledger that is a link to a pool: the folder of that name lies on an xfs, the ledger does not.
+ */
+static void a_link_to_zfs_is_zfs(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+    AUTO(findings_clear) struct findings found = {0};
+    AUTO(config_freep) struct config *cfg = NULL;
+
+    fixture_new(&f);
+    assert_ok(config_parse("", 0, "test", &cfg));
+    f.ctx.cfg = cfg;
+    fixture_put(
+        &f, "/proc/self/mountinfo",
+        "27 1 254:0 / / rw - ext4 /dev/vda rw\n28 27 8:0 / /srv/solana rw - xfs /dev/sda rw\n"
+        "29 27 0:40 / /tank rw - zfs tank rw\n");
+    fixture_dir(&f, "/tank/ledger");
+    fixture_dir(&f, "/srv/solana");
+    fixture_link(&f, "/srv/solana/ledger", "/tank/ledger");
+    err_free(stage_by_name(stage_table, "dirs")->check(&f.ctx, &found));
+    assert_non_null(findings_find(&found, "dirs.ledger.zfs"));
+    assert_null(findings_find(&found, "dirs.snapshots.zfs"));
+}
+
 static int teardown(void **state)
 {
     real_end(real);
@@ -378,6 +424,8 @@ int main(void)
         cmocka_unit_test(a_mount_that_did_not_arrive_is_brought),
         cmocka_unit_test(folders_of_others_are_not_taken),
         cmocka_unit_test(links_are_not_followed),
+        cmocka_unit_test(a_place_behind_a_link_is_told_before_anything_is_made),
+        cmocka_unit_test(a_link_to_zfs_is_zfs),
     };
 
     real = real_new(parts);
