@@ -117,6 +117,13 @@ static void print_program(struct strbuf *b)
     put_detail(b, help_config);
     strbuf_puts(b, "Its keys: see\n.BR agavectl.yaml (5).\n.SH EXIT STATUS\n");
     put_detail(b, help_exit);
+    strbuf_puts(b,
+                ".SH ENVIRONMENT\n"
+                ".TP\nAGAVECTL_CONFIG\nThe config, where \\fB\\-\\-config\\fR is not given.\n"
+                ".TP\nAGAVECTL_ROCKSDB\nThe file librocksdb.so to read ledgers with, in place of "
+                "the system's and of the copy that tools/get\\-rocksdb made.\n"
+                ".TP\nNO_COLOR\nWhen it is set, nothing is printed in colour.\n"
+                ".TP\nPATH\nWhere validator.bin is looked for when it is no path.\n");
     strbuf_puts(b, ".SH SEE ALSO\n.BR agavectl.yaml (5)\n");
 }
 

@@ -194,6 +194,8 @@ def manual_pages_render(t):
         for words in commands(t):
             if words[0] not in ("__commands", "man"):
                 assert f"agavectl {' '.join(words)}" in flat, words
+        for name in ("AGAVECTL_CONFIG", "AGAVECTL_ROCKSDB", "NO_COLOR"):
+            assert name in flat, name
 
 
 def empty(t):
