@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""docs/findings.md and the stages name the same ids. TAP."""
+import re, sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1]
+
+
+def ids_of_stages():
+    """Dotted words in quotes; DIR_IDS makes one more for each of its suffixes."""
+    text = "\n".join(p.read_text() for p in sorted((SOURCE / "src" / "stage").glob("*.c")))
+    macro = re.search(r"^#define DIR_IDS.*(?:\\\n.*)*", text, re.M)
+    bases = re.findall(r'DIR_IDS\("([a-z.]+)"\)', text)
+    if not macro or not bases:
+        sys.exit("Bail out! DIR_IDS is gone: look again where ids come from")
+    text = re.sub(r'str_(eq|starts)\([^"()]*"[^"]*"\)', "", text)  # names of file systems, options
+    suffixes = re.findall(r'x "(\.[a-z]+)"', macro[0])
+    return set(re.findall(r'"([a-z]+\.[a-z]+)"', text)) | {b + s for b in bases for s in suffixes}
+
+
+def ids_of_page():
+    text = (SOURCE / "docs" / "findings.md").read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    return set(re.findall(r"`([a-z.]+)`", " ".join(rows)))
+
+
+def main():
+    code, page, bad = ids_of_stages(), ids_of_page(), 0
+    checks = [("every id of the stages is in the page", code - page), ("the page has no other", page - code)]
+    print(f"1..{len(checks)}")
+    for n, (what, wrong) in enumerate(checks, 1):
+        bad += bool(wrong) or not code
+        print(f"{'not ok' if wrong or not code else 'ok'} {n} - {what}")
+        for one in sorted(wrong):
+            print(f"# {one}")
+    sys.exit(1 if bad else 0)
+
+
+main()
