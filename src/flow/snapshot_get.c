@@ -2,9 +2,13 @@
  * file that was not proven. Choosing between sources is fetch/'s work, proving solana/'s. */
 #include "flow/snapshot_get.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "fetch/find.h"
@@ -12,6 +16,7 @@
 #include "solana/snapshot_archive.h"
 #include "solana/snapshot_name.h"
 
+#define LEFTOVER     "tmp-" /* of fetch/place.c */
 #define FIND_MS      5000
 #define MIN_RATE_B_S (1 << 20) /* a peer below 1 MiB/s for half a minute will not make it */
 
@@ -33,6 +38,38 @@ static struct err *verify(struct ctx *ctx, const char *path, const struct flow_r
 
     report_progress(report, "verifying '%s'", base_name(path));
     return snapshot_archive_verify_file(ctx, path, NULL, NULL, &check);
+}
+
+/* Is it the half file of a fetch that was killed? Ours are root's and for nobody else until they
+ * are whole (fetch/place.c), and nobody else fetches while we hold the host lock. */
+static bool is_leftover(int dir_fd, const char *file)
+{
+    struct snapshot_name name;
+    struct stat st;
+    struct err *e = str_starts(file, LEFTOVER) ? snapshot_name_parse(file + strlen(LEFTOVER), &name)
+                                               : err_new(ERR_BADINPUT, "another file");
+    bool named = !e;
+
+    err_free(e);
+    return named && fstatat(dir_fd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+           st.st_uid == geteuid() && (st.st_mode & 07777) == 0600;
+}
+
+/* Each may be as large as a snapshot: some interrupted nights would fill the disk. */
+static struct err *remove_leftovers(struct ctx *ctx, const char *dir)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+    AUTO(closep) int fd = -1;
+    struct err *e = fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &fd);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    TRY(fsroot_list(ctx->root, dir, &names));
+    for (size_t i = 0; i < names.n; i++)
+        if (is_leftover(fd, names.items[i]) && unlinkat(fd, names.items[i], 0) < 0)
+            return err_sys(errno, "cannot remove '%s/%s'", dir, names.items[i]);
+    return NULL;
 }
 
 /* The archives of the folder that are proven: names into have. A broken one is reported, not used
@@ -138,6 +175,7 @@ struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
     AUTO(strlist_clear) struct strlist have = {0};
     uint64_t slot = 0;
 
+    TRY(remove_leftovers(ctx, want->dir));
     TRY(verified_local(ctx, want, report, &have, &slot));
     *ret_changed = have.n == 0 || age_of(want, slot) > want->max_age_slots;
     if (*ret_changed)

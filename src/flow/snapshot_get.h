@@ -19,7 +19,8 @@ struct snapshot_want {
 /* A full archive and, where there is one, an incremental that builds on it, verified and not too
  * old: what is in the folder when that will do, else fetched from the source with the highest slot.
  * The incremental is looked for again after the full one has arrived, because it ages meanwhile.
- * *ret_changed: something was fetched. ERR_NOTFOUND names every source and why it does not serve.
+ * Half files of fetches that were killed are removed. *ret_changed: something was fetched.
+ * ERR_NOTFOUND names every source and why it does not serve.
  */
 struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
                          const struct flow_report *report, bool *ret_changed, char **ret_summary)

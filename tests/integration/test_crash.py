@@ -67,9 +67,9 @@ def up_at_the_tip(t, before):
     assert validators() == [str(s["unit"]["pids"][0])], (validators(), s)
     for old, new in zip(before, uuids()):
         assert new and old in ("", new), f"made twice: {old} and {new}"
-    for f in snapshots(t):      # what has a snapshot's name is whole
-        if not f.name.startswith("tmp-"):
-            t.sh("nsenter", *lab.ENTER, "zstd", "-tq", f)
+    for f in snapshots(t):      # nothing half, under whatever name
+        assert not f.name.startswith("tmp-"), f
+        t.sh("nsenter", *lab.ENTER, "zstd", "-tq", f)
 
 
 @test
@@ -128,6 +128,24 @@ def up_cut_off(t, sig, codes):
         again = t.run("--lab", "up")
         assert again.code == 0 and "nothing was changed" in again.out, again
     t.real("block devices", f"an up cut off {ROUNDS} times, on loop and zram")
+
+
+@test
+def half_files_of_a_killed_fetch_are_removed(t):
+    lab.up(t)
+    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "stop").code == 0
+    name = next(f.name for f in snapshots(t) if f.name.startswith("snapshot-"))
+    folder = "/srv/solana/snapshots"
+    ours, other = f"{folder}/tmp-{name.replace('-1', '-2', 1)}", f"{folder}/tmp-{name.replace('-1', '-3', 1)}"
+    mine = f"{folder}/tmp-mine"
+    for path, mode in ((ours, "600"), (other, "644"), (mine, "600")):
+        t.sh("nsenter", *lab.ENTER, "touch", path)
+        t.sh("nsenter", *lab.ENTER, "chmod", mode, path)
+    r = t.run("--lab", "up")
+    assert r.code == 0, r
+    left = [str(f) for f in snapshots(t) if f.name.startswith("tmp-")]
+    assert sorted(left) == sorted([other, mine]), left
 
 
 @test
