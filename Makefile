@@ -5,7 +5,8 @@ me := $(shell id -u)
 SUDO := $(if $(filter 0,$(me)),,sudo)
 # `sudo make …` in somebody's own checkout builds as that user: no file of root's is left in the way.
 owner := $(if $(filter 0,$(me)),$(filter $(SUDO_UID),$(filter-out 0,$(shell stat -c %u .))))
-AS := $(if $(owner),sudo -H -u '\#$(owner)')
+hash := \#
+AS := $(if $(owner),sudo -H -u '$(hash)$(owner)')
 build = $(AS) tools/build $(if $(V),-v) $(1)
 
 all: deps

@@ -450,7 +450,8 @@ static void one_in_uninterruptible_sleep_is_in_the_refusal(void **state)
     has(refused->text, thread);
     has(stop->text, thread);
     assert_int_equal(err_exit_code(stop), 4);
-    print_message("# real: block devices: %s\n", refused->text);
+    print_message("# %s\n# real: block devices: a frozen file system holds a validator\n",
+                  refused->text);
     if (access("/proc/self/wchan", R_OK) == 0)
         assert_null(strstr(refused->text, "an unknown place"));
     err_free(refused);

@@ -88,6 +88,13 @@ class Tools:
     def not_real(self, part, why):
         print(f"# not real: {part}: {why}", flush=True)
 
+    def need_rocksdb(self):
+        """Skips when agavectl itself says that there is no RocksDB."""
+        r = self.run("shreds", "--no-lab", "--ledger", SOURCE / "tests" / "data" / "ledgers" / "gap", "1")
+        if r.code == 6:
+            raise Skip("no RocksDB; run tools/get-rocksdb", part="rocksdb")
+        self.real("rocksdb", "10.4.2" if (CACHE / "rocksdb-10.4.2").exists() else "the system's")
+
     def need_root(self):
         if os.geteuid() != 0:
             raise Skip("needs root")

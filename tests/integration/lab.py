@@ -42,6 +42,7 @@ def ours(p):
 
 def need(t):
     t.need_root()
+    t.need_rocksdb()
     if Path("/run/agavectl/lab/state.json").exists():
         raise Skip("a lab is up on this machine; take it down with 'agavectl lab down'")
     if Path("/etc/agavectl/agavectl.yaml").exists():

@@ -11,15 +11,6 @@ def shreds(t, *args, **more):
     return t.run("shreds", "--no-lab", *args, **more)
 
 
-def need_rocksdb(t):
-    """Skips when agavectl itself says that there is no RocksDB."""
-    r = shreds(t, "--ledger", LEDGERS / "gap", "1")
-    if r.code == 6:
-        t.not_real("rocksdb", r.err.strip())
-        raise Skip("no RocksDB; run tools/get-rocksdb")
-    t.real("rocksdb", "10.4.2" if (CACHE / "rocksdb-10.4.2").exists() else "the system's")
-
-
 def answer(t, *args):
     r = shreds(t, "-o", "json", *args)
     assert r.code == 0, r
@@ -44,7 +35,7 @@ def unpack(t, name):
 
 @test
 def small_ledgers_slot_for_slot(t):
-    need_rocksdb(t)
+    t.need_rocksdb()
     for name in "clean", "gap":
         doc = answer(t, "--ledger", LEDGERS / name, "0-100000")
         assert doc["slots"] == json.loads((LEDGERS / name / "golden.json").read_text())
@@ -53,7 +44,7 @@ def small_ledgers_slot_for_slot(t):
 
 @test
 def full_ledgers_slot_for_slot(t):
-    need_rocksdb(t)
+    t.need_rocksdb()
     for name in "clean", "gap":
         folder, golden = unpack(t, name)
         doc = answer(t, "--ledger", folder, "0-100000")
@@ -63,7 +54,7 @@ def full_ledgers_slot_for_slot(t):
 
 @test
 def window_and_runs(t):
-    need_rocksdb(t)
+    t.need_rocksdb()
     gap = LEDGERS / "gap"
     doc = answer(t, "--ledger", gap)
     assert (doc["first"], doc["last"]) == (104, 603)
@@ -82,7 +73,7 @@ def window_and_runs(t):
 
 @test
 def text(t):
-    need_rocksdb(t)
+    t.need_rocksdb()
     r = shreds(t, "--ledger", LEDGERS / "gap")
     assert r.code == 0 and r.err == "", r
     assert "total       499 slots" in r.out and "complete    459 (92.0 %)" in r.out, r
@@ -98,7 +89,7 @@ def text(t):
 
 @test
 def the_picture_ends_with_the_last_slot_there_can_be(t):
-    need_rocksdb(t)
+    t.need_rocksdb()
     r = shreds(t, "--ledger", LEDGERS / "gap", "18446744073709551500-18446744073709551614", timeout=20)
     assert r.code == 0, r
     rows = [line.split()[1] for line in r.out.splitlines() if line.split()[:1] == [line[:20].strip()] and "." in line]
@@ -128,7 +119,7 @@ def places(t):
 @test
 def no_permission(t):
     t.need_root()
-    need_rocksdb(t)
+    t.need_rocksdb()
     ledger = t.dir / "ledger"
     shutil.copytree(LEDGERS / "gap", ledger)
     os.chmod(t.dir, 0o755)
@@ -163,7 +154,7 @@ def as_nobody(t, ledger):
 
 @test
 def torn_log_is_told(t):
-    need_rocksdb(t)
+    t.need_rocksdb()
     ledger = t.dir / "ledger"
     shutil.copytree(LEDGERS / "gap", ledger)
     log = ledger / "rocksdb" / "000010.log"
@@ -177,7 +168,7 @@ def torn_log_is_told(t):
 
 @test
 def damage_is_one_error(t):
-    need_rocksdb(t)
+    t.need_rocksdb()
     for name, damage in [("000009.sst", lambda p: os.truncate(p, 5000)), ("000009.sst", os.unlink),
                          ("MANIFEST-000005", lambda p: os.truncate(p, 450)), ("CURRENT", os.unlink),
                          ("000010.log", os.unlink), ("000011.sst", lambda p: flip(p, 60)),
@@ -206,7 +197,7 @@ def no_library(t):
 
 @test
 def the_tool_does_nothing_twice(t):
-    need_rocksdb(t)
+    t.need_rocksdb()
     r = t.sh(SOURCE / "tools" / "get-rocksdb")
     path = r.out.strip()
     before = os.stat(path).st_mtime_ns

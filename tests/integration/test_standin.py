@@ -95,6 +95,7 @@ def world(t, *flags):
 
 
 def validator_argv(t, *flags):
+    t.need_rocksdb()
     return [VALIDATOR, "--identity", keypair(t, 1), "--no-voting", "--ledger", t.dir / "ledger", "--snapshots",
             t.dir / "snapshots", "--accounts", t.dir / "accounts", "--log", t.dir / "log", "--rpc-port",
             str(BASE + 599), "--full-rpc-api", "--rpc-bind-address", "127.0.0.1", "--bind-address", "127.0.0.1",
@@ -343,9 +344,6 @@ def node_reaches_the_tip_and_ends_cleanly(t):
     assert p.wait(20) == 0
     assert not (t.dir / "ledger" / "admin.rpc").exists()
     r = t.run("shreds", "--no-lab", "--ledger", t.dir / "ledger", "-o", "json")
-    if r.code == 6:
-        t.not_real("rocksdb", "no library")
-        return
     ledger = json.loads(r.out)
     assert ledger["ready"] and ledger["tip_run"]["slots"] > 30, r
     assert any(s["root"] for s in ledger["slots"]), r
