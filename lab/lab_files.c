@@ -24,6 +24,8 @@ static struct err *copy_bytes(int in, int out, const char *from, const char *to)
 
         if (n == 0)
             return NULL;
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS))
             break; /* not between these two file systems */
         if (n < 0)
@@ -35,13 +37,15 @@ static struct err *copy_bytes(int in, int out, const char *from, const char *to)
 
         if (n == 0)
             return NULL;
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n < 0)
             return err_sys(errno, "cannot read '%s'", from);
         for (ssize_t at = 0; at < n;) {
             ssize_t w = write(out, buf + at, (size_t)(n - at));
-            if (w < 0)
+            if (w < 0 && errno != EINTR)
                 return err_sys(errno, "cannot write '%s'", to);
-            at += w;
+            at += w > 0 ? w : 0;
         }
     }
 }

@@ -66,7 +66,9 @@ static struct err *in_lab(struct ctx *ctx, work_fn *fn, void *arg, struct answer
         _exit(write(fds[1], &a, sizeof(a)) == sizeof(a) ? 0 : 1);
     }
     close(TAKE_FD(wr));
-    ssize_t n = read(rd, &a, sizeof(a));
+    ssize_t n;
+    while ((n = read(rd, &a, sizeof(a))) < 0 && errno == EINTR)
+        ;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (n != sizeof(a))

@@ -142,7 +142,9 @@ static struct err *helper_start(enum ns_kind kind, int cpu, struct helper *h)
         child_main(kind, cpu, ready_w, go_r);
     }
     close(TAKE_FD(ready_w));
-    ssize_t n = read(h->ready, &e, sizeof(e));
+    ssize_t n;
+    while ((n = read(h->ready, &e, sizeof(e))) < 0 && errno == EINTR)
+        ;
     if (n != (ssize_t)sizeof(e))
         return err_new(ERR_BUG, "the process for the namespace ended at once");
     return e ? err_sys(e, "cannot make a namespace") : NULL;

@@ -6,9 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "fixture.h"
@@ -109,6 +111,31 @@ static void a_shared_mount_needs_a_folder_of_its_own(void **state)
     assert_ok(mounts_umount(shared));
 }
 
+static void on_alarm(int sig)
+{
+}
+
+/* The operator leans on Ctrl-C: whatever a flow does about that, a namespace is made whole. */
+static void signals_do_not_disturb(void **state)
+{
+    const struct sigaction act = {.sa_handler = on_alarm};
+    const struct itimerval storm = {{0, 2000}, {0, 2000}}, calm = {{0, 0}, {0, 0}};
+    AUTO(freep) char *dir = real_dir(real, "storm");
+    AUTO(freep) char *path = real_path(real, "storm/net");
+    struct err *e = NULL;
+
+    assert_ok(ns_dir_make(&real->ctx, dir));
+    assert_int_equal(sigaction(SIGALRM, &act, NULL), 0);
+    setitimer(ITIMER_REAL, &storm, NULL);
+    for (int i = 0; i < 30 && !e; i++) {
+        e = ns_create(&real->ctx, path, NS_NET);
+        e = e ? e : ns_delete(&real->ctx, path);
+    }
+    setitimer(ITIMER_REAL, &calm, NULL);
+    assert_ok(e);
+    assert_ok(ns_dir_remove(&real->ctx, dir));
+}
+
 static int teardown(void **state)
 {
     real_end(real);
@@ -122,6 +149,7 @@ int main(void)
         cmocka_unit_test(a_mount_namespace_lives_by_its_file),
         cmocka_unit_test(a_network_namespace_has_lo),
         cmocka_unit_test(a_shared_mount_needs_a_folder_of_its_own),
+        cmocka_unit_test(signals_do_not_disturb),
     };
 
     real = real_new(parts);
