@@ -84,26 +84,18 @@ static struct err *run_round(struct ctx *ctx, struct round *r, uint32_t timeout_
     return e;
 }
 
-/* "scheme://host:port" of a URL: its length. */
-static size_t origin_n(const char *url)
-{
-    const char *rest = strstr(url, "://");
-
-    return rest ? (size_t)(rest - url) + 3 + strcspn(rest + 3, "/?#") : strlen(url);
-}
-
 /* Where a redirect points, when it stays within the source's own host and port; NULL when not. */
 static char *resolve(const char *asked, const char *location)
 {
-    size_t n = origin_n(asked);
+    size_t n = http_origin_n(asked);
     const char *slash = strrchr(asked, '/');
 
     for (const char *p = location; *p; p++)
         if (*p <= ' ' || *p > 126)
             return NULL;
     if (strstr(location, "://"))
-        return origin_n(location) == n && strncmp(asked, location, n) == 0 ? xstrdup(location)
-                                                                           : NULL;
+        return http_origin_n(location) == n && strncmp(asked, location, n) == 0 ? xstrdup(location)
+                                                                                : NULL;
     if (str_starts(location, "//"))
         return NULL;
     if (*location == '/')
@@ -202,14 +194,11 @@ struct err *fetch_find(struct ctx *ctx, const char *const *sources, size_t n, ui
     found.n = n;
     for (size_t i = 0; i < n; i++) {
         struct fetch_offer *o = &found.offers[i];
-        size_t len = strlen(sources[i]);
 
-        while (len && sources[i][len - 1] == '/')
-            len--;
         o->source = xstrdup(sources[i]);
         o->full.size_b = o->incr.size_b = UINT64_MAX;
         for (int kind = 0; kind < KINDS; kind++)
-            ask(&heads, o, kind, xasprintf("%.*s%s", (int)len, sources[i], aliases[kind]));
+            ask(&heads, o, kind, http_join(sources[i], aliases[kind]));
     }
     TRY(run_round(ctx, &heads, timeout_ms, answer_alias, &again));
     TRY(run_round(ctx, &again, timeout_ms, answer_alias, NULL));

@@ -70,7 +70,6 @@ static struct err *store(struct ctx *ctx, const struct genesis_job *job,
 struct err *fetch_genesis(struct ctx *ctx, const struct genesis_job *job,
                           char ret_hash[static BASE58_32_MAX], bool *ret_fetched)
 {
-    size_t len = strlen(job->source);
     AUTO(http_response_clear) struct http_response got = {0};
     char hash[BASE58_32_MAX];
     bool have;
@@ -81,9 +80,7 @@ struct err *fetch_genesis(struct ctx *ctx, const struct genesis_job *job,
                        "the ledger '%s' is of another cluster: its genesis hash is %s, not %s",
                        job->dir, hash, job->expected);
     if (!have) {
-        while (len && job->source[len - 1] == '/')
-            len--;
-        AUTO(freep) char *url = xasprintf("%.*s/" ARCHIVE, (int)len, job->source);
+        AUTO(freep) char *url = http_join(job->source, "/" ARCHIVE);
         TRY(download(ctx, url, &got));
         TRY_CTX(genesis_archive_hash(got.body, got.body_n, hash), "%s", url);
         if (job->expected && !str_eq(hash, job->expected))

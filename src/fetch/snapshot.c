@@ -161,18 +161,11 @@ static struct err *fetch(struct ctx *ctx, const char *url, const struct fetch_jo
     return NULL;
 }
 
-/* "http://host:port" for a message; the name is in it already. */
-static char *host_of(const char *url)
-{
-    const char *rest = strstr(url, "://");
-
-    return xstrndup(url, rest ? (size_t)(rest + 3 - url) + strcspn(rest + 3, "/?#") : strlen(url));
-}
-
 struct err *fetch_snapshot(struct ctx *ctx, const char *url, const struct fetch_job *job,
                            struct fetch_report *ret)
 {
-    AUTO(freep) char *host = host_of(url);
+    AUTO(freep)
+    char *host = xstrndup(url, http_origin_n(url)); /* the name is in a message anyway */
     struct err *e = fetch(ctx, url, job, ret);
 
     if (e && str_starts(e->text, host))

@@ -591,6 +591,22 @@ void http_response_clear(struct http_response *r)
     *r = (struct http_response){0};
 }
 
+size_t http_origin_n(const char *url)
+{
+    const char *rest = strstr(url, "://");
+
+    return rest ? (size_t)(rest - url) + 3 + strcspn(rest + 3, "/?#") : strlen(url);
+}
+
+char *http_join(const char *base, const char *path)
+{
+    size_t n = strlen(base);
+
+    while (n && base[n - 1] == '/')
+        n--;
+    return xasprintf("%.*s%s", (int)n, base, path);
+}
+
 struct err *http_one(struct ctx *ctx, const struct http_request *req, struct http_response *ret)
 {
     struct http_response res = {0};

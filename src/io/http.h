@@ -55,6 +55,11 @@ struct http_ops {
 };
 extern const struct http_ops http_curl;
 
+/* Length of "scheme://host:port" at the start of a URL; all of it when it has no scheme. */
+size_t http_origin_n(const char *url);
+/* base without the slashes that it ends in, then path, which begins with one; to be freed. */
+char *http_join(const char *base, const char *path);
+
 /* One request; its failure is the error: ERR_REMOTE (refused, reset, TLS, too large), ERR_TIMEOUT,
  * ERR_BADINPUT (URL). */
 struct err *http_one(struct ctx *ctx, const struct http_request *req, struct http_response *ret)

@@ -550,6 +550,28 @@ static void no_requests_are_no_work(void **state)
     assert_null(http_curl.many(&ctx, NULL, 0, NULL));
 }
 
+static void parts_of_urls(void **state)
+{
+    static const struct {
+        const char *base, *path, *joined;
+        size_t origin_n;
+    } cases[] = {
+        {"http://h:1", "/x", "http://h:1/x", 10},
+        {"http://h:1///", "/x", "http://h:1/x", 10},
+        {"https://h/a/?k=v", "/x", "https://h/a/?k=v/x", 9},
+        {"https://h?k=://v", "/", "https://h?k=://v/", 9},
+        {"h:1", "/x", "h:1/x", 3},
+        {"", "/x", "/x", 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(freep) char *joined = http_join(cases[i].base, cases[i].path);
+
+        assert_string_equal(joined, cases[i].joined);
+        assert_int_equal(http_origin_n(cases[i].base), cases[i].origin_n);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -577,6 +599,7 @@ int main(void)
         TEST(streams_are_bounded_too),
         TEST(proxies_of_the_environment_are_ignored),
         TEST(no_requests_are_no_work),
+        cmocka_unit_test(parts_of_urls),
     };
 
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);
