@@ -139,7 +139,7 @@ static void answer_alias(struct question *q, const struct http_response *r, stru
     char *why = NULL;
 
     if (r->err)
-        why = xstrdup(r->err->text);
+        why = xstrdup(http_reason(r->err, q->url));
     else if (is_redirect(r->status) && r->location)
         why = take_target(q, r->location);
     else if (next && (r->status == 405 || r->status == 501))
@@ -161,7 +161,7 @@ static void answer_file(struct question *q, const struct http_response *r, struc
     if (!f->name)
         return; /* an incremental whose full archive turned out to be gone */
     if (r->err)
-        give_up(q->offer, q->kind, xstrdup(r->err->text));
+        give_up(q->offer, q->kind, xstrdup(http_reason(r->err, q->url)));
     else if (r->status / 100 == 2)
         f->size_b = r->length_b;
     else if (r->status != 405 && r->status != 501)

@@ -2,6 +2,8 @@
  * in a test. */
 #include "fetch/find.h"
 
+#include "solana/rpc.h"
+
 struct pair {
     const struct fetch_file *full, *incr; /* incr NULL: the full one alone */
     uint64_t slot, cost_b;
@@ -116,8 +118,9 @@ static struct err *nothing_fits(const struct fetch_found *f, const struct fetch_
     for (size_t i = 0; i < f->n && i < 10; i++) {
         const struct fetch_offer *o = &f->offers[i];
         uint64_t slot = o->incr.name ? o->incr.slot : o->full.slot;
+        AUTO(freep) char *label = rpc_url_label(o->source);
 
-        strbuf_printf(&b, "; %s: ", o->source);
+        strbuf_printf(&b, "; %s: ", label);
         if (!o->full.name)
             strbuf_puts(&b, o->why ? o->why : "nothing");
         else if (slot < w->min_slot)
@@ -140,7 +143,8 @@ static char *warning_about(const struct fetch_found *f, bool full, const struct 
 
     if (!rival)
         return NULL;
-    return xasprintf("%s has another hash for slot %llu: '%s'", rival->source,
+    AUTO(freep) char *label = rpc_url_label(rival->source);
+    return xasprintf("%s has another hash for slot %llu: '%s'", label,
                      (unsigned long long)file->slot, file_of(rival, full)->name);
 }
 

@@ -7,6 +7,7 @@
 #include "fetch/place.h"
 #include "io/clock.h"
 #include "io/http.h"
+#include "solana/rpc.h"
 
 #include <errno.h>
 
@@ -161,16 +162,24 @@ static struct err *fetch(struct ctx *ctx, const char *url, const struct fetch_jo
     return NULL;
 }
 
+/* "http://host:port" for people; to be freed. */
+static char *place_of(const char *url)
+{
+    AUTO(freep) char *origin = xstrndup(url, http_origin_n(url));
+
+    return rpc_url_label(origin);
+}
+
 struct err *fetch_snapshot(struct ctx *ctx, const char *url, const struct fetch_job *job,
                            struct fetch_report *ret)
 {
-    AUTO(freep)
-    char *host = xstrndup(url, http_origin_n(url)); /* the name is in a message anyway */
+    AUTO(freep) char *from = place_of(url);
     struct err *e = fetch(ctx, url, job, ret);
+    const char *why = e ? http_reason(e, url) : NULL;
 
-    if (e && str_starts(e->text, host))
-        return e; /* HTTP's own errors begin with the URL, which names source and file */
-    return err_wrap(e, "cannot fetch '%s' from %s", job->name, host);
+    if (e)
+        memmove(e->text, why, strlen(why) + 1);
+    return err_wrap(e, "cannot fetch '%s' from %s", job->name, from);
 }
 
 /* Another source may do better than one that failed so; nothing else is worth another try. */
@@ -194,8 +203,11 @@ struct err *fetch_best(struct ctx *ctx, const struct strlist *urls, const struct
         e = fetch_snapshot(ctx, urls->items[i], job, ret);
         if (!e || !is_the_sources_fault(e))
             return TAKE(e);
-        if (i + 1 < n && job->failed)
-            job->failed(job->arg, urls->items[i], e);
+        if (i + 1 < n && job->failed) {
+            AUTO(freep) char *from = place_of(urls->items[i]);
+
+            job->failed(job->arg, from, e);
+        }
         strbuf_printf(&why, "%s%s", i ? "; " : "", e->text);
     }
     if (!e)

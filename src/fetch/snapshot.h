@@ -27,7 +27,7 @@ struct fetch_job {
     uint32_t min_rate_b_s; /* slower than this for min_rate_s is an error; 0: no such limit */
     uint32_t min_rate_s;   /* 0: 30 */
     void (*progress)(void *arg, const struct fetch_progress *p); /* about twice a second; or NULL */
-    /* fetch_best: a source failed and another one follows; may be NULL. */
+    /* fetch_best: a source ("http://host:port") failed and another one follows; may be NULL. */
     void (*failed)(void *arg, const char *source, const struct err *e);
     void *arg;
 };

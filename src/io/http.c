@@ -607,6 +607,14 @@ char *http_join(const char *base, const char *path)
     return xasprintf("%.*s%s", (int)n, base, path);
 }
 
+const char *http_reason(const struct err *e, const char *url)
+{
+    size_t n = http_origin_n(url);
+    const char *end = n && strncmp(e->text, url, n) == 0 ? strstr(e->text + n, ": ") : NULL;
+
+    return end ? end + 2 : e->text;
+}
+
 struct err *http_one(struct ctx *ctx, const struct http_request *req, struct http_response *ret)
 {
     struct http_response res = {0};

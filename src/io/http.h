@@ -60,6 +60,11 @@ size_t http_origin_n(const char *url);
 /* base without the slashes that it ends in, then path, which begins with one; to be freed. */
 char *http_join(const char *base, const char *path);
 
+/* What a message says after the URL that it begins with (the one that was asked, or where that
+ * redirected to), or all of it; borrowed from e. For those who name the place in their own way: a
+ * path may hold a key. */
+const char *http_reason(const struct err *e, const char *url);
+
 /* One request; its failure is the error: ERR_REMOTE (refused, reset, TLS, too large), ERR_TIMEOUT,
  * ERR_BADINPUT (URL). */
 struct err *http_one(struct ctx *ctx, const struct http_request *req, struct http_response *ret)

@@ -123,13 +123,12 @@ struct err *rpc_error_of(const struct json *error)
     return err_new_(__FILE__, __LINE__, kind, 0, (int)code, "error %d: %s", (int)code, plain);
 }
 
-/* io/http starts its messages with the URL and its path; ours name it without. */
+/* Our messages name the URL without its path. */
 static struct err *without_url(struct err *e, const char *url)
 {
-    size_t n = strcspn(url, "?#");
+    const char *why = http_reason(e, url);
 
-    if (strncmp(e->text, url, n) == 0 && str_starts(e->text + n, ": "))
-        memmove(e->text, e->text + n + 2, strlen(e->text + n + 2) + 1);
+    memmove(e->text, why, strlen(why) + 1);
     return e;
 }
 

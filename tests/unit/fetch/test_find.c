@@ -336,6 +336,23 @@ static void nothing_fits(void **state)
     assert_non_null(strstr(e2->text, "s0: slot 800 is after 799"));
 }
 
+/* References of a provider have a key in their path or query, and are asked for snapshots as well
+ * when no sources are configured. */
+static void keys_in_urls_are_not_told(void **state)
+{
+    const char *const sources[] = {"http://127.0.0.1:1/k3y", "http://127.0.0.1:1/?key=k3y"};
+    volatile sig_atomic_t cancelled = 0;
+    struct ctx ctx = {.http = &http_curl, .clock = &clock_system, .cancelled = &cancelled};
+    AUTO(fetch_found_clear) struct fetch_found f = {0};
+    struct fetch_choice c;
+
+    assert_null(fetch_find(&ctx, sources, 2, 2000, &f));
+    AUTO(err_freep) struct err *e = fetch_pick(&f, &(struct fetch_want){0}, &c);
+    assert_non_null(e);
+    assert_null(strstr(e->text, "k3y"));
+    assert_non_null(strstr(e->text, "http://127.0.0.1:1/...: connection refused"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +367,7 @@ int main(void)
         cmocka_unit_test(all_sources_of_a_file_are_listed),
         cmocka_unit_test(the_majority_decides_about_a_hash),
         cmocka_unit_test(nothing_fits),
+        cmocka_unit_test(keys_in_urls_are_not_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -570,6 +570,9 @@ static void parts_of_urls(void **state)
         assert_string_equal(joined, cases[i].joined);
         assert_int_equal(http_origin_n(cases[i].base), cases[i].origin_n);
     }
+    AUTO(err_freep) struct err *e = err_new(ERR_REMOTE, "http://h/k3y: closed: 1");
+    assert_string_equal(http_reason(e, "http://h/other"), "closed: 1");
+    assert_string_equal(http_reason(e, "http://g/"), "http://h/k3y: closed: 1");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
