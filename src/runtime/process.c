@@ -262,7 +262,7 @@ static struct err *process_start(struct ctx *ctx, const struct unit *u)
     TRY(note_write(ctx, u, &note));
     struct err *e = proc_spawn_daemon(&spec, &pid);
     if (e) {
-        free(TAKE(note.bin)); /* there is nobody to look for */
+        free(TAKE(note.bin));                      /* there is nobody to look for */
         (void)err_free(note_write(ctx, u, &note)); /* the first failure is the one to tell */
         return err_wrap(e, "cannot start '%s'", u->bin);
     }

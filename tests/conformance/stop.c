@@ -335,18 +335,15 @@ static void one_whose_ledger_cannot_be_seen_is_found(void **state)
     proof_is_refused(w, "agave-validator");
 }
 
-/* agavectl was killed after it had started the program and before it could note the pid; the program
- * does not have its lock yet. */
+/* agavectl was killed after it had started the program and before it could note the pid; the
+ * program does not have its lock yet. */
 static void a_start_that_was_cut_off_is_not_repeated(void **state)
 {
     struct world *w = *state;
     AUTO(freep) char *boot = NULL;
     AUTO(freep) char *path = xasprintf("%s/stubborn.json", w->dir);
-    struct proc_daemon_spec spec = {.path = w->bin,
-                                    .argv = w->argv,
-                                    .log = w->log,
-                                    .uid = UINT32_MAX,
-                                    .gid = UINT32_MAX};
+    struct proc_daemon_spec spec = {
+        .path = w->bin, .argv = w->argv, .log = w->log, .uid = UINT32_MAX, .gid = UINT32_MAX};
     pid_t pid = 0;
 
     assert_ok(fsroot_read_line(w->ctx->root, "/proc/sys/kernel/random/boot_id", &boot));

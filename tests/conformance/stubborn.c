@@ -18,7 +18,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "lab/admin_server.h"
+#include "lab/node/admin_server.h"
 
 struct opts {
     const char *ledger, *write;

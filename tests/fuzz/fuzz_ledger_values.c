@@ -2,7 +2,7 @@
  * layout that 3.0.14 writes must encode to the same bytes. */
 #include <stdlib.h>
 
-#include "lab/ledger_values.h"
+#include "lab/chain/ledger_values.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

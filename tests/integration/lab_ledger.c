@@ -5,10 +5,10 @@
 #include "base/bytes.h"
 #include "base/str.h"
 #include "io/clock.h"
-#include "lab/ledger.h"
-#include "lab/ledger_store.h"
-#include "lab/ledger_values.h"
-#include "lab/shredder.h"
+#include "lab/chain/ledger.h"
+#include "lab/chain/ledger_store.h"
+#include "lab/chain/ledger_values.h"
+#include "lab/chain/shredder.h"
 
 #define LAST_SLOT 40
 

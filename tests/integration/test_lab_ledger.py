@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Is the lab's ledger a real one? Agave's own ledger-tool reads and replays what lab/ledger wrote, and real
+"""Is the lab's ledger a real one? Agave's own ledger-tool reads and replays what lab/chain/ledger wrote, and real
 ledgers' shreds give the values that the real validator stored."""
 import hashlib
 import json
@@ -18,7 +18,7 @@ def lab_ledger(t, *args):
         t.not_real("rocksdb", r.err.strip())
         raise Skip("no RocksDB")
     assert r.code == 0, r
-    t.real("rocksdb", "written by lab/ledger")
+    t.real("rocksdb", "written by lab/chain/ledger")
     return r.out
 
 

@@ -1,8 +1,8 @@
 /* lab/bank and lab/chain: forests of slots. */
-#include "lab/bank.h"
+#include "lab/node/bank.h"
 
 #include "base/cleanup.h"
-#include "lab/chain.h"
+#include "lab/chain/chain.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

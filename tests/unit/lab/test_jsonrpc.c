@@ -1,5 +1,5 @@
 /* lab/jsonrpc: each case is what a real Agave 3.0.14 was seen to answer. */
-#include "lab/jsonrpc.h"
+#include "lab/node/jsonrpc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,12 +1,12 @@
-/* lab/ledger: real shreds give the values that a real Agave 3.0.14 stored for them; chaining,
+/* lab/chain/ledger: real shreds give the values that a real Agave 3.0.14 stored for them; chaining,
  * recovery, repair's questions, roots, purging. Skipped where RocksDB is missing. */
-#include "lab/ledger.h"
+#include "lab/chain/ledger.h"
 
 #include "base/bytes.h"
 #include "base/str.h"
-#include "lab/entries.h"
-#include "lab/ledger_store.h"
-#include "lab/shredder.h"
+#include "lab/chain/entries.h"
+#include "lab/chain/ledger_store.h"
+#include "lab/chain/shredder.h"
 #include "solana/ed25519.h"
 #include "solana/merkle.h"
 #include "unit/shred_fixture.h"

@@ -1,10 +1,10 @@
 /* lab/repair_proto, lab/hello and lab/genesis: what the lab's programs say to each other. */
-#include "lab/repair_proto.h"
+#include "lab/node/repair_proto.h"
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "lab/genesis.h"
-#include "lab/hello.h"
+#include "lab/node/genesis.h"
+#include "lab/node/hello.h"
 #include "solana/genesis_archive.h"
 
 #include <setjmp.h>

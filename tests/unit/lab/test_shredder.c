@@ -1,10 +1,10 @@
-/* lab/reed_solomon, lab/entries and lab/shredder: against real sets of Agave 3.0.14, and against
+/* lab/chain/reed_solomon, entries and shredder: against real sets of Agave 3.0.14, and against
  * what a receiver checks. */
-#include "lab/shredder.h"
+#include "lab/chain/shredder.h"
 
 #include "base/bytes.h"
-#include "lab/entries.h"
-#include "lab/reed_solomon.h"
+#include "lab/chain/entries.h"
+#include "lab/chain/reed_solomon.h"
 #include "solana/merkle.h"
 #include "unit/shred_fixture.h"
 

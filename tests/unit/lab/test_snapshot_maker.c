@@ -1,6 +1,6 @@
-/* lab/snapshot_maker: deterministic, accepted by the verifier, and read by an independent unpacker.
+/* lab/node/snapshot_maker: deterministic, accepted by the verifier, and read by an independent unpacker.
  */
-#include "lab/snapshot_maker.h"
+#include "lab/node/snapshot_maker.h"
 
 #include "base/str.h"
 #include "io/fsroot.h"
