@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "io/fsroot.h"
+#include "io/proc.h"
 #include "solana/ed25519.h"
+#include "solana/keypair.h"
 #include "solana/rocksdb_api.h"
 
 #define BIN      LAB_BIN
@@ -68,17 +70,11 @@ static struct err *copy_file(const char *from, const char *to)
     return NULL;
 }
 
-/* The folder of the program that runs now: the lab's programs are built beside it. */
+/* The lab's programs are built beside this one. */
 static struct err *own_folder(char **ret)
 {
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-    if (n < 0)
-        return err_sys(errno, "cannot read '/proc/self/exe'");
-    path[n] = 0;
-    *strrchr(path, '/') = 0;
-    *ret = xstrdup(path);
+    TRY(proc_self(ret));
+    *strrchr(*ret, '/') = 0;
     return NULL;
 }
 
@@ -115,19 +111,17 @@ static struct err *owned_by_lab(struct ctx *ctx, const char *path, mode_t mode)
 static struct err *write_identity(struct ctx *ctx, uint64_t seed)
 {
     uint8_t bytes[ED25519_SEED_B] = "agavectl lab validator";
+    char text[KEYPAIR_TEXT_MAX];
     struct ed25519_key key;
-    AUTO(strbuf_clear) struct strbuf text = {0};
 
     memcpy(bytes + 24, &seed, sizeof(seed));
     ed25519_from_seed(bytes, &key);
-    for (size_t i = 0; i < 64; i++)
-        strbuf_printf(&text, "%s%u", i ? "," : "[",
-                      i < 32 ? key.seed[i] : key.public[i - ED25519_SEED_B]);
-    strbuf_puts(&text, "]\n");
+    keypair_format(&key, text);
+    struct err *e = fsroot_mkdirs(ctx->root, KEYS, 0755);
+    if (!e)
+        e = fsroot_write_atomic(ctx->root, IDENTITY, text, strlen(text), 0600);
     ed25519_wipe(&key, sizeof(key));
-    TRY(fsroot_mkdirs(ctx->root, KEYS, 0755));
-    struct err *e = fsroot_write_atomic(ctx->root, IDENTITY, text.data, text.len, 0600);
-    ed25519_wipe(text.data, text.len);
+    ed25519_wipe(text, sizeof(text));
     TRY(e);
     return owned_by_lab(ctx, IDENTITY, 0600);
 }

@@ -57,18 +57,6 @@ static void print_step(void *arg, bool changed, const char *step, const char *te
 
 static const struct lab_report print_report = {.step = print_step};
 
-static struct err *own_program(char **ret)
-{
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-    if (n < 0)
-        return err_sys(errno, "cannot read '/proc/self/exe'");
-    path[n] = 0;
-    *ret = xstrdup(path);
-    return NULL;
-}
-
 static struct err *cmd_lab_up(struct ctx *ctx, const void *opts, int argc, char **argv,
                               struct out *out)
 {
@@ -99,7 +87,7 @@ static struct err *stop_validator(struct ctx *ctx)
         return err_free(e); /* no lab, or half of one: no validator of ours can be in it */
     if (e)
         return e;
-    TRY(own_program(&self));
+    TRY(proc_self(&self));
     const char *argv[] = {self, "--lab", "--quiet", "stop", NULL};
     struct proc_spec spec = {.path = self, .argv = argv, .timeout_s = STOP_S};
     TRY_CTX(ctx->proc->run(ctx, &spec, &r), "stop the lab's validator");

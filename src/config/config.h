@@ -83,8 +83,8 @@ size_t config_keys_n(void);
 /* Reads and checks text. All faults at once: ERR_BADINPUT, one "name:line: …" a line. */
 struct err *config_parse(const char *text, size_t n, const char *name, struct config **ret)
     MUST_CHECK;
-/* The same for a file: at most 1 MiB, a regular file (links are followed), which only its owner and
- * root may write when we are root. ERR_NOTFOUND, ERR_REFUSED, ERR_BADINPUT, ERR_SYS. */
+/* The same for a file: at most 1 MiB, a regular file (links are followed), which not everybody may
+ * write when we are root. ERR_NOTFOUND, ERR_REFUSED, ERR_BADINPUT, ERR_SYS. */
 struct err *config_load(const char *path, struct config **ret) MUST_CHECK;
 struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
 void config_freep(struct config **c);

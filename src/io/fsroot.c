@@ -472,6 +472,19 @@ static struct err *make_dir(struct fsroot *r, const char *path, mode_t mode)
     return NULL;
 }
 
+struct err *fsroot_is_folder(struct fsroot *r, const char *path, bool *ret)
+{
+    struct stat st;
+    struct err *e = fsroot_stat(r, path, &st);
+
+    *ret = !e && S_ISDIR(st.st_mode);
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    if (!e && !*ret)
+        return err_new(ERR_BADINPUT, "'%s' is not a folder", path);
+    return e;
+}
+
 struct err *fsroot_mkdirs(struct fsroot *r, const char *path, mode_t mode)
 {
     AUTO(freep) char *upto = xstrdup(path);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -41,6 +42,8 @@ struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret) MU
 /* Where the path really is, as the kernel's tables name it: links of the part that exists are
  * resolved, the rest is appended. Below the root again; to be freed. ERR_SYS. */
 struct err *fsroot_real(struct fsroot *r, const char *path, char **ret) MUST_CHECK;
+/* Is there a folder? Nothing there is false; something else there is ERR_BADINPUT; ERR_SYS. */
+struct err *fsroot_is_folder(struct fsroot *r, const char *path, bool *ret) MUST_CHECK;
 /* Directory and its missing parents with mode; existing ones are left alone. */
 struct err *fsroot_mkdirs(struct fsroot *r, const char *path, mode_t mode) MUST_CHECK;
 struct err *fsroot_unlink(struct fsroot *r, const char *path) MUST_CHECK; /* absent is fine */

@@ -469,6 +469,18 @@ static struct err *proc_system_run(struct ctx *ctx, const struct proc_spec *spec
     return outcome(&run, ret);
 }
 
+struct err *proc_self(char **ret)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    if (n < 0)
+        return err_sys(errno, "cannot read '/proc/self/exe'");
+    path[n] = 0;
+    *ret = xstrdup(path);
+    return NULL;
+}
+
 const struct proc_ops proc_system = {.run = proc_system_run};
 
 void proc_result_clear(struct proc_result *r)

@@ -46,6 +46,9 @@ struct err *proc_run(struct ctx *ctx, const char *const *argv, uint32_t timeout_
  * freed. */
 struct err *proc_find(struct ctx *ctx, const char *name, char **ret) MUST_CHECK;
 
+/* Absolute path of the program that runs now. To be freed. ERR_SYS. */
+struct err *proc_self(char **ret) MUST_CHECK;
+
 /* Starting a program that outlives us: new session, standard input /dev/null, output appended to
  * log (opened O_NOFOLLOW, 0640), every other descriptor closed, uid/gid set (groups cleared) unless
  * UINT32_MAX, signal mask and handlers reset. env NULL as above. The exec's own failure is reported

@@ -27,19 +27,6 @@ static void note_got(struct finding *f, const char *want, const char *got)
     f->source = xstrdup("/proc/self/mountinfo");
 }
 
-static struct err *is_folder(struct ctx *ctx, const char *path, bool *ret)
-{
-    struct stat st;
-    struct err *e = fsroot_stat(ctx->root, path, &st);
-
-    *ret = !e && S_ISDIR(st.st_mode);
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    if (!e && !*ret)
-        return err_new(ERR_BADINPUT, "'%s' is not a folder", path);
-    return e;
-}
-
 /* Is the mount below path shared? ids and layer are the caller's. */
 static void check_shared(const struct mounts *m, const char *path, const char *id, uint8_t layer,
                          struct findings *ret)
@@ -61,7 +48,7 @@ static struct err *check_root(struct ctx *ctx, const struct mounts *m, struct fi
     const char *root = ctx->cfg->storage.kind_root;
     bool there = false;
 
-    TRY(is_folder(ctx, root, &there));
+    TRY(fsroot_is_folder(ctx->root, root, &there));
     struct finding *f = findings_add(ret, "kindroot.folder", 2, there ? SEV_OK : SEV_FAIL,
                                      "folder '%s' %s", root, there ? "exists" : "does not exist");
     f->fix = there ? NULL : "bind";

@@ -33,19 +33,6 @@ static void note_want(struct finding *f, const char *want, const char *got, cons
     f->source = source ? xstrdup(source) : NULL;
 }
 
-static struct err *folder_exists(struct ctx *ctx, const char *path, bool *ret)
-{
-    struct stat st;
-    struct err *e = fsroot_stat(ctx->root, path, &st);
-
-    *ret = !e && S_ISDIR(st.st_mode);
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    if (!e && !*ret)
-        return err_new(ERR_BADINPUT, "'%s' is not a folder", path);
-    return e;
-}
-
 /* Without a device: say what the folder lies on. */
 static struct err *check_folder(struct ctx *ctx, const struct disk *d, const struct mounts *m,
                                 struct findings *ret)
@@ -56,7 +43,7 @@ static struct err *check_folder(struct ctx *ctx, const struct disk *d, const str
 
     if (!on)
         return err_new(ERR_CORRUPT, "the table of mounts has no root");
-    TRY(folder_exists(ctx, d->mount, &exists));
+    TRY(fsroot_is_folder(ctx->root, d->mount, &exists));
     if (!exists) {
         findings_add(ret, d->id_folder, LAYER, SEV_FAIL, "folder '%s' does not exist", d->mount)
             ->fix = d->stage;
