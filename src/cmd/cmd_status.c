@@ -56,7 +56,8 @@ static void print_gap(const struct status *s, uint64_t tip_slots, struct out *ou
     if (!s->gap.known) {
         out_printf(out, LABEL "unknown\n", "gap");
     } else {
-        out_printf(out, LABEL "%s slots", "gap", grouped(s->gap.v, slots));
+        out_printf(out, LABEL "%s slot%s", "gap", grouped(s->gap.v, slots),
+                   s->gap.v == 1 ? "" : "s");
         if (s->gap.v <= tip_slots)
             out_printf(out, ", at the tip\n");
         else if (s->eta_s.known)

@@ -1,4 +1,5 @@
-/* lab/node/snapshot_maker: deterministic, accepted by the verifier, and read by an independent unpacker.
+/* lab/node/snapshot_maker: deterministic, accepted by the verifier, and read by an independent
+ * unpacker.
  */
 #include "lab/node/snapshot_maker.h"
 
