@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "flow/stop.h"
+#include "host/pids.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
 #include "io/http.h"
@@ -248,6 +249,21 @@ static void one_that_somebody_else_started_is_seen_and_stopped(void **state)
     assert_int_equal(phase(w), PH_STOPPED); /* the cases share one folder: our note is older */
 }
 
+/* A signal reaches the other threads of a process a little later: until then one may still answer.
+ */
+static struct err *is_frozen(struct ctx *ctx, void *arg, bool *ret_done)
+{
+    struct pid_id id = {.pid = *(pid_t *)arg};
+    AUTO(threads_clear) struct threads t = {0};
+
+    TRY(pid_start(ctx, id.pid, &id.start));
+    TRY(pid_threads(ctx, id, &t));
+    *ret_done = true;
+    for (size_t i = 0; i < t.n; i++)
+        *ret_done &= t.items[i].state == 'T';
+    return NULL;
+}
+
 static void one_that_does_not_answer_is_left_alone(void **state)
 {
     struct world *w = *state;
@@ -256,6 +272,7 @@ static void one_that_does_not_answer_is_left_alone(void **state)
     start_and_wait(w);
     pid_t pid = main_pid(w);
     assert_int_equal(kill(pid, SIGSTOP), 0);
+    ok(wait_until(&w->ctx, "a frozen process", 10000, 5, is_frozen, &pid));
     struct err *e = flow_stop(&w->ctx, w->rt, &w->u, NULL, &changed, NULL);
     assert_int_equal(kill(pid, SIGCONT), 0);
     fails_with(e, ERR_REFUSED);
