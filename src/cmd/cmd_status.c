@@ -1,11 +1,11 @@
 /* agavectl status: one look, as a screen for people or as one JSON document. Decides nothing: what
- * the facts mean is flow/status's business. */
+ * the facts mean is look/status's business. */
 #include <inttypes.h>
 
 #include "base/str.h"
 #include "cmd/commands.h"
-#include "flow/status.h"
-#include "flow/unit_config.h"
+#include "look/status.h"
+#include "look/unit_config.h"
 
 #define LABEL "%-10s "
 

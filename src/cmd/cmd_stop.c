@@ -6,7 +6,7 @@
 #include "cmd/commands.h"
 #include "cmd/progress.h"
 #include "flow/stop.h"
-#include "flow/unit_config.h"
+#include "look/unit_config.h"
 
 static struct err *cmd_stop_run(struct ctx *ctx, const void *o, int argc, char **argv,
                                 struct out *out)

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 #include "flow/ports.h"
-#include "flow/status.h"
+#include "look/status.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
 #include "stage/engine.h"

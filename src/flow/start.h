@@ -5,7 +5,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "flow/report.h"
-#include "flow/unit_config.h"
+#include "look/unit_config.h"
 
 struct start_opts {
     const char *agave_bin; /* in place of the config's validator.bin, or NULL */

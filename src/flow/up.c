@@ -9,8 +9,8 @@
 #include "flow/ports.h"
 #include "flow/snapshot_get.h"
 #include "flow/start.h"
-#include "flow/status.h"
-#include "flow/unit_config.h"
+#include "look/status.h"
+#include "look/unit_config.h"
 #include "io/clock.h"
 #include "stage/engine.h"
 

@@ -1,7 +1,7 @@
 /* Two looks make a rate. Two are kept, the newer one at least RATES_MIN_MS after the older, so that
  * asking every second still finds one that is old enough. Time is the monotonic clock's: a step of
  * the wall clock makes no slots. The wall clock only shows that both looks are of one boot. */
-#include "flow/rates.h"
+#include "look/rates.h"
 
 #include "base/json.h"
 #include "base/log.h"

@@ -8,7 +8,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "flow/rates.h"
+#include "look/rates.h"
 #include "runtime/runtime.h"
 #include "solana/admin.h"
 #include "solana/rpc.h"

@@ -3,7 +3,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "flow/status.h"
+#include "look/status.h"
 #include "runtime/runtime.h"
 
 /* What the config means for the runtime: the unit with its complete command line, and what status

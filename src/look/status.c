@@ -1,7 +1,7 @@
 /* Gathers what `agavectl status` shows. Asks the unit and the admin socket first (both local and
  * quick), then the node and all references at once in what is left of the time. Changes nothing but
  * the two looks that rates keep. What the facts mean is decided in status_decide.c. */
-#include "flow/status.h"
+#include "look/status.h"
 
 #include <stdlib.h>
 

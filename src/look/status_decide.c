@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
-#include "flow/status.h"
+#include "look/status.h"
 
 const char *status_health_name(enum status_health h)
 {

@@ -1,6 +1,6 @@
-/* flow/status: which tip is believed, what health means, rates from two looks; and the whole look
+/* look/status: which tip is believed, what health means, rates from two looks; and the whole look
  * with made-up parts. */
-#include "flow/status.h"
+#include "look/status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

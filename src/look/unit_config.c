@@ -1,7 +1,7 @@
 /* The config as a unit. Every flag that agavectl sets is listed in one function, with the key it
  * comes from; the flags are those of agave-validator 3.0.14 (commands/run/args.rs). The validator
  * never fetches a snapshot itself: `up` brings one, from the best source and checked. */
-#include "flow/unit_config.h"
+#include "look/unit_config.h"
 
 #include <stdlib.h>
 

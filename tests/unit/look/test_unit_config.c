@@ -1,5 +1,5 @@
-/* flow/unit_config: the validator's whole command line, and what must be said before a start. */
-#include "flow/unit_config.h"
+/* look/unit_config: the validator's whole command line, and what must be said before a start. */
+#include "look/unit_config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
