@@ -5,16 +5,22 @@
  */
 #include "io/http.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "base/log.h"
 #include "base/str.h"
 #include "io/clock.h"
+#include "io/netns.h"
 
 #define SOCKETS_MAX   256
 #define CONNECT_MS    3000
@@ -31,7 +37,9 @@ struct transfer {
     struct http_response *ret;
     CURL *easy;
     struct curl_slist *headers;
-    char *url; /* of this hop */
+    char *bearer; /* the header that holds the token: wiped */
+    int socket;   /* the Unix socket's file (O_PATH), or -1 */
+    char *url;    /* of this hop */
     struct strbuf body;
     uint64_t begun_ns, taken_b, headers_b;
     int redirects;
@@ -161,7 +169,11 @@ static void transfer_free(struct transfer *t)
     if (!t)
         return;
     curl_easy_cleanup(t->easy);
+    for (struct curl_slist *h = t->bearer ? t->headers : NULL; h; h = h->next)
+        secret_wipe(h->data, strlen(h->data));
     curl_slist_free_all(t->headers);
+    secret_textp(&t->bearer);
+    closep(&t->socket);
     strbuf_clear(&t->body);
     err_free(t->err);
     free(t->url);
@@ -228,8 +240,27 @@ static struct err *set_headers(struct transfer *t)
         }
         list = curl_slist_append(list, *h);
     }
+    if (t->bearer)
+        list = curl_slist_append(list, t->bearer);
     t->headers = list;
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+    return NULL;
+}
+
+/* The token goes where nobody else can read it, and can be nothing but the header's end. */
+static struct err *take_bearer(struct transfer *t)
+{
+    const char *token = secret_bytes(t->req->bearer);
+    AUTO(freep) char *url = shown(t->url);
+
+    if (!token)
+        return NULL;
+    if (!t->req->unix_socket && strncasecmp(t->url, "https:", 6) != 0)
+        return err_new(ERR_BADINPUT, "%s: a token is sent over https only", url);
+    for (size_t i = 0; i < secret_n(t->req->bearer); i++)
+        if (token[i] <= ' ' || token[i] > '~')
+            return err_new(ERR_BADINPUT, "%s: the token is not one line of plain text", url);
+    t->bearer = xasprintf("Authorization: Bearer %s", token);
     return NULL;
 }
 
@@ -294,6 +325,115 @@ static void set_options(struct transfer *t)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
 }
 
+/* ---- where it goes, and as whom ----------------------------------------------------------- */
+
+/* Not copied: the request outlives the transfer, and a copy of a key would not be wiped. */
+static void set_blob(CURL *easy, CURLoption option, const char *data, size_t n)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)data, .len = n, .flags = CURL_BLOB_NOCOPY};
+
+    curl_easy_setopt(easy, option, &blob);
+}
+
+static struct err *set_tls(struct transfer *t)
+{
+    const struct http_tls *tls = t->req->tls;
+
+    curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (!tls)
+        return NULL;
+    if (!tls->cert != !tls->key)
+        return err_new(ERR_BUG, "a client certificate needs its key");
+    if (tls->ca) {
+        set_blob(t->easy, CURLOPT_CAINFO_BLOB, tls->ca, tls->ca_n);
+        curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL); /* or the system's would count as well */
+    }
+    if (!tls->cert)
+        return NULL;
+    set_blob(t->easy, CURLOPT_SSLCERT_BLOB, tls->cert, tls->cert_n);
+    set_blob(t->easy, CURLOPT_SSLKEY_BLOB, secret_bytes(tls->key), secret_n(tls->key));
+    curl_easy_setopt(t->easy, CURLOPT_SSLCERTTYPE, "PEM");
+    curl_easy_setopt(t->easy, CURLOPT_SSLKEYTYPE, "PEM");
+    return NULL;
+}
+
+/* Never from or into the pool of connections, which knows neither namespaces nor descriptors. */
+static void set_own_connection(CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
+/* What the caller can do about it differs. */
+static struct err *unix_err(const char *path, int sys)
+{
+    enum err_kind kind = ERR_SYS;
+
+    if (sys == ENOENT || sys == ENOTDIR)
+        kind = ERR_NOTFOUND;
+    else if (sys == EACCES || sys == EPERM)
+        kind = ERR_REFUSED;
+    else if (sys == ECONNREFUSED)
+        kind = ERR_ABSENT;
+    return err_new_(__FILE__, __LINE__, kind, sys, 0, "cannot connect to '%s'", path);
+}
+
+/* The path, of any length, is resolved once: what was looked at is what is connected to. */
+static struct err *set_unix_socket(struct transfer *t)
+{
+    const char *path = t->req->unix_socket;
+    char by_fd[64];
+    struct stat st;
+    int e;
+
+    if (!path)
+        return NULL;
+    t->socket = open(path, O_PATH | O_CLOEXEC);
+    e = errno;
+    if (t->socket < 0)
+        return unix_err(path, e);
+    if (fstat(t->socket, &st) < 0)
+        return err_sys(errno, "'%s'", path);
+    if (!S_ISSOCK(st.st_mode))
+        return err_new(ERR_BADINPUT, "'%s' is not a socket", path);
+    snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", t->socket);
+    curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, by_fd);
+    set_own_connection(t->easy);
+    return NULL;
+}
+
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct transfer *t = arg;
+    int fd = CURL_SOCKET_BAD;
+
+    if (t->err)
+        return fd;
+    t->err = netns_socket(t->req->netns_fd, a->family, a->socktype, a->protocol, &fd);
+    if (t->err)
+        t->err = err_wrap(t->err, "%.*s", (int)strcspn(t->url, "?#"), t->url);
+    return fd;
+}
+
+static struct err *set_netns(struct transfer *t)
+{
+    AUTO(curlup) CURLU *u = curl_url();
+    AUTO(curl_textp) char *host = NULL;
+    unsigned char address[sizeof(struct in6_addr)];
+
+    if (t->req->netns_fd <= 0)
+        return NULL;
+    curl_url_set(u, CURLUPART_URL, t->url, 0);
+    curl_url_get(u, CURLUPART_HOST, &host, 0);
+    /* an IPv6 address stands in brackets, and nothing else does */
+    if (!host || (host[0] != '[' && inet_pton(AF_INET, host, address) != 1))
+        return bad_url(t->url, "another network namespace needs an IP address");
+    curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
+    set_own_connection(t->easy);
+    return NULL;
+}
+
 /* Points the handle at t->url; the time-out covers all hops together. */
 static struct err *aim(struct transfer *t)
 {
@@ -323,6 +463,7 @@ static struct err *transfer_new(const struct http_request *req, struct http_resp
     t->ret = ret;
     t->begun_ns = clock_system.mono_ns();
     t->url = xstrdup(req->url);
+    t->socket = -1;
     TRY(origin_of(req->url, &origin));
     t->easy = curl_easy_init();
     if (!t->easy)
@@ -330,7 +471,11 @@ static struct err *transfer_new(const struct http_request *req, struct http_resp
     set_options(t);
     set_limits(t);
     set_method(t);
+    TRY(take_bearer(t));
     TRY(set_headers(t));
+    TRY(set_tls(t));
+    TRY(set_unix_socket(t));
+    TRY(set_netns(t));
     TRY(aim(t));
     *ret_t = TAKE(t);
     return NULL;
@@ -356,16 +501,22 @@ static struct err *timeout_err(const struct transfer *t, const char *url)
                    req->min_rate_s);
 }
 
+static int os_errno(const struct transfer *t)
+{
+    long sys = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &sys);
+    return (int)sys;
+}
+
 /* errno in the style of our messages; NULL when curl has none. */
 static char *os_reason(const struct transfer *t)
 {
-    long sys = 0;
     char *text;
 
-    curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &sys);
-    if (sys <= 0)
+    if (os_errno(t) <= 0)
         return NULL;
-    text = xstrdup(strerror((int)sys));
+    text = xstrdup(strerror(os_errno(t)));
     if (*text >= 'A' && *text <= 'Z')
         *text = (char)(*text | 0x20);
     return text;
@@ -392,6 +543,8 @@ static struct err *curl_err(const struct transfer *t, CURLcode rc)
         return bad_url(t->url, detail);
     if (rc == CURLE_COULDNT_RESOLVE_HOST)
         return err_remote(0, "%s: cannot resolve the host name", url);
+    if (rc == CURLE_COULDNT_CONNECT && t->req->unix_socket)
+        return unix_err(t->req->unix_socket, os_errno(t));
     if (rc == CURLE_COULDNT_CONNECT)
         return err_remote(0, "%s: %s", url, reason ? reason : "cannot connect");
     if (rc == CURLE_GOT_NOTHING)

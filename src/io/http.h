@@ -6,7 +6,17 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
-#include "base/json.h"
+#include "base/secret.h"
+
+/* Who is trusted, and who we are, for https; all of it PEM text in memory, borrowed for the call.
+ */
+struct http_tls {
+    const char *ca; /* the only authorities that are trusted; NULL: the system's */
+    size_t ca_n;
+    const char *cert; /* the client's certificate (and its chain); NULL: none, and no key then */
+    size_t cert_n;
+    const struct secret *key;
+};
 
 /* HTTP through libcurl. http and https (certificate and host name verified) only; a redirect is
  * followed only when asked, within the same host and port. */
@@ -16,8 +26,20 @@ struct http_request {
     const char *body; /* POST */
     size_t body_n;
     const char *const *headers; /* NULL-terminated "Name: value", or NULL */
-    uint32_t timeout_ms;        /* whole transfer; 0: none (streams: see min_rate) */
-    uint32_t connect_ms;        /* 0: 3,000 */
+    /* Through this Unix socket; the host in the URL then only fills the Host header. ERR_NOTFOUND:
+     * there is no such file; ERR_BADINPUT: it is no socket; ERR_ABSENT: nobody listens on it;
+     * ERR_REFUSED: this user may not (messages of these begin with the quoted path). NULL: TCP. */
+    const char *unix_socket;
+    const struct http_tls *tls; /* NULL: the system's authorities, no client certificate */
+    /* Sent as "Authorization: Bearer ..." over https or a Unix socket; ERR_BADINPUT elsewhere, and
+     * for one that cannot be a header. In no message. NULL: none. */
+    const struct secret *bearer;
+    /* The connection is made in this network namespace (an open /proc/PID/ns/net), by this thread,
+     * which is back in its own at once. The host must be an IP address: names would be looked up
+     * here (ERR_BADINPUT). ERR_REFUSED without CAP_SYS_ADMIN. 0: our own. */
+    int netns_fd;
+    uint32_t timeout_ms;   /* whole transfer; 0: none (streams: see min_rate) */
+    uint32_t connect_ms;   /* 0: 3,000 */
     uint64_t max_body_b;   /* 0: 16 MiB, of streams too; more is ERR_REMOTE and ends the transfer */
     uint32_t min_rate_b_s; /* 0: none; below it for min_rate_s seconds is ERR_TIMEOUT */
     uint32_t min_rate_s;
