@@ -62,6 +62,15 @@ struct err *err_hint(struct err *e, const char *fmt, ...)
     return e;
 }
 
+struct err *err_copy(const struct err *e)
+{
+    if (!e)
+        return NULL;
+    struct err *c = xmemdup(e, sizeof(*e));
+    c->text = xstrdup(e->text);
+    return c;
+}
+
 struct err *err_free(struct err *e)
 {
     if (e) {

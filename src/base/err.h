@@ -34,6 +34,8 @@ struct err *err_new_(const char *file, int line, enum err_kind kind, int sys, in
 struct err *err_wrap(struct err *e, const char *fmt, ...) PRINTF(2, 3) MUST_CHECK;
 /* Appends "; fmt": the place for what to do next. */
 struct err *err_hint(struct err *e, const char *fmt, ...) PRINTF(2, 3) MUST_CHECK;
+/* Another one with the same content, for a failure that is remembered. NULL gives NULL. */
+struct err *err_copy(const struct err *e) MUST_CHECK;
 /* Returns NULL, so that "e = err_free(e)" reads well. NULL is fine. */
 struct err *err_free(struct err *e);
 void err_freep(struct err **e);

@@ -76,6 +76,36 @@ static const char *check_env(const char *text)
     return !equals || equals == text ? "is not of the form NAME=value" : NULL;
 }
 
+/* "validator-ledger=/mnt/solana/ledger" */
+static const char *check_volume(const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text || equals[1] != '/' || strstr(equals, "/../") ||
+        str_ends(text, "/.."))
+        return "is not of the form name=/path";
+    return NULL;
+}
+
+/* "volume.hidden: the old files are kept on purpose" */
+static const char *check_ignore(const char *text)
+{
+    const char *colon = strchr(text, ':');
+
+    if (!colon || colon == text || colon[1] != ' ' || !colon[2] ||
+        strcspn(text, " \t") < (size_t)(colon - text))
+        return "is not of the form \"id: reason\"";
+    return NULL;
+}
+
+static const char *check_choice(const struct config_key *k, const char *text)
+{
+    for (const char *const *w = k->choices; *w; w++)
+        if (str_eq(*w, text))
+            return NULL;
+    return "is not something that may be destroyed (accounts, bank-snapshots, old-archives)";
+}
+
 const char *config_check_text(const struct config_key *k, const char *text)
 {
     struct in_addr ip;
@@ -96,6 +126,12 @@ const char *config_check_text(const struct config_key *k, const char *text)
         return check_hash(k, text);
     case CONFIG_ENV:
         return check_env(text);
+    case CONFIG_VOLUMES:
+        return check_volume(text);
+    case CONFIG_IGNORES:
+        return check_ignore(text);
+    case CONFIG_DESTROYS:
+        return check_choice(k, text);
     case CONFIG_STR:
     case CONFIG_STRS:
         return *text || k->may_be_empty ? NULL : "must not be empty";

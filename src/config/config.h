@@ -46,6 +46,29 @@ struct config {
     struct {
         uint64_t timeout_ms;
     } status;
+    struct {
+        char *socket;
+    } docker;
+    struct {
+        char *cluster, *node, *mount;
+    } kind;
+    struct {
+        char *kubeconfig, *context, *namespace, *deployment;
+        struct strlist volumes;
+    } kubernetes;
+    struct {
+        char *bin, *deployment_dir;
+    } laconic;
+    struct {
+        char *listen;
+    } relay;
+    struct {
+        struct strlist ignore;
+        uint64_t min_free_gib, clock_ms;
+    } check;
+    struct {
+        struct strlist may_destroy;
+    } recover;
     char *state_dir;
 
     char *file;      /* where it came from; NULL: defaults only */
@@ -66,6 +89,9 @@ enum config_type {
     CONFIG_ENV,       /* "NAME=value" */
     CONFIG_URLS,      /* http or https */
     CONFIG_HOSTPORTS, /* "host:port" */
+    CONFIG_VOLUMES,   /* "validator-ledger=/mnt/solana/ledger": a PV and its path in the node */
+    CONFIG_IGNORES,   /* "volume.hidden: the reason": a finding's id and why it may be */
+    CONFIG_DESTROYS,  /* of choices; the ledger is never one of them */
 };
 struct config_key {
     const char *name; /* "storage.volume.device": maps nest at the dots */

@@ -6,7 +6,9 @@
 
 #define AT(member) .offset = offsetof(struct config, member)
 
-static const char *const runtimes[] = {"process", NULL};
+static const char *const runtimes[] = {"process", "systemd", "kubernetes", NULL};
+/* What a recovery may throw away by itself. The ledger is not a legal value. */
+static const char *const destroys[] = {"accounts", "bank-snapshots", "old-archives", NULL};
 
 const struct config_key config_keys[] = {
     {"storage.volume.device", CONFIG_PATH, "",
@@ -74,6 +76,38 @@ const struct config_key config_keys[] = {
      AT(up.tip_slots), 0, 100000},
     {"status.timeout_ms", CONFIG_NUMBER, "700", "how long a look at the cluster may take",
      AT(status.timeout_ms), 100, 10000},
+    {"docker.socket", CONFIG_PATH, "/var/run/docker.sock", "Docker's socket; \"\": no Docker",
+     AT(docker.socket), .may_be_empty = true},
+    {"kind.cluster", CONFIG_STR, "", "name of the kind cluster; \"\": none", AT(kind.cluster),
+     .may_be_empty = true},
+    {"kind.node", CONFIG_STR, "", "its node's container; \"\": <cluster>-control-plane",
+     AT(kind.node), .may_be_empty = true},
+    {"kind.mount", CONFIG_PATH, "/mnt", "where the node sees storage.kind_root", AT(kind.mount)},
+    {"kubernetes.kubeconfig", CONFIG_PATH, "",
+     "\"\": KUBECONFIG, or the one of the user behind sudo", AT(kubernetes.kubeconfig),
+     .may_be_empty = true},
+    {"kubernetes.context", CONFIG_STR, "", "\"\": the kubeconfig's current one",
+     AT(kubernetes.context), .may_be_empty = true},
+    {"kubernetes.namespace", CONFIG_STR, "", "where the validator's Deployment is; \"\": none",
+     AT(kubernetes.namespace), .may_be_empty = true},
+    {"kubernetes.deployment", CONFIG_STR, "", "its name; \"\": none", AT(kubernetes.deployment),
+     .may_be_empty = true},
+    {"kubernetes.volumes", CONFIG_VOLUMES, "", "persistent volumes and their paths in the node",
+     AT(kubernetes.volumes)},
+    {"laconic.bin", CONFIG_STR, "laconic-so", "the program: a path, or a name looked up in PATH",
+     AT(laconic.bin)},
+    {"laconic.deployment_dir", CONFIG_PATH, "", "its deployment folder; \"\": none",
+     AT(laconic.deployment_dir), .may_be_empty = true},
+    {"relay.listen", CONFIG_STR, "", "host:port where relayed shreds arrive; \"\": no relay",
+     AT(relay.listen), .may_be_empty = true},
+    {"check.ignore", CONFIG_IGNORES, "", "findings that may be, each with its reason: \"id: why\"",
+     AT(check.ignore)},
+    {"check.min_free_gib", CONFIG_NUMBER, "200", "less free space than this is a finding",
+     AT(check.min_free_gib), 0, 1000000},
+    {"check.clock_ms", CONFIG_NUMBER, "500", "a clock that may be off by more is a finding",
+     AT(check.clock_ms), 1, 60000},
+    {"recover.may_destroy", CONFIG_DESTROYS, "", "what a recovery may wipe without being asked",
+     AT(recover.may_destroy), .choices = destroys},
     {"state_dir", CONFIG_PATH, "/run/agavectl", "notes of agavectl about this boot", AT(state_dir)},
     {0},
 };
@@ -86,7 +120,8 @@ size_t config_keys_n(void)
 bool config_is_list(const struct config_key *k)
 {
     return k->type == CONFIG_STRS || k->type == CONFIG_URLS || k->type == CONFIG_HOSTPORTS ||
-           k->type == CONFIG_HASHES || k->type == CONFIG_ENV;
+           k->type == CONFIG_HASHES || k->type == CONFIG_ENV || k->type == CONFIG_VOLUMES ||
+           k->type == CONFIG_IGNORES || k->type == CONFIG_DESTROYS;
 }
 
 const struct config_key *config_find_key(const char *name)

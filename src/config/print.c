@@ -82,6 +82,9 @@ char *config_type_text(const struct config_key *k)
         [CONFIG_ENV] = "a list of NAME=value",
         [CONFIG_URLS] = "a list of http or https URLs",
         [CONFIG_HOSTPORTS] = "a list of host:port",
+        [CONFIG_VOLUMES] = "a list of name=/path",
+        [CONFIG_IGNORES] = "a list of \"id: reason\"",
+        [CONFIG_DESTROYS] = "a list of:",
     };
     struct strbuf b = {0};
 

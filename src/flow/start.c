@@ -178,13 +178,15 @@ struct err *start_wait_tip(struct ctx *ctx, const struct unit_config *u,
 /* A host that is not as the config says would give the validator the wrong disk. */
 static struct err *storage_holds(struct ctx *ctx)
 {
-    AUTO(findings_clear) struct findings f = {0};
+    AUTO(check_report_clear) struct check_report r = {0};
 
-    stages_check(ctx, NULL, &f);
-    for (size_t i = 0; i < f.n; i++)
-        if (f.items[i].sev == SEV_FAIL || f.items[i].sev == SEV_UNKNOWN)
-            return err_new(ERR_REFUSED, "%s: %s; 'agavectl up' prepares the host", f.items[i].id,
-                           f.items[i].what);
+    stages_check(ctx, &(struct check_opts){.gates_only = true}, &r);
+    for (size_t i = 0; i < r.findings.n; i++) {
+        const struct finding *f = &r.findings.items[i];
+
+        if (!f->ignored && (f->sev == SEV_FAIL || f->sev == SEV_UNKNOWN))
+            return err_new(ERR_REFUSED, "%s: %s; 'agavectl up' prepares the host", f->id, f->what);
+    }
     return NULL;
 }
 

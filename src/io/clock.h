@@ -17,6 +17,7 @@ extern const struct clock_ops clock_system;
 /* False when ctx or its flag is NULL. */
 bool ctx_cancelled(const struct ctx *ctx);
 uint64_t clock_mono_ns(const struct ctx *ctx);
+/* Of a captured host: the moment of its capture. */
 uint64_t clock_wall_ms(const struct ctx *ctx);
 
 /* A deadline on the monotonic clock, in ns; 0 never passes. */

@@ -17,14 +17,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define LINKS_MAX  40
-#define LINE_MAX_B 65536
-#define RACES_MAX  16
+#include "io/captured.h"
+
+#define LINKS_MAX   40
+#define LINE_MAX_B  65536
+#define RACES_MAX   16
+#define FACTS_MAX_B (64U << 20)
 
 struct fsroot {
     int fd;
     bool whole; /* the root is "/" */
     char *dir;
+    struct json *captured; /* host.json, or NULL */
 };
 
 /* ENOENT and its kin are one case for callers; ESRCH: a file of a process that has just ended. */
@@ -52,11 +56,41 @@ struct err *fsroot_open(const char *dir, struct fsroot **ret)
     return NULL;
 }
 
+struct err *fsroot_open_captured(const char *dir, struct fsroot **ret)
+{
+    AUTO(fsroot_closep) struct fsroot *r = NULL;
+    AUTO(freep) char *text = NULL;
+    size_t n;
+
+    TRY(fsroot_open(dir, &r));
+    r->whole = false; /* also for "/": what leaves the folder is not the captured host */
+    struct err *e = fsroot_read(r, "/host.json", FACTS_MAX_B, &text, &n);
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_hint(e, "a captured host is a folder with a host.json");
+    TRY(e);
+    e = json_parse(text, n, &r->captured);
+    if (!e && !json_is_object(r->captured))
+        e = err_new(ERR_REMOTE, "not an object");
+    if (e) {
+        struct err *bad = err_new(ERR_BADINPUT, "'%s/host.json': %s", dir, e->text);
+        err_free(e);
+        return bad;
+    }
+    *ret = TAKE(r);
+    return NULL;
+}
+
+const struct json *fsroot_captured(const struct fsroot *r)
+{
+    return r ? r->captured : NULL;
+}
+
 struct fsroot *fsroot_close(struct fsroot *r)
 {
     if (r) {
         close(r->fd);
         free(r->dir);
+        json_free(r->captured);
         free(r);
     }
     return NULL;
@@ -165,6 +199,8 @@ static int open_below(const struct fsroot *r, const char *path, int flags, mode_
 
     if (!*path)
         return -ENOENT;
+    if (r->captured && flags & (O_WRONLY | O_RDWR | O_CREAT))
+        return -EROFS;
     if (r->whole) {
         fd = openat(r->fd, path, flags | O_CLOEXEC, mode);
         return fd < 0 ? -errno : fd;
@@ -190,6 +226,9 @@ static struct err *open_parent(struct fsroot *r, const char *path, char **ret_na
     AUTO(freep) char *name = NULL;
     AUTO(freep) char *folder = NULL;
     int fd;
+
+    if (r->captured)
+        return err_new(ERR_REFUSED, "'%s': nothing is changed on a captured host", path);
 
     while (n > 0 && path[n - 1] == '/')
         n--;
@@ -385,14 +424,55 @@ struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *
 
 struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret)
 {
-    AUTO(closep) int fd = open_below(r, path, O_PATH, 0);
+    AUTO(closep) int fd = -1;
     struct stat st;
+    bool said = false;
 
+    if (r->captured)
+        TRY(captured_stat(r->captured, path, ret, &said));
+    if (said)
+        return NULL;
+    fd = open_below(r, path, O_PATH, 0);
     if (fd < 0)
         return fs_err(-fd, "look at", path);
     if (fstat(fd, &st) < 0)
         return err_sys(errno, "cannot look at '%s'", path);
+    if (r->captured) { /* who owns the copy says nothing about that host */
+        st.st_uid = st.st_gid = 0;
+        st.st_dev = 0;
+        st.st_mode = (st.st_mode & S_IFMT) | (S_ISDIR(st.st_mode) ? 0755 : 0644);
+    }
     *ret = st;
+    return NULL;
+}
+
+struct err *fsroot_statvfs(struct fsroot *r, const char *path, struct statvfs *ret)
+{
+    AUTO(closep) int fd = -1;
+    struct statvfs v;
+
+    if (r->captured)
+        return captured_statvfs(r->captured, path, ret);
+    fd = open_below(r, path, O_PATH, 0);
+    if (fd < 0)
+        return fs_err(-fd, "look at", path);
+    if (fstatvfs(fd, &v) < 0)
+        return err_sys(errno, "cannot ask how much is free at '%s'", path);
+    *ret = v;
+    return NULL;
+}
+
+struct err *fsroot_readlink(struct fsroot *r, const char *path, char **ret)
+{
+    AUTO(closep) int fd = open_below(r, path, O_PATH | O_NOFOLLOW, 0);
+    char target[PATH_MAX];
+
+    if (fd < 0)
+        return fs_err(-fd, "read the link", path);
+    ssize_t n = readlinkat(fd, "", target, sizeof(target));
+    if (n < 0 || (size_t)n == sizeof(target))
+        return err_sys(n < 0 ? errno : ENAMETOOLONG, "cannot read the link '%s'", path);
+    *ret = xstrndup(target, (size_t)n);
     return NULL;
 }
 

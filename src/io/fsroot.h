@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/str.h"
 
 /* Files below a root directory: "/" in life, a captured or made-up host in tests. Paths are
@@ -14,6 +16,12 @@
 struct fsroot;
 
 struct err *fsroot_open(const char *dir, struct fsroot **ret) MUST_CHECK;
+/* A captured host: dir holds its files and "host.json", which says what files cannot hold (owners,
+ * devices, free space, answers; io/captured.h). Nothing is written below such a root: ERR_REFUSED.
+ * ERR_NOTFOUND, ERR_BADINPUT, ERR_SYS. */
+struct err *fsroot_open_captured(const char *dir, struct fsroot **ret) MUST_CHECK;
+/* The object in host.json; NULL for every other root. Owned by r. */
+const struct json *fsroot_captured(const struct fsroot *r);
 struct fsroot *fsroot_close(struct fsroot *r); /* NULL is fine; returns NULL */
 void fsroot_closep(struct fsroot **r);
 const char *fsroot_dir(const struct fsroot *r);
@@ -39,6 +47,10 @@ struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *
                                 mode_t mode) MUST_CHECK;
 /* Follows links. ERR_NOTFOUND, ERR_SYS. */
 struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret) MUST_CHECK;
+/* Of the file system that it lies on. ERR_NOTFOUND, ERR_SYS. */
+struct err *fsroot_statvfs(struct fsroot *r, const char *path, struct statvfs *ret) MUST_CHECK;
+/* What a link says, unresolved. ERR_NOTFOUND, ERR_SYS (EINVAL: no link). To be freed. */
+struct err *fsroot_readlink(struct fsroot *r, const char *path, char **ret) MUST_CHECK;
 /* Where the path really is, as the kernel's tables name it: links of the part that exists are
  * resolved, the rest is appended. Below the root again; to be freed. ERR_SYS. */
 struct err *fsroot_real(struct fsroot *r, const char *path, char **ret) MUST_CHECK;

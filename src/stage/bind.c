@@ -40,7 +40,7 @@ static void check_shared(const struct mounts *m, const char *path, const char *i
 
     note_got(f, "shared", on ? mount_propagation(on) : "nothing");
     if (on && !ok)
-        f->fix = "bind";
+        f->repair = "bind";
 }
 
 static struct err *check_root(struct ctx *ctx, const struct mounts *m, struct findings *ret)
@@ -51,7 +51,7 @@ static struct err *check_root(struct ctx *ctx, const struct mounts *m, struct fi
     TRY(fsroot_is_folder(ctx->root, root, &there));
     struct finding *f = findings_add(ret, "kindroot.folder", 2, there ? SEV_OK : SEV_FAIL,
                                      "folder '%s' %s", root, there ? "exists" : "does not exist");
-    f->fix = there ? NULL : "bind";
+    f->repair = there ? NULL : "bind";
     check_shared(m, root, "kindroot.shared", 2, ret);
     return NULL;
 }
@@ -114,7 +114,7 @@ static void check_submount(const struct ctx *ctx, const struct mounts *m,
     f->want = xstrdup(there);
     f->got = got ? xstrdup(got->source) : NULL;
     f->source = xstrdup(sub->target); /* the plan reads it */
-    f->fix = ok || got ? NULL : "bind";
+    f->repair = ok || got ? NULL : "bind";
 }
 
 static bool strictly_below(const char *path, const char *base)
@@ -172,7 +172,7 @@ static struct err *check_unbound(struct ctx *ctx, const struct mounts *m, struct
                                      ctx->cfg->storage.bind, source_of(ctx));
 
     note_got(f, source_of(ctx), "no mount");
-    f->fix = "bind";
+    f->repair = "bind";
     check_shared(m, source_of(ctx), "bind.source", 4, ret);
     return check_hidden(ctx, ret);
 }
@@ -194,7 +194,7 @@ static struct err *check_path(struct ctx *ctx, const char *path, const char *id,
     return NULL;
 }
 
-static struct err *bind_check(struct ctx *ctx, struct findings *ret)
+static struct err *bind_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     AUTO(mounts_clear) struct mounts m = {0};
     bool root_ok = false, bind_ok = false;
@@ -217,7 +217,7 @@ static struct err *bind_check(struct ctx *ctx, struct findings *ret)
 
 static bool ours(const struct finding *f)
 {
-    return f && f->sev == SEV_FAIL && str_eq(f->fix, "bind");
+    return f && f->sev == SEV_FAIL && str_eq(f->repair, "bind");
 }
 
 /* A bind made before its target's mount and its source are shared would not pass mounts on. */
@@ -293,6 +293,7 @@ const struct stage stage_bind = {
     .name = "bind",
     .summary = "the volume as the kind node sees it",
     .layer = 4,
+    .gate = true,
     .after = bind_after,
     .order_reason = "a bind shows what is mounted when it is made, and without them the plain disk",
     .enabled = bind_enabled,

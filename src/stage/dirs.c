@@ -86,7 +86,7 @@ static struct err *check_owner(struct ctx *ctx, const struct dir *d, int fd, con
                          st->st_uid, st->st_gid, foreign ? " and so does what is in it ('" : "",
                          foreign ? foreign : "",
                          foreign ? "'): find out why, then chown -R it yourself" : "");
-        f->fix = foreign ? NULL : "dirs";
+        f->repair = foreign ? NULL : "dirs";
     }
     f->want = xasprintf("%llu:%llu", (unsigned long long)uid, (unsigned long long)gid);
     f->got = xasprintf("%u:%u", st->st_uid, st->st_gid);
@@ -104,7 +104,7 @@ static void check_mode(const struct dir *d, const struct stat *st, struct findin
     f->want = xasprintf("%04o", want);
     f->got = xasprintf("%04o", mode);
     f->source = xstrdup(d->path);
-    f->fix = mode == want ? NULL : "dirs";
+    f->repair = mode == want ? NULL : "dirs";
 }
 
 /* A link may lead away from the volume; the table of mounts knows real paths only. */
@@ -133,7 +133,8 @@ static struct err *check_dir(struct ctx *ctx, const struct dir *d, const struct 
     struct err *e = fsroot_openat(ctx->root, d->path, O_RDONLY | O_DIRECTORY, 0, &fd);
     if (e && e->kind == ERR_NOTFOUND && e->sys == ENOENT) {
         err_free(e);
-        findings_add(ret, d->id, 4, SEV_FAIL, "folder '%s' does not exist", d->path)->fix = "dirs";
+        findings_add(ret, d->id, 4, SEV_FAIL, "folder '%s' does not exist", d->path)->repair =
+            "dirs";
         return NULL;
     }
     TRY(e);
@@ -144,7 +145,7 @@ static struct err *check_dir(struct ctx *ctx, const struct dir *d, const struct 
     return check_owner(ctx, d, fd, &st, ret);
 }
 
-static struct err *dirs_check(struct ctx *ctx, struct findings *ret)
+static struct err *dirs_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     AUTO(dirs_clear) struct dirs dirs;
     AUTO(mounts_clear) struct mounts m = {0};
@@ -165,7 +166,7 @@ static bool ours(const struct findings *f, const char *id)
 {
     const struct finding *x = findings_find(f, id);
 
-    return x && x->sev == SEV_FAIL && str_eq(x->fix, "dirs");
+    return x && x->sev == SEV_FAIL && str_eq(x->repair, "dirs");
 }
 
 static void plan_dir(const struct ctx *ctx, const struct dir *d, const struct findings *f,
@@ -243,6 +244,7 @@ const struct stage stage_dirs = {
     .name = "dirs",
     .summary = "folders of the ledger, snapshots, accounts and log",
     .layer = 4,
+    .gate = true,
     .after = dirs_after,
     .order_reason = "made before the mounts they would lie hidden below them, on the wrong disk",
     .enabled = dirs_enabled,

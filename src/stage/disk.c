@@ -46,7 +46,7 @@ static struct err *check_folder(struct ctx *ctx, const struct disk *d, const str
     TRY(fsroot_is_folder(ctx->root, d->mount, &exists));
     if (!exists) {
         findings_add(ret, d->id_folder, LAYER, SEV_FAIL, "folder '%s' does not exist", d->mount)
-            ->fix = d->stage;
+            ->repair = d->stage;
         return NULL;
     }
     bool memory = is_memory_fs(on->fstype);
@@ -117,7 +117,7 @@ static void check_content(const struct disk *d, const struct block_info *b, stru
     } else if (b->content == BLOCK_BLANK) {
         f = findings_add(ret, d->id_content, LAYER, SEV_FAIL, "'%s' is blank: it has no xfs yet",
                          d->device);
-        f->fix = d->stage;
+        f->repair = d->stage;
     } else if (*ret_usable) {
         f = findings_add(ret, d->id_content, LAYER, SEV_OK, "'%s' holds %s", d->device, b->what);
     } else {
@@ -188,7 +188,7 @@ static struct err *check_unmounted(struct ctx *ctx, const struct disk *d, struct
     TRY(check_hidden(ctx, d, ret));
     struct finding *f = findings_add(ret, d->id_mount, LAYER, SEV_FAIL,
                                      "'%s' is not mounted at '%s'", d->device, d->mount);
-    f->fix = usable && idle ? d->stage : NULL;
+    f->repair = usable && idle ? d->stage : NULL;
     return NULL;
 }
 
@@ -240,7 +240,7 @@ static bool fixable(const struct disk *d, const struct findings *f, const char *
 {
     const struct finding *x = findings_find(f, id);
 
-    return x && x->sev == SEV_FAIL && x->fix && str_eq(x->fix, d->stage);
+    return x && x->sev == SEV_FAIL && x->repair && str_eq(x->repair, d->stage);
 }
 
 struct err *disk_plan(const struct disk *d, const struct findings *f, struct plan *ret)

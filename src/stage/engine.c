@@ -3,6 +3,8 @@
 #include "stage/engine.h"
 
 #include "base/str.h"
+#include "config/config.h"
+#include "io/clock.h"
 
 /* How each stage of the table ended, by its place. */
 enum outcome { NOT_RUN, HOLDS, FAILS };
@@ -108,12 +110,57 @@ static struct err *must_hold(const struct findings *f)
     return err_new(ERR_REFUSED, "%s (%s)", bad->what, bad->id);
 }
 
+/* check.ignore is a list of "id: reason". */
+static void ignore(const struct ctx *ctx, struct finding *f)
+{
+    const struct strlist *l = ctx->cfg ? &ctx->cfg->check.ignore : NULL;
+    size_t n = strlen(f->id);
+
+    for (size_t i = 0; l && i < l->n && !f->ignored; i++) {
+        if (strncmp(l->items[i], f->id, n) != 0 || l->items[i][n] != ':' || f->sev < SEV_WARN)
+            continue;
+        f->ignored = true;
+        f->reason = xstrdup(l->items[i] + n + 1 + strspn(l->items[i] + n + 1, " "));
+    }
+}
+
+/* What every finding of a stage has, and no stage needs to say. */
+static void complete(const struct ctx *ctx, const struct stage *s, struct findings *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        struct finding *x = &f->items[i];
+
+        x->stage = s->name;
+        if (x->repair && !x->fix && x->sev >= SEV_WARN)
+            finding_fix(x, "agavectl prepare --apply %s", x->repair);
+        ignore(ctx, x);
+    }
+}
+
+/* One stage's check, complete. The failure of the check is returned, not yet a finding. */
+static struct err *look_at(struct ctx *ctx, struct scene *scene, const struct stage *s,
+                           struct findings *ret)
+{
+    struct err *e = s->check(ctx, scene, ret);
+
+    complete(ctx, s, ret);
+    return e;
+}
+
+/* While something is changed each look is a new one. */
+static struct err *look_once(struct ctx *ctx, const struct stage *s, struct findings *ret)
+{
+    AUTO(scene_freep) struct scene *scene = scene_new();
+
+    return look_at(ctx, scene, s, ret);
+}
+
 /* f: the last look at the stage, also after a failure. */
 static struct err *run_checked(struct run *r, const struct stage *s, struct findings *f)
 {
     AUTO(plan_clear) struct plan p = {.stage = s};
 
-    TRY(s->check(r->ctx, f));
+    TRY(look_once(r->ctx, s, f));
     if (s->plan)
         TRY(s->plan(r->ctx, f, &p));
     const char *before = failing_before(r, s);
@@ -132,7 +179,7 @@ static struct err *run_checked(struct run *r, const struct stage *s, struct find
         return NULL;
     struct err *e = do_changes(r, s, &p);
     findings_clear(f);
-    struct err *look = s->check(r->ctx, f);
+    struct err *look = look_once(r->ctx, s, f);
     if (e) { /* the change's failure says more than the look after it */
         err_free(look);
         return e;
@@ -153,6 +200,14 @@ static struct err *run_stage(struct run *r, size_t at)
     return err_wrap(e, "stage '%s'", s->name);
 }
 
+static bool to_run(const struct stage_run_opts *o, const struct stage *s)
+{
+    for (size_t i = 0; o->only && o->only[i]; i++)
+        if (str_eq(o->only[i], s->name))
+            return true;
+    return !o->only && s->gate;
+}
+
 struct err *stages_apply(struct ctx *ctx, const struct stage_run_opts *opts,
                          struct stage_report *ret)
 {
@@ -167,7 +222,7 @@ struct err *stages_apply(struct ctx *ctx, const struct stage_run_opts *opts,
     *ret = (struct stage_report){0};
     struct run r = {.ctx = ctx, .opts = opts, .table = table, .outcomes = outcomes, .report = ret};
     for (size_t i = 0; i < n; i++) {
-        if (!table[i]->enabled(ctx))
+        if (!to_run(opts, table[i]) || !table[i]->enabled(ctx))
             continue;
         struct err *e = run_stage(&r, i);
         bool stop = e && e->kind == ERR_CANCELLED;
@@ -182,20 +237,49 @@ struct err *stages_apply(struct ctx *ctx, const struct stage_run_opts *opts,
     return first;
 }
 
-void stages_check(struct ctx *ctx, const struct stage *const *table, struct findings *ret)
+void check_report_clear(struct check_report *r)
 {
-    const struct stage *const *t = table ? table : stage_table;
+    findings_clear(&r->findings);
+    free(r->stages);
+    *r = (struct check_report){0};
+}
 
-    *ret = (struct findings){0};
-    for (size_t i = 0; t[i]; i++) {
-        AUTO(findings_clear) struct findings f = {0};
+static void check_stage(struct ctx *ctx, struct scene *scene, const struct stage *s,
+                        struct check_report *r)
+{
+    AUTO(findings_clear) struct findings f = {0};
+    struct stage_look *l = &r->stages[r->n_stages++];
+    uint64_t begun = clock_mono_ns(ctx);
 
-        if (!t[i]->enabled(ctx))
+    *l = (struct stage_look){.stage = s, .first = r->findings.n, .absent = !s->enabled(ctx)};
+    if (l->absent)
+        return;
+    struct err *e = look_at(ctx, scene, s, &f);
+    if (e) {
+        findings_add(&f, s->name, s->layer, SEV_UNKNOWN, "could not look: %s", e->text);
+        complete(ctx, s, &f);
+    }
+    err_free(e);
+    l->n = f.n;
+    l->worst = findings_worst(&f);
+    findings_move(&r->findings, &f);
+    l->took_us = (clock_mono_ns(ctx) - begun) / 1000;
+}
+
+void stages_check(struct ctx *ctx, const struct check_opts *opts, struct check_report *ret)
+{
+    const struct stage *const *t = opts->table ? opts->table : stage_table;
+    AUTO(scene_freep) struct scene *scene = scene_new();
+    size_t n = 0;
+
+    while (t[n])
+        n++;
+    *ret = (struct check_report){.stages = xcalloc(n + 1, sizeof(*ret->stages))};
+    for (size_t i = 0; i < n; i++) {
+        if (opts->gates_only && !t[i]->gate)
             continue;
-        struct err *e = t[i]->check(ctx, &f);
-        findings_move(ret, &f);
-        if (e)
-            findings_add(ret, t[i]->name, t[i]->layer, SEV_UNKNOWN, "could not look: %s", e->text);
-        err_free(e);
+        if (opts->wanted && !opts->wanted(opts->arg, t[i]))
+            continue;
+        check_stage(ctx, scene, t[i], ret);
     }
 }

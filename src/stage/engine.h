@@ -19,7 +19,9 @@ enum stage_moment {
 };
 struct stage_run_opts {
     const struct stage *const *table; /* NULL: stage_table */
-    bool dry_run;                     /* check and plan only */
+    /* Names of the stages to carry out, NULL-terminated; NULL: all that are gates. */
+    const char *const *only;
+    bool dry_run; /* check and plan only */
     /* Objects whose destructive changes are allowed, by their exact name; NULL-terminated, or NULL:
      * none. */
     const char *const *destroy;
@@ -44,8 +46,29 @@ void stage_report_clear(struct stage_report *r);
  */
 struct err *stages_apply(struct ctx *ctx, const struct stage_run_opts *opts,
                          struct stage_report *ret) MUST_CHECK;
-/* All enabled stages' findings; a check that could not look becomes an UNKNOWN finding with the
- * stage's name as id. table NULL: stage_table. */
-void stages_check(struct ctx *ctx, const struct stage *const *table, struct findings *ret);
+/* How one stage was found. Its findings are items[first .. first + n) of the report's list. */
+struct stage_look {
+    const struct stage *stage;
+    bool absent; /* the config does not ask for it: no findings, and not failing */
+    size_t first, n;
+    enum severity worst; /* ignored ones left out */
+    uint64_t took_us;
+};
+struct check_report {
+    struct findings findings;
+    struct stage_look *stages; /* those that were wanted, in the order of the table */
+    size_t n_stages;
+};
+void check_report_clear(struct check_report *r);
+struct check_opts {
+    const struct stage *const *table; /* NULL: stage_table */
+    bool gates_only;
+    bool (*wanted)(const void *arg, const struct stage *s); /* NULL: all */
+    const void *arg;
+};
+/* Looks at the stages and at nothing else; all their findings, with stage, fix and what the config
+ * ignores filled in. A check that could not look becomes an UNKNOWN finding with the stage's name
+ * as id. Never fails; *ret is to be cleared. */
+void stages_check(struct ctx *ctx, const struct check_opts *opts, struct check_report *ret);
 /* NULL: no such stage. */
 const struct stage *stage_by_name(const struct stage *const *table, const char *name);

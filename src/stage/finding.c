@@ -30,6 +30,34 @@ struct finding *findings_add(struct findings *f, const char *id, uint8_t layer, 
     return &f->items[f->n++];
 }
 
+static char *copy(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+struct finding *finding_compare(struct finding *f, const char *want, const char *got,
+                                const char *source)
+{
+    free(f->want);
+    free(f->got);
+    free(f->source);
+    f->want = copy(want);
+    f->got = copy(got);
+    f->source = copy(source);
+    return f;
+}
+
+struct finding *finding_fix(struct finding *f, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    free(f->fix);
+    f->fix = xvasprintf(fmt, ap);
+    va_end(ap);
+    return f;
+}
+
 void findings_clear(struct findings *f)
 {
     for (size_t i = 0; i < f->n; i++) {
@@ -37,6 +65,8 @@ void findings_clear(struct findings *f)
         free(f->items[i].want);
         free(f->items[i].got);
         free(f->items[i].source);
+        free(f->items[i].fix);
+        free(f->items[i].reason);
     }
     free(f->items);
     *f = (struct findings){0};

@@ -27,7 +27,7 @@ static bool ramdisk_enabled(const struct ctx *ctx)
     return ctx->cfg && *ctx->cfg->storage.ramdisk.mount;
 }
 
-static struct err *ramdisk_check(struct ctx *ctx, struct findings *ret)
+static struct err *ramdisk_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     struct disk d = ramdisk_disk(ctx);
 
@@ -54,6 +54,7 @@ const struct stage stage_ramdisk = {
     .name = "ramdisk",
     .summary = "the RAM disk for the accounts: an XFS at its place",
     .layer = 4,
+    .gate = true,
     .after = ramdisk_after,
     .order_reason = "its place is mostly a folder of the volume, which the volume would hide",
     .enabled = ramdisk_enabled,

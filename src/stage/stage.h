@@ -6,6 +6,7 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
+#include "look/scene.h"
 #include "stage/finding.h"
 
 /* Desired state of one concern of the host. check reads only and reports all faults; plan is pure;
@@ -36,8 +37,13 @@ struct stage {
     uint8_t layer;
     const char *const *after; /* stages that must hold first; NULL-terminated; order has a reason */
     const char *order_reason; /* why after it is so; never NULL */
+    /* Wrong here, no validator is started: up, start and prepare refuse while it fails. The others
+     * are looked at by check alone. */
+    bool gate;
+    /* Does the config ask for it? False: the stage is absent, which is not failing. */
     bool (*enabled)(const struct ctx *ctx);
-    struct err *(*check)(struct ctx *ctx, struct findings *ret);
+    /* scene: what this look has seen so far, shared with the other stages. */
+    struct err *(*check)(struct ctx *ctx, struct scene *scene, struct findings *ret);
     struct err *(*plan)(const struct ctx *ctx, const struct findings *f,
                         struct plan *ret); /* NULL: check only */
     struct err *(*apply)(struct ctx *ctx, const struct change *c);

@@ -26,7 +26,7 @@ static bool volume_enabled(const struct ctx *ctx)
     return ctx->cfg && *ctx->cfg->storage.volume.mount;
 }
 
-static struct err *volume_check(struct ctx *ctx, struct findings *ret)
+static struct err *volume_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     struct disk d = volume_disk(ctx);
 
@@ -51,6 +51,7 @@ const struct stage stage_volume = {
     .name = "volume",
     .summary = "the validator's volume: an XFS at its place",
     .layer = 4,
+    .gate = true,
     .order_reason = "everything else of the validator's storage lies on it",
     .enabled = volume_enabled,
     .check = volume_check,

@@ -129,7 +129,7 @@ static void one_line_for_each_fault(void **state)
         {"stop:\n  # \xff", "c.yaml:2: invalid leading UTF-8 octet"},
         {"validator:\n\tvoting: true", "c.yaml:2: a tab indents this line; YAML wants blanks"},
         {"validator: {runtime: docker}",
-         "c.yaml:1: validator.runtime: 'docker' is not one of: process"},
+         "c.yaml:1: validator.runtime: 'docker' is not one of: process, systemd, kubernetes"},
         {"validator: {dynamic_port_range: 8000-8010}",
          "c.yaml:1: validator.dynamic_port_range: '8000-8010' is too narrow: at least 25 ports "
          "are needed"},

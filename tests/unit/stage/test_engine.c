@@ -9,8 +9,9 @@
 
 #include "base/str.h"
 #include "fixture.h"
+#include "io/clock.h"
 
-/* What the two made-up stages see and do; reached through ctx->clock, which they do not use. */
+/* What the two made-up stages see and do; reached through ctx->proc, which they do not use. */
 struct world {
     int have[2], want;   /* each stage raises its number to want, one change a step */
     bool broken[2];      /* its fault is one that no stage repairs */
@@ -22,7 +23,7 @@ struct world {
 };
 static struct world *world_of(const struct ctx *ctx)
 {
-    return (struct world *)(uintptr_t)ctx->clock;
+    return (struct world *)(uintptr_t)ctx->proc;
 }
 
 static bool on(const struct ctx *ctx)
@@ -73,7 +74,7 @@ static struct err *apply(struct ctx *ctx, size_t at, const struct change *c)
 }
 
 #define MADE_UP(n)                                                                                 \
-    static struct err *made##n##_check(struct ctx *ctx, struct findings *ret)                      \
+    static struct err *made##n##_check(struct ctx *ctx, struct scene *scene, struct findings *ret) \
     {                                                                                              \
         return check(ctx, n, ret);                                                                 \
     }                                                                                              \
@@ -93,6 +94,7 @@ static const char *const after_first[] = {"first", "absent", NULL};
 static const struct stage first = {.name = "first",
                                    .summary = "s",
                                    .layer = 4,
+                                   .gate = true,
                                    .order_reason = "r",
                                    .enabled = on,
                                    .check = made0_check,
@@ -101,12 +103,14 @@ static const struct stage first = {.name = "first",
 static const struct stage absent = {.name = "absent",
                                     .summary = "s",
                                     .layer = 4,
+                                    .gate = true,
                                     .order_reason = "r",
                                     .enabled = off,
                                     .check = made0_check};
 static const struct stage second = {.name = "second",
                                     .summary = "s",
                                     .layer = 4,
+                                    .gate = true,
                                     .order_reason = "numbers grow",
                                     .after = after_first,
                                     .enabled = on,
@@ -126,7 +130,7 @@ static void told(void *arg, const struct stage *s, const struct change *c, enum 
 static struct err *run(struct world *w, const char *const *destroy, bool dry,
                        struct stage_report *ret)
 {
-    struct ctx ctx = {.clock = (const struct clock_ops *)(uintptr_t)w};
+    struct ctx ctx = {.proc = (const struct proc_ops *)(uintptr_t)w, .clock = &clock_system};
     struct stage_run_opts opts = {
         .table = table, .dry_run = dry, .destroy = destroy, .on_change = told, .arg = w};
 
@@ -199,15 +203,16 @@ static void not_being_able_to_look_is_a_failure(void **state)
 {
     AUTO(world_clear) struct world w = {.want = 1, .cannot_look = {true, false}};
     AUTO(stage_report_clear) struct stage_report r = {0};
-    AUTO(findings_clear) struct findings f = {0};
-    struct ctx ctx = {.clock = (const struct clock_ops *)(uintptr_t)&w};
+    AUTO(check_report_clear) struct check_report look = {0};
+    struct ctx ctx = {.proc = (const struct proc_ops *)(uintptr_t)&w, .clock = &clock_system};
 
     assert_err(run(&w, NULL, false, &r), ERR_SYS, "stage 'first': cannot look");
     assert_int_equal(r.blocked, 1);
     assert_int_equal(w.have[1], 0);
-    stages_check(&ctx, table, &f);
-    assert_int_equal(findings_find(&f, "first")->sev, SEV_UNKNOWN);
-    assert_int_equal(findings_worst(&f), SEV_UNKNOWN);
+    stages_check(&ctx, &(struct check_opts){.table = table}, &look);
+    assert_int_equal(findings_find(&look.findings, "first")->sev, SEV_UNKNOWN);
+    assert_string_equal(findings_find(&look.findings, "first")->stage, "first");
+    assert_int_equal(findings_worst(&look.findings), SEV_UNKNOWN);
 }
 
 static void a_change_that_does_not_help_is_a_failure(void **state)
@@ -252,7 +257,9 @@ static void an_interrupt_stops_before_the_next_change(void **state)
     volatile sig_atomic_t cancelled = 1;
     AUTO(world_clear) struct world w = {.want = 1};
     AUTO(stage_report_clear) struct stage_report r = {0};
-    struct ctx ctx = {.clock = (const struct clock_ops *)(uintptr_t)&w, .cancelled = &cancelled};
+    struct ctx ctx = {.proc = (const struct proc_ops *)(uintptr_t)&w,
+                      .clock = &clock_system,
+                      .cancelled = &cancelled};
     struct stage_run_opts opts = {.table = table};
 
     assert_err(stages_apply(&ctx, &opts, &r), ERR_CANCELLED, "interrupted");
