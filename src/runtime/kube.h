@@ -1,0 +1,203 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "runtime/kubeconfig.h"
+
+/* What a Kubernetes API server says, read only: no call here changes anything. API of Kubernetes
+ * 1.34 (apps/v1, core/v1; unchanged for years). Any cluster. Every answer is outside input: members
+ * of a wrong type are ERR_REMOTE, members that are not there are 0, false or NULL. What an object
+ * says of itself may be old: after a node's restart "Ready" stays true for a while. */
+#define KUBE_TIMEOUT_MS 1000
+
+/* Where and as whom; borrowed. */
+struct kube {
+    const struct kube_access *access;
+    uint32_t timeout_ms; /* of each call; 0: KUBE_TIMEOUT_MS */
+};
+
+/* All calls block at most timeout_ms. ERR_REMOTE (cannot connect, TLS, an error or nonsense;
+ * remote: HTTP status), ERR_REFUSED (401, 403), ERR_NOTFOUND (404: no such object), ERR_TIMEOUT,
+ * ERR_CANCELLED, ERR_BADINPUT (a name that can be no object's). */
+
+/* Identity of an object at a moment: what a later change is made conditional on. */
+struct kube_meta {
+    char *name, *name_space; /* "" for objects of the cluster */
+    char *uid, *resource_version;
+    uint64_t generation;
+    int64_t created_at;                        /* seconds since 1970; 0: not said */
+    bool deleting;                             /* has a deletionTimestamp */
+    int64_t deletion_grace_s;                  /* deletionGracePeriodSeconds; -1: not set */
+    char *owner_kind, *owner_name, *owner_uid; /* its controller, or NULL */
+};
+
+struct kube_probe {
+    bool set;
+    const char *how; /* static: "exec", "httpGet", "tcpSocket", "grpc", "other" */
+    uint32_t initial_delay_s, period_s, timeout_s, failures,
+        successes;   /* with the API's defaults */
+    int64_t grace_s; /* its own terminationGracePeriodSeconds; -1: the pod's */
+};
+struct kube_volume_mount {
+    char *volume, *path, *sub_path;
+    char *propagation; /* "None", "HostToContainer", "Bidirectional"; NULL: None */
+    bool read_only;
+};
+struct kube_container {
+    char *name, *image;
+    bool init; /* of initContainers */
+    bool privileged;
+    struct strlist command, args;
+    struct kube_probe liveness, readiness, startup;
+    uint64_t memory_limit_b, memory_request_b; /* 0: none */
+    uint64_t cpu_limit_m;                      /* thousandths; 0: none */
+    bool has_pre_stop;
+    struct kube_volume_mount *mounts;
+    size_t n_mounts;
+};
+enum kube_volume_kind { KUBE_VOL_OTHER, KUBE_VOL_HOST_PATH, KUBE_VOL_CLAIM, KUBE_VOL_EMPTY_DIR };
+struct kube_volume {
+    char *name;
+    enum kube_volume_kind kind;
+    char *source;          /* path on the node, or name of the claim; else NULL */
+    char *type;            /* of a hostPath: "", "Directory", "DirectoryOrCreate"... */
+    bool in_memory;        /* emptyDir with medium Memory */
+    uint64_t size_limit_b; /* emptyDir; 0: none */
+};
+struct kube_pod_spec {
+    int64_t grace_s;      /* terminationGracePeriodSeconds, with the API's default of 30 */
+    char *restart_policy; /* "Always", ... */
+    char *node;           /* spec.nodeName, or NULL */
+    char *priority_class;
+    bool host_network, host_pid, share_process_namespace;
+    struct kube_container *containers; /* the init containers first */
+    size_t n_containers;
+    struct kube_volume *volumes;
+    size_t n_volumes;
+};
+
+struct kube_deployment {
+    struct kube_meta meta;
+    uint64_t replicas; /* wanted */
+    uint64_t now, ready, available, updated;
+    uint64_t
+        observed_generation; /* below meta.generation: the controller has not seen the change */
+    bool paused;
+    char *strategy;      /* "Recreate", "RollingUpdate" */
+    char *selector;      /* matchLabels as a label selector: "app=x,tier=y" */
+    bool selector_whole; /* false: it has matchExpressions as well, which selector leaves out */
+    char *template_hash; /* text of spec.template, for "did it change"; NULL: none */
+    struct kube_pod_spec spec;
+};
+void kube_deployment_clear(struct kube_deployment *d);
+struct err *kube_get_deployment(struct ctx *ctx, const struct kube *k, const char *name_space,
+                                const char *name, struct kube_deployment *ret) MUST_CHECK;
+
+enum kube_run { KUBE_RUN_NONE, KUBE_RUN_WAITING, KUBE_RUN_RUNNING, KUBE_RUN_TERMINATED };
+struct kube_run_state {
+    enum kube_run kind;
+    char *reason;      /* "CrashLoopBackOff", "OOMKilled", "Error"... or NULL */
+    int64_t exit_code; /* TERMINATED */
+    int64_t signal;
+    int64_t started_at, finished_at; /* seconds since 1970; 0: not said */
+};
+struct kube_container_status {
+    char *name, *image;
+    char *container_id; /* "containerd://…", or NULL */
+    bool init, ready, started;
+    uint64_t restarts;
+    struct kube_run_state state, last;
+};
+struct kube_pod {
+    struct kube_meta meta;
+    char *phase;  /* "Pending", "Running", "Succeeded", "Failed", "Unknown" */
+    char *reason; /* "Evicted", "NodeLost"... or NULL */
+    char *pod_ip, *host_ip;
+    char *qos; /* "Guaranteed", "Burstable", "BestEffort" */
+    int64_t started_at;
+    bool ready; /* its Ready condition is True */
+    struct kube_pod_spec spec;
+    struct kube_container_status *statuses; /* the init containers first */
+    size_t n_statuses;
+};
+struct kube_pods {
+    struct kube_pod *items;
+    size_t n;
+};
+void kube_pods_clear(struct kube_pods *p);
+/* selector: a label selector ("app=x"); NULL: all pods of the namespace. None is an empty list. */
+struct err *kube_list_pods(struct ctx *ctx, const struct kube *k, const char *name_space,
+                           const char *selector, struct kube_pods *ret) MUST_CHECK;
+
+struct kube_pv {
+    struct kube_meta meta;
+    char *phase; /* "Available", "Bound", "Released", "Failed" */
+    char *storage_class, *reclaim_policy;
+    char *host_path, *host_path_type; /* NULL: no hostPath volume */
+    char *claim_namespace, *claim;    /* NULL: bound to none */
+    uint64_t capacity_b;
+};
+struct kube_pvs {
+    struct kube_pv *items;
+    size_t n;
+};
+void kube_pvs_clear(struct kube_pvs *p);
+struct err *kube_list_pvs(struct ctx *ctx, const struct kube *k, struct kube_pvs *ret) MUST_CHECK;
+
+struct kube_pvc {
+    struct kube_meta meta;
+    char *phase;  /* "Pending", "Bound", "Lost" */
+    char *volume; /* name of the PV, or NULL */
+    char *storage_class;
+};
+struct kube_pvcs {
+    struct kube_pvc *items;
+    size_t n;
+};
+void kube_pvcs_clear(struct kube_pvcs *p);
+struct err *kube_list_pvcs(struct ctx *ctx, const struct kube *k, const char *name_space,
+                           struct kube_pvcs *ret) MUST_CHECK;
+/* Where a claim or a hostPath volume of a pod lies on its node, or NULL: borrowed. */
+const char *kube_volume_path(const struct kube_volume *v, const char *name_space,
+                             const struct kube_pvs *pvs, const struct kube_pvcs *pvcs);
+
+struct kube_condition {
+    char *type;      /* "Ready", "MemoryPressure", "DiskPressure", "PIDPressure"... */
+    char *status;    /* "True", "False", "Unknown" */
+    char *reason;    /* or NULL */
+    int64_t beat_at; /* lastHeartbeatTime, seconds since 1970 */
+};
+struct kube_node {
+    struct kube_meta meta;
+    bool cordoned;
+    char *internal_ip, *hostname;
+    char *kubelet_version;
+    uint64_t memory_b, memory_allocatable_b;
+    struct kube_condition *conditions;
+    size_t n_conditions;
+    struct strlist taints; /* "key=value:NoSchedule" */
+};
+void kube_node_clear(struct kube_node *n);
+struct err *kube_get_node(struct ctx *ctx, const struct kube *k, const char *name,
+                          struct kube_node *ret) MUST_CHECK;
+const struct kube_condition *kube_node_condition(const struct kube_node *n, const char *type);
+
+/* "v1.34.4"; to be freed. The cheapest call: does it answer, and to us? */
+struct err *kube_get_version(struct ctx *ctx, const struct kube *k, char **ret) MUST_CHECK;
+
+/* The parts that look at foreign bytes: the body of an answer. ERR_REMOTE. */
+struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deployment *ret)
+    MUST_CHECK;
+struct err *kube_parse_pods(const char *body, size_t n, struct kube_pods *ret) MUST_CHECK;
+struct err *kube_parse_pvs(const char *body, size_t n, struct kube_pvs *ret) MUST_CHECK;
+struct err *kube_parse_pvcs(const char *body, size_t n, struct kube_pvcs *ret) MUST_CHECK;
+struct err *kube_parse_node(const char *body, size_t n, struct kube_node *ret) MUST_CHECK;
+/* "512Gi", "1500m", "1e9", "0.5": a quantity in units (scale 1) or thousandths (scale 1000),
+ * rounded up. ERR_REMOTE. */
+struct err *kube_parse_quantity(const char *text, uint32_t scale, uint64_t *ret) MUST_CHECK;
