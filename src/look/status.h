@@ -8,6 +8,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/known.h"
 #include "look/rates.h"
 #include "runtime/runtime.h"
 #include "solana/admin.h"
@@ -63,10 +64,6 @@ struct status_params {
     uint32_t timeout_ms;   /* for the whole look */
 };
 
-struct known_u64 {
-    bool known;
-    uint64_t v;
-};
 struct status_reference {
     char *url; /* without user, path and query */
     struct known_u64 slot;
