@@ -69,7 +69,7 @@ struct config {
     struct {
         struct strlist may_destroy;
     } recover;
-    char *state_dir;
+    char *state_dir, *journal_dir;
 
     char *file;      /* where it came from; NULL: defaults only */
     uint32_t *lines; /* by index into config_keys: line of the key in file, 0 = default */

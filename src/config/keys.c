@@ -109,6 +109,8 @@ const struct config_key config_keys[] = {
     {"recover.may_destroy", CONFIG_DESTROYS, "", "what a recovery may wipe without being asked",
      AT(recover.may_destroy), .choices = destroys},
     {"state_dir", CONFIG_PATH, "/run/agavectl", "notes of agavectl about this boot", AT(state_dir)},
+    {"journal_dir", CONFIG_PATH, "/var/lib/agavectl/op",
+     "records of operations, kept over reboots; only root may write there", AT(journal_dir)},
     {0},
 };
 
