@@ -5,19 +5,16 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "host/pid_files.h"
+#include "look/scene_parts.h"
 
-/* Was it asked for, and how did that end? */
-struct asked {
-    bool done;
-    struct err *err;
-};
-
-struct scene {
-    struct asked mounts_asked;
-    struct mounts mounts;
-    struct asked validator_asked;
-    struct pids validator;
-};
+struct err *scene_once(struct ctx *ctx, struct scene *s, struct asked *a,
+                       struct err *(*gather)(struct ctx *ctx, struct scene *s))
+{
+    if (!a->done)
+        a->err = gather(ctx, s);
+    a->done = true;
+    return err_copy(a->err);
+}
 
 struct scene *scene_new(void)
 {
@@ -41,13 +38,14 @@ void scene_freep(struct scene **s)
     *s = scene_free(*s);
 }
 
+static struct err *gather_mounts(struct ctx *ctx, struct scene *s)
+{
+    return mounts_read(ctx, &s->mounts);
+}
+
 struct err *scene_mounts(struct ctx *ctx, struct scene *s, const struct mounts **ret)
 {
-    if (!s->mounts_asked.done) {
-        s->mounts_asked.err = mounts_read(ctx, &s->mounts);
-        s->mounts_asked.done = true;
-    }
-    TRY(err_copy(s->mounts_asked.err));
+    TRY(scene_once(ctx, s, &s->mounts_asked, gather_mounts));
     *ret = &s->mounts;
     return NULL;
 }
@@ -83,12 +81,13 @@ static struct err *by_name(struct ctx *ctx, const char *name, struct pids *ret)
     return NULL;
 }
 
-static struct err *find_validator(struct ctx *ctx, struct pids *ret)
+static struct err *gather_validator(struct ctx *ctx, struct scene *s)
 {
     static const char usual[] = "agave-validator";
     AUTO(freep) char *lock = xasprintf("%s/ledger.lock", ctx->cfg->validator.ledger);
-    AUTO(err_freep) struct err *blind = pids_flock_holders(ctx, lock, ret);
     const char *bin = ctx->cfg->validator.bin;
+    struct pids *ret = &s->validator;
+    AUTO(err_freep) struct err *blind = pids_flock_holders(ctx, lock, ret);
 
     if (ret->n)
         return NULL;
@@ -102,11 +101,7 @@ static struct err *find_validator(struct ctx *ctx, struct pids *ret)
 
 struct err *scene_validator(struct ctx *ctx, struct scene *s, const struct pids **ret)
 {
-    if (!s->validator_asked.done) {
-        s->validator_asked.err = find_validator(ctx, &s->validator);
-        s->validator_asked.done = true;
-    }
-    TRY(err_copy(s->validator_asked.err));
+    TRY(scene_once(ctx, s, &s->validator_asked, gather_validator));
     *ret = &s->validator;
     return NULL;
 }
