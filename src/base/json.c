@@ -159,6 +159,16 @@ const struct json *json_at(const struct json *j, size_t i)
     return i < json_len(j) ? out(json_object_array_get_idx(in(j), i)) : NULL;
 }
 
+void json_keys(const struct json *j, struct strlist *ret)
+{
+    if (!json_is_object(j))
+        return;
+    json_object_object_foreach (in(j), key, value) {
+        (void)value;
+        strlist_add(ret, key);
+    }
+}
+
 static struct err *unexpected(const char *want, const struct json *j)
 {
     const char *text = j ? json_object_to_json_string_ext(in(j), JSON_C_TO_STRING_PLAIN) : "null";

@@ -29,6 +29,10 @@ const struct json *json_get(const struct json *j, const char *key);
 bool json_has(const struct json *j, const char *key);
 size_t json_len(const struct json *j); /* elements of an array; 0 for anything else */
 const struct json *json_at(const struct json *j, size_t i);
+/* Appends the names of an object's members, null ones too, in the order of the text; none for
+ * anything else. */
+struct strlist;
+void json_keys(const struct json *j, struct strlist *ret);
 
 /* Typed reads. ERR_REMOTE "expected a number, got 'x'": a wrong type, a sign, a fraction or an
  * overflow is an error, never a silent 0. The text is borrowed from the value. */
