@@ -6,8 +6,7 @@
 
 #include "base/base58.h"
 
-#define NODE_PEERS_MAX 16
-#define NODE_ADDR_MAX  24 /* "255.255.255.255:65535" */
+#define NODE_ADDR_MAX 24 /* "255.255.255.255:65535" */
 
 /* One member of getClusterNodes; an address "" is null. The sockets follow Agave's order. */
 struct node_peer {
@@ -32,8 +31,6 @@ struct node_state {
     uint16_t shred_version;
     char id[BASE58_32_MAX], leader[BASE58_32_MAX], vote[BASE58_32_MAX];
     char genesis_hash[BASE58_32_MAX], blockhash[BASE58_32_MAX];
-    struct node_peer peers[NODE_PEERS_MAX];
-    size_t peers_n;
 };
 
 #define NODE_SLOTS_IN_EPOCH 432000u

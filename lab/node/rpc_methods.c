@@ -163,9 +163,12 @@ static void put_addr(struct strbuf *out, const char *name, const char *addr)
 static void get_cluster_nodes(struct call *c)
 {
     strbuf_puts(c->out, "[");
-    for (size_t i = 0; i < c->state.peers_n; i++) {
-        const struct node_peer *n = &c->state.peers[i];
+    for (size_t i = 0;; i++) {
+        struct node_peer peer = {0};
+        const struct node_peer *n = &peer;
 
+        if (!c->source->peer(c->source->arg, i, &peer))
+            break;
         strbuf_printf(c->out, "%s{\"featureSet\":%u", i ? "," : "", NODE_FEATURE_SET);
         put_addr(c->out, "gossip", n->gossip);
         strbuf_printf(c->out, ",\"pubkey\":\"%s\"", n->id);

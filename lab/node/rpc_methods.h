@@ -7,6 +7,10 @@
 struct rpc_source {
     void *arg;
     void (*state)(void *arg, struct node_state *ret);
+    /* Member i of the cluster, for getClusterNodes; false: there are no more. */
+    bool (*peer)(void *arg, size_t i, struct node_peer *ret);
+    /* Folder of the snapshot archives, good until the source ends. */
+    const char *(*archives)(void *arg);
     /* Rooted slot with a block? For getBlocks and getBlockTime. */
     bool (*has_block)(void *arg, uint64_t slot);
     /* The newest archives below; false: no full one. *ret_incremental: 0 none. */

@@ -1,39 +1,63 @@
 /* Agave's RPC port on libmicrohttpd, whose only user this is. Each request is matched in the order
  * of Agave's request middleware: file paths first, whatever the method; everything else belongs to
- * JSON-RPC. Range is ignored, as there. */
+ * JSON-RPC. Range is ignored, as there. What a server does wrong when it is told to is decided
+ * anew at each piece of an answer, so that a fault can begin and end in the middle of a file. */
 #include "lab/node/rpc_server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <microhttpd.h>
 
+#include "io/clock.h"
 #include "lab/node/archives.h"
+#include "lab/node/doors.h"
 
-#define BODY_MAX  51200 /* Agave's default of --rpc-max-request-body-size */
-#define STALL_MAX 64
+#define BODY_MAX        51200 /* Agave's default of --rpc-max-request-body-size */
+#define CONNECTIONS_MAX 4096
+#define PIECE_B         (32 << 10)
+#define FOREVER         UINT64_MAX
+#define BANNER          "SSH-2.0-OpenSSH_9.2p1\r\n" /* what is often found on a port that moved */
 
 struct rpc_server {
-    struct MHD_Daemon *daemon;
-    char *archives, *ledger;
-    bool full_api;
+    struct rpc_pool *pool;
+    struct door *door;
+    char *ledger;
+    bool full_api, archives;
     struct rpc_source source;
-    atomic_int lie;
-    atomic_uint_fast64_t lie_amount;
-    atomic_bool snapshots_off;
-    pthread_mutex_t stalled_lock;
-    struct MHD_Connection *stalled[STALL_MAX];
-    size_t stalled_n;
+    atomic_uint_fast64_t faults[NODE_FAULTS_N];
+    atomic_uint_fast64_t requests, files, files_whole, bytes;
+};
+
+/* A connection that waits: for a moment, or until a fault ends. */
+struct hold {
+    struct MHD_Connection *conn;
+    struct rpc_server *server;
+    uint64_t until_ns;
+};
+
+struct rpc_pool {
+    struct MHD_Daemon *daemon;
+    struct doors *doors;
+    pthread_mutex_t lock; /* guards what follows */
+    bool ending;
+    struct rpc_server **items;
+    size_t n, cap;
+    struct hold *holds;
+    size_t holds_n, holds_cap;
+    struct rpc_server **of_fd; /* whose connection a descriptor is */
+    size_t of_fd_cap;
 };
 
 /* One request while its body comes in. */
 struct exchange {
+    struct rpc_server *server;
     struct strbuf body;
-    bool too_large;
+    bool too_large, delayed, sends_file;
 };
 
 struct reply {
@@ -42,6 +66,61 @@ struct reply {
     const char *location; /* NULL: none */
     const char *body;
 };
+
+static uint64_t fault(const struct rpc_server *s, enum node_fault f)
+{
+    return atomic_load(&s->faults[f]);
+}
+
+/* Puts the connection to rest; false: the pool is ending and nobody would wake it. */
+static bool hold(struct rpc_server *s, struct MHD_Connection *conn, uint64_t until_ns)
+{
+    struct rpc_pool *p = s->pool;
+    bool held = false;
+
+    pthread_mutex_lock(&p->lock);
+    if (!p->ending) {
+        p->holds = xgrow(p->holds, &p->holds_cap, p->holds_n + 1, sizeof(*p->holds));
+        p->holds[p->holds_n++] = (struct hold){conn, s, until_ns};
+        MHD_suspend_connection(conn);
+        held = true;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (held && until_ns != FOREVER)
+        doors_wake(p->doors);
+    return held;
+}
+
+/* Wakes those whose time has come, and all of one server (or of every one: server NULL). */
+static uint64_t release(struct rpc_pool *p, uint64_t now_ns, const struct rpc_server *server,
+                        bool all)
+{
+    uint64_t next_ns = FOREVER;
+
+    for (size_t i = 0; i < p->holds_n;) {
+        const struct hold *h = &p->holds[i];
+
+        if (all || h->server == server || h->until_ns <= now_ns) {
+            MHD_resume_connection(h->conn);
+            p->holds[i] = p->holds[--p->holds_n];
+            continue;
+        }
+        next_ns = h->until_ns < next_ns ? h->until_ns : next_ns;
+        i++;
+    }
+    return next_ns;
+}
+
+static int tick(void *arg)
+{
+    struct rpc_pool *p = arg;
+    uint64_t now_ns = clock_system.mono_ns(), next_ns;
+
+    pthread_mutex_lock(&p->lock);
+    next_ns = release(p, now_ns, NULL, false);
+    pthread_mutex_unlock(&p->lock);
+    return next_ns == FOREVER ? -1 : (int)((next_ns - now_ns) / 1000000 + 1);
+}
 
 static void destroy_response(struct MHD_Response **r)
 {
@@ -76,6 +155,75 @@ static enum MHD_Result queue_status(struct MHD_Connection *conn, unsigned status
     return queue_text(conn, &(struct reply){.status = status, .body = ""});
 }
 
+/* A file on its way. */
+struct sending {
+    struct rpc_server *server;
+    struct MHD_Connection *conn;
+    int fd;
+    uint64_t size_b, next_ns;
+};
+
+/* How far a file may go before the fault strikes; its whole size without it. */
+static uint64_t limit_of(const struct sending *f, enum node_fault kind)
+{
+    uint64_t percent = fault(f->server, kind);
+
+    return percent ? f->size_b / 100 * percent : f->size_b;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* libmicrohttpd wants 0 from a reader that has suspended its connection. */
+static ssize_t wait_for(struct sending *f, uint64_t until_ns)
+{
+    return hold(f->server, f->conn, until_ns) ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static ssize_t send_piece(void *arg, uint64_t pos, char *buf, size_t max)
+{
+    struct sending *f = arg;
+    uint64_t rate = fault(f->server, NODE_SLOW), now_ns = clock_system.mono_ns();
+    uint64_t drop_at = limit_of(f, NODE_DROPS), stall_at = limit_of(f, NODE_STALLS);
+    ssize_t n;
+
+    if (pos >= drop_at)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (pos >= stall_at)
+        return wait_for(f, FOREVER);
+    if (rate && now_ns < f->next_ns)
+        return wait_for(f, f->next_ns);
+    max = least(max, least(drop_at, stall_at) - pos);
+    if (rate)
+        max = least(max, rate / 20 + 1);
+    n = pread(f->fd, buf, max, (off_t)pos);
+    if (n <= 0)
+        return MHD_CONTENT_READER_END_WITH_ERROR; /* more was announced than there is */
+    for (ssize_t i = 0; fault(f->server, NODE_CORRUPT) && i < n; i++)
+        if ((pos + (uint64_t)i) % 1024 == 512)
+            buf[i] = (char)~buf[i];
+    f->next_ns = rate ? now_ns + (uint64_t)n * 1000000000 / rate : 0;
+    atomic_fetch_add(&f->server->bytes, (uint64_t)n);
+    return n;
+}
+
+static void sending_free(void *arg)
+{
+    struct sending *f = arg;
+
+    closep(&f->fd);
+    free(f);
+}
+
+static uint64_t announced(const struct rpc_server *s, uint64_t size_b)
+{
+    if (fault(s, NODE_SHORT))
+        return size_b / 2;
+    return fault(s, NODE_LONG) ? size_b + size_b / 2 : size_b;
+}
+
 /* The whole file from byte 0, whatever was asked; no link is followed, as Agave does it. */
 static enum MHD_Result queue_file(struct rpc_server *s, struct MHD_Connection *conn,
                                   const char *dir, const char *name)
@@ -83,26 +231,32 @@ static enum MHD_Result queue_file(struct rpc_server *s, struct MHD_Connection *c
     AUTO(freep) char *path = xasprintf("%s/%s", dir, name);
     AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     AUTO(destroy_response) struct MHD_Response *r = NULL;
+    struct sending *f;
     struct stat st;
-    uint64_t size_b;
 
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return queue_status(conn, 404);
-    size_b = (uint64_t)st.st_size;
-    if (atomic_load(&s->lie) == RPC_LIE_FILE)
-        size_b /= 2;
-    r = MHD_create_response_from_fd64(size_b, fd);
-    if (!r)
+    f = xcalloc(1, sizeof(*f));
+    *f = (struct sending){.server = s, .conn = conn, .fd = TAKE_FD(fd)};
+    f->size_b = announced(s, (uint64_t)st.st_size);
+    r = MHD_create_response_from_callback(f->size_b, PIECE_B, send_piece, f, sending_free);
+    if (!r) {
+        sending_free(f);
         return MHD_NO;
-    (void)TAKE_FD(fd); /* the response closes it */
+    }
     return MHD_queue_response(conn, 200, r);
+}
+
+static const char *archives_of(const struct rpc_server *s)
+{
+    return s->source.archives(s->source.arg);
 }
 
 static enum MHD_Result queue_redirect(struct rpc_server *s, struct MHD_Connection *conn,
                                       bool incremental)
 {
     struct archive full, inc;
-    AUTO(err_freep) struct err *e = archives_highest(s->archives, &full, &inc);
+    AUTO(err_freep) struct err *e = archives_highest(archives_of(s), &full, &inc);
     const char *name = incremental ? inc.name : full.name;
     char location[sizeof(full.name) + 1];
 
@@ -117,10 +271,11 @@ static enum MHD_Result queue_redirect(struct rpc_server *s, struct MHD_Connectio
 static enum MHD_Result queue_archive(struct rpc_server *s, struct MHD_Connection *conn,
                                      const char *name)
 {
-    AUTO(freep) char *top = xasprintf("%s/%s", s->archives, name);
+    const char *dir = archives_of(s);
+    AUTO(freep) char *top = xasprintf("%s/%s", dir, name);
     AUTO(freep) char *remote = xasprintf("remote/%s", name);
 
-    return queue_file(s, conn, s->archives, access(top, F_OK) == 0 ? name : remote);
+    return queue_file(s, conn, dir, access(top, F_OK) == 0 ? name : remote);
 }
 
 static enum MHD_Result queue_health(struct rpc_server *s, struct MHD_Connection *conn)
@@ -148,10 +303,10 @@ static enum MHD_Result queue_supply(struct rpc_server *s, struct MHD_Connection 
 }
 
 /* Paths that Agave takes before JSON-RPC sees the request. False: not one of them. */
-static bool try_path(struct rpc_server *s, struct MHD_Connection *conn, const char *path,
-                     enum MHD_Result *ret)
+static bool try_path(struct rpc_server *s, struct MHD_Connection *conn, struct exchange *x,
+                     const char *path, enum MHD_Result *ret)
 {
-    bool snapshots = s->archives && !atomic_load(&s->snapshots_off);
+    bool snapshots = s->archives && !fault(s, NODE_NO_SNAPSHOTS);
     struct archive a;
 
     if (str_eq(path, "/health"))
@@ -164,26 +319,40 @@ static bool try_path(struct rpc_server *s, struct MHD_Connection *conn, const ch
         *ret = snapshots ? queue_redirect(s, conn, false) : queue_status(conn, 404);
     else if (str_eq(path, "/incremental-snapshot.tar.bz2") && s->archives)
         *ret = snapshots ? queue_redirect(s, conn, true) : queue_status(conn, 404);
-    else if (*path == '/' && archive_parse(path + 1, &a) && s->archives)
+    else if (*path == '/' && archive_parse(path + 1, &a) && s->archives) {
+        x->sends_file = snapshots;
         *ret = snapshots ? queue_archive(s, conn, path + 1) : queue_status(conn, 404);
-    else
+    } else
         return false;
     return true;
 }
 
-/* Slots that a lying node adds; everything else it says is true. */
+/* A node that stands still, or claims what does not exist yet. */
+static void shift(struct rpc_server *s, struct node_state *st)
+{
+    uint64_t stale = fault(s, NODE_STALE), ahead = fault(s, NODE_AHEAD);
 
-static void state_with_lie(void *arg, struct node_state *ret)
+    for (int i = 0; i < 3; i++) {
+        uint64_t back = stale && st->slot[i] > stale ? st->slot[i] - stale : 0;
+
+        st->slot[i] += ahead - back;
+        st->height[i] = st->height[i] > back ? st->height[i] + ahead - back : 0;
+    }
+}
+
+static void state(void *arg, struct node_state *ret)
 {
     struct rpc_server *s = arg;
 
     s->source.state(s->source.arg, ret);
-    if (atomic_load(&s->lie) != RPC_LIE_AHEAD)
-        return;
-    for (int i = 0; i < 3; i++) {
-        ret->slot[i] += atomic_load(&s->lie_amount);
-        ret->height[i] += atomic_load(&s->lie_amount);
-    }
+    shift(s, ret);
+}
+
+static bool peer(void *arg, size_t i, struct node_peer *ret)
+{
+    struct rpc_server *s = arg;
+
+    return s->source.peer(s->source.arg, i, ret);
 }
 
 static bool has_block(void *arg, uint64_t slot)
@@ -199,9 +368,9 @@ static bool snapshots(void *arg, uint64_t *ret_full, uint64_t *ret_incremental)
     struct archive full, incremental;
     AUTO(err_freep) struct err *e = NULL;
 
-    if (!s->archives || atomic_load(&s->snapshots_off))
+    if (!s->archives || fault(s, NODE_NO_SNAPSHOTS))
         return false;
-    e = archives_highest(s->archives, &full, &incremental);
+    e = archives_highest(archives_of(s), &full, &incremental);
     if (e)
         return false;
     *ret_full = full.slot;
@@ -214,33 +383,9 @@ static void call(void *arg, const char *method, const struct json *params, struc
 {
     struct rpc_server *s = arg;
     struct rpc_source source = {
-        .arg = s, .state = state_with_lie, .has_block = has_block, .snapshots = snapshots};
+        .arg = s, .state = state, .peer = peer, .has_block = has_block, .snapshots = snapshots};
 
     rpc_methods_call(&source, s->full_api, method, params, result, e);
-}
-
-/* Holds the connection without an answer until the lie ends. */
-static enum MHD_Result stall(struct rpc_server *s, struct MHD_Connection *conn)
-{
-    enum MHD_Result done = MHD_NO;
-
-    pthread_mutex_lock(&s->stalled_lock);
-    if (s->stalled_n < STALL_MAX) {
-        s->stalled[s->stalled_n++] = conn;
-        MHD_suspend_connection(conn);
-        done = MHD_YES;
-    }
-    pthread_mutex_unlock(&s->stalled_lock);
-    return done;
-}
-
-static void resume_all(struct rpc_server *s)
-{
-    pthread_mutex_lock(&s->stalled_lock);
-    for (size_t i = 0; i < s->stalled_n; i++)
-        MHD_resume_connection(s->stalled[i]);
-    s->stalled_n = 0;
-    pthread_mutex_unlock(&s->stalled_lock);
 }
 
 static bool is_json(struct MHD_Connection *conn)
@@ -284,26 +429,57 @@ static enum MHD_Result answer_json(struct rpc_server *s, struct MHD_Connection *
     if (x->too_large)
         return queue_text(
             conn, &(struct reply){413, plain, NULL, "request body size exceeds allowed maximum"});
-    if (atomic_load(&s->lie) == RPC_LIE_STALL)
-        return stall(s, conn);
-    if (atomic_load(&s->lie) == RPC_LIE_HTML)
+    if (fault(s, NODE_NO_ANSWER))
+        return hold(s, conn, FOREVER) ? MHD_YES : MHD_NO;
+    if (fault(s, NODE_HTML))
         return queue_text(conn, &(struct reply){200, "text/html", NULL,
                                                 "<html><body>Welcome to nginx!</body></html>\n"});
     text = jsonrpc_answer(strbuf_text(&x->body), x->body.len, call, s);
     return queue_text(conn, &(struct reply){200, "application/json; charset=utf-8", NULL, text});
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *path,
-                                  const char *method, const char *version, const char *data,
-                                  size_t *data_n, void **state)
+static struct rpc_server *server_of(struct MHD_Connection *conn)
 {
-    struct rpc_server *s = arg;
-    struct exchange *x = *state;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info ? info->socket_context : NULL;
+}
+
+static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *conn, const char *path,
+                              const char *method)
+{
+    struct rpc_server *s = x->server;
+    uint64_t late_ms = fault(s, NODE_LATE);
     enum MHD_Result done;
 
+    if (late_ms && !x->delayed) { /* asked again after the rest */
+        x->delayed = true;
+        if (hold(s, conn, clock_system.mono_ns() + late_ms * 1000000))
+            return MHD_YES;
+    }
+    if (fault(s, NODE_ERROR))
+        return queue_text(conn, &(struct reply){500, "text/plain", NULL, "internal error\n"});
+    if (try_path(s, conn, x, path, &done)) {
+        x->sends_file = x->sends_file && !str_eq(method, "HEAD");
+        atomic_fetch_add(&s->files, x->sends_file);
+        return done;
+    }
+    return answer_json(s, conn, x, method);
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *path,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_n, void **exchange)
+{
+    struct exchange *x = *exchange;
+
     if (!x) {
-        *state = xcalloc(1, sizeof(*x));
-        return MHD_YES;
+        *exchange = x = xcalloc(1, sizeof(*x));
+        x->server = server_of(conn);
+        if (x->server)
+            atomic_fetch_add(&x->server->requests, 1);
+        return x->server ? MHD_YES : MHD_NO;
     }
     if (*data_n) {
         if (x->body.len + *data_n <= BODY_MAX)
@@ -313,80 +489,172 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
         *data_n = 0;
         return MHD_YES;
     }
-    if (atomic_load(&s->lie) == RPC_LIE_ERROR)
-        return queue_text(conn, &(struct reply){500, "text/plain", NULL, "internal error\n"});
-    if (try_path(s, conn, path, &done))
-        return done;
-    return answer_json(s, conn, x, method);
+    return answer(x, conn, path, method);
 }
 
-static void on_end(void *arg, struct MHD_Connection *conn, void **state,
+static void on_end(void *arg, struct MHD_Connection *conn, void **exchange,
                    enum MHD_RequestTerminationCode code)
 {
-    struct exchange *x = *state;
+    struct exchange *x = *exchange;
 
-    if (x)
+    if (x) {
+        if (x->sends_file && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+            atomic_fetch_add(&x->server->files_whole, 1);
         strbuf_clear(&x->body);
+    }
     free(x);
-    *state = NULL;
+    *exchange = NULL;
+}
+
+static int fd_of(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    return info ? info->connect_fd : -1;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *conn, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct rpc_pool *p = arg;
+    int fd = fd_of(conn);
+
+    pthread_mutex_lock(&p->lock);
+    if (fd >= 0 && (size_t)fd < p->of_fd_cap) {
+        *socket_context = p->of_fd[fd];
+        if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+            p->of_fd[fd] = NULL;
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void on_accept(void *arg, int fd, const struct sockaddr_in *from)
+{
+    struct rpc_server *s = arg;
+    struct rpc_pool *p = s->pool;
+
+    if (fault(s, NODE_NOT_HTTP)) {
+        (void)!send(fd, BANNER, strlen(BANNER), MSG_NOSIGNAL); /* gone already: just as well */
+        close(fd);
+        return;
+    }
+    pthread_mutex_lock(&p->lock);
+    if ((size_t)fd >= p->of_fd_cap) {
+        size_t before = p->of_fd_cap;
+
+        p->of_fd = xgrow(p->of_fd, &p->of_fd_cap, (size_t)fd + 1, sizeof(struct rpc_server *));
+        for (size_t i = before; i < p->of_fd_cap; i++)
+            p->of_fd[i] = NULL;
+    }
+    p->of_fd[fd] = s;
+    pthread_mutex_unlock(&p->lock);
+    /* Closes the descriptor when it fails: too many, the client sees a reset. */
+    (void)MHD_add_connection(p->daemon, fd, (const struct sockaddr *)from, sizeof(*from));
+}
+
+struct err *rpc_pool_open(struct rpc_pool **ret)
+{
+    struct rpc_pool *p = xcalloc(1, sizeof(*p));
+    struct err *e;
+
+    pthread_mutex_init(&p->lock, NULL);
+    errno = 0;
+    p->daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC,
+        0, NULL, NULL, on_request, p, MHD_OPTION_NOTIFY_COMPLETED, on_end, p,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, p, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 120u, MHD_OPTION_END);
+    e = p->daemon ? doors_open(tick, p, &p->doors)
+                  : err_sys(errno ? errno : EIO, "cannot start the HTTP service");
+    if (e) {
+        rpc_pool_close(p);
+        return e;
+    }
+    *ret = p;
+    return NULL;
+}
+
+struct rpc_pool *rpc_pool_close(struct rpc_pool *p)
+{
+    if (!p)
+        return NULL;
+    p->doors = doors_close(p->doors);
+    pthread_mutex_lock(&p->lock);
+    p->ending = true; /* nobody is put to rest from here on */
+    release(p, 0, NULL, true);
+    pthread_mutex_unlock(&p->lock);
+    if (p->daemon)
+        MHD_stop_daemon(p->daemon);
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->items[i]->ledger);
+        free(p->items[i]);
+    }
+    pthread_mutex_destroy(&p->lock);
+    free(p->items);
+    free(p->holds);
+    free(p->of_fd);
+    free(p);
+    return NULL;
 }
 
 struct err *rpc_server_open(const struct rpc_server_spec *spec, struct rpc_server **ret)
 {
-    AUTO(rpc_server_closep) struct rpc_server *s = xcalloc(1, sizeof(*s));
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(spec->port)};
-    int error;
+    struct rpc_pool *p = spec->pool;
+    struct rpc_server *s = xcalloc(1, sizeof(*s));
 
+    s->pool = p;
     s->full_api = spec->full_api;
     s->source = spec->source;
-    s->archives = spec->archives ? xstrdup(spec->archives) : NULL;
+    s->archives = spec->archives;
     s->ledger = xstrdup(spec->ledger);
-    pthread_mutex_init(&s->stalled_lock, NULL);
-    if (inet_pton(AF_INET, spec->bind, &addr.sin_addr) != 1)
-        return err_new(ERR_BADINPUT, "'%s' is no IPv4 address", spec->bind);
-    errno = 0;
-    s->daemon =
-        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME,
-                         spec->port, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, &addr,
-                         MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_CONNECTION_LIMIT,
-                         512u, MHD_OPTION_CONNECTION_TIMEOUT, 120u, MHD_OPTION_END);
-    error = errno;
-    if (!s->daemon)
-        return err_sys(error ? error : EADDRINUSE, "cannot serve RPC on %s:%u", spec->bind,
-                       spec->port);
-    *ret = TAKE(s);
+    pthread_mutex_lock(&p->lock); /* the pool owns it also when it cannot listen */
+    p->items = xgrow(p->items, &p->cap, p->n + 1, sizeof(struct rpc_server *));
+    p->items[p->n++] = s;
+    pthread_mutex_unlock(&p->lock);
+    TRY_CTX(door_add(p->doors, spec->bind, spec->port, on_accept, s, &s->door), "cannot serve RPC");
+    *ret = s;
     return NULL;
 }
 
-struct rpc_server *rpc_server_close(struct rpc_server *s)
+/* Whoever is connected sees what a dead machine's peer sees. */
+static void cut_connections(struct rpc_server *s)
 {
-    if (!s)
-        return NULL;
-    atomic_store(&s->lie, RPC_LIE_NONE);
-    resume_all(s);
-    if (s->daemon)
-        MHD_stop_daemon(s->daemon);
-    pthread_mutex_destroy(&s->stalled_lock);
-    free(s->archives);
-    free(s->ledger);
-    free(s);
-    return NULL;
+    struct rpc_pool *p = s->pool;
+
+    pthread_mutex_lock(&p->lock);
+    for (size_t fd = 0; fd < p->of_fd_cap; fd++)
+        if (p->of_fd[fd] == s)
+            (void)!shutdown((int)fd, SHUT_RDWR); /* its end is on the way already */
+    pthread_mutex_unlock(&p->lock);
 }
 
-void rpc_server_closep(struct rpc_server **s)
+struct err *rpc_server_fault(struct rpc_server *s, enum node_fault f, uint64_t value)
 {
-    *s = rpc_server_close(*s);
+    struct rpc_pool *p = s->pool;
+    struct err *e = NULL;
+
+    atomic_store(&s->faults[f], value);
+    if (f == NODE_DEAD || f == NODE_SILENT) {
+        enum door_state state = fault(s, NODE_DEAD)     ? DOOR_CLOSED
+                                : fault(s, NODE_SILENT) ? DOOR_SILENT
+                                                        : DOOR_OPEN;
+
+        e = door_set(s->door, state);
+        if (state != DOOR_OPEN)
+            cut_connections(s);
+    }
+    pthread_mutex_lock(&p->lock);
+    release(p, 0, s, false); /* those who wait look again */
+    pthread_mutex_unlock(&p->lock);
+    return e;
 }
 
-void rpc_server_lie(struct rpc_server *s, enum rpc_lie lie, uint64_t amount)
+void rpc_server_counts(const struct rpc_server *s, struct rpc_counts *ret)
 {
-    atomic_store(&s->lie_amount, amount);
-    atomic_store(&s->lie, lie);
-    if (lie != RPC_LIE_STALL)
-        resume_all(s);
-}
-
-void rpc_server_snapshots(struct rpc_server *s, bool on)
-{
-    atomic_store(&s->snapshots_off, !on);
+    *ret = (struct rpc_counts){.requests = atomic_load(&s->requests),
+                               .files = atomic_load(&s->files),
+                               .files_whole = atomic_load(&s->files_whole),
+                               .bytes = atomic_load(&s->bytes)};
 }

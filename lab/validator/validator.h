@@ -68,7 +68,7 @@ struct validator {
     uint16_t ports[PORTS_N];
     struct genesis genesis;
     struct ledger *ledger;
-    struct rpc_server *rpc;
+    struct rpc_pool *rpc;
     struct admin_server *admin;
     struct ip_echo_server *ip_echo;
     uint64_t full_slot; /* of the newest full archive: base of the next incremental */

@@ -150,7 +150,7 @@ static struct err *stop(struct validator *v)
     join(v->replay, &v->replay_on);
     join(v->signals, &v->signals_on);
     v->ip_echo = ip_echo_server_close(v->ip_echo);
-    v->rpc = rpc_server_close(v->rpc);
+    v->rpc = rpc_pool_close(v->rpc);
     if (v->ledger)
         e = ledger_close(v->ledger);
     v->admin = admin_server_close(v->admin);

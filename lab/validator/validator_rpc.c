@@ -39,10 +39,8 @@ static void fill_self(const struct validator *v, struct node_peer *p)
     }
 }
 
-static void fill_entrypoint(const struct validator *v, struct node_state *s)
+static void fill_entrypoint(const struct validator *v, struct node_peer *p)
 {
-    struct node_peer *p = &s->peers[s->peers_n++];
-
     base58_encode32(v->hello.id, p->id);
     snprintf(p->rpc, sizeof(p->rpc), "%s:%u", v->hello_host, v->hello.rpc_port);
     snprintf(p->serve_repair, sizeof(p->serve_repair), "%s:%u", v->hello_host,
@@ -67,9 +65,6 @@ static void state(void *arg, struct node_state *ret)
     base58_encode32(banks_root(v->banks)->hash, ret->blockhash);
     base58_encode32(v->hello_known ? v->hello.leader : v->key.public, ret->leader);
     base58_encode32(v->hello_known ? v->hello.vote : v->key.public, ret->vote);
-    fill_self(v, &ret->peers[ret->peers_n++]);
-    if (v->hello_known)
-        fill_entrypoint(v, ret);
     pthread_mutex_unlock(&v->lock);
     ret->min_slot = lowest;
     ret->first_block = lowest ? lowest + 2 : 0;
@@ -79,6 +74,26 @@ static void state(void *arg, struct node_state *ret)
     ret->shred_version = validator_shred_version(v);
     snprintf(ret->id, sizeof(ret->id), "%s", v->id);
     base58_encode32(v->genesis.hash, ret->genesis_hash);
+}
+
+static bool peer(void *arg, size_t i, struct node_peer *ret)
+{
+    struct validator *v = arg;
+    bool some;
+
+    pthread_mutex_lock(&v->lock);
+    some = i == 0 || (i == 1 && v->hello_known);
+    if (some)
+        (i ? fill_entrypoint : fill_self)(v, ret);
+    pthread_mutex_unlock(&v->lock);
+    return some;
+}
+
+static const char *archives(void *arg)
+{
+    const struct validator *v = arg;
+
+    return v->o.snapshots;
 }
 
 static bool has_block(void *arg, uint64_t slot)
@@ -92,16 +107,21 @@ static bool has_block(void *arg, uint64_t slot)
 
 struct err *validator_open_rpc(struct validator *v)
 {
-    struct rpc_server_spec spec = {.bind = v->o.rpc_bind,
-                                   .port = v->o.rpc_port,
-                                   .full_api = v->o.full_rpc,
-                                   .archives = v->o.snapshots,
-                                   .ledger = v->o.ledger,
-                                   .source = {.arg = v, .state = state, .has_block = has_block}};
+    struct rpc_server_spec spec = {
+        .bind = v->o.rpc_bind,
+        .port = v->o.rpc_port,
+        .full_api = v->o.full_rpc,
+        .archives = true,
+        .ledger = v->o.ledger,
+        .source = {
+            .arg = v, .state = state, .peer = peer, .archives = archives, .has_block = has_block}};
+    struct rpc_server *server;
 
     if (!v->o.rpc_port)
         return NULL;
-    TRY(rpc_server_open(&spec, &v->rpc));
+    TRY(rpc_pool_open(&v->rpc));
+    spec.pool = v->rpc;
+    TRY(rpc_server_open(&spec, &server));
     agave_log_info(v->log, "solana_rpc::rpc_service", "rpc bound to %s:%u", v->o.rpc_bind,
                    v->o.rpc_port);
     return NULL;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "lab/faults.h"
 #include "lab/node/admin_server.h"
 #include "lab/chain/chain.h"
 #include "lab/node/genesis.h"
@@ -16,11 +17,12 @@
 
 /* The simulated cluster, shared by the world_*.c files. One thread (world_run) makes blocks, sends
  * them and answers repair; the servers' threads read under the lock. */
-#define WORLD_RPC_MAX 8
-#define WORLD_TVU_MAX 8
-#define WORLD_WINDOW  65536 /* slots whose links are kept: blocks can be made again from them */
-#define WORLD_RECENT  32    /* blocks kept whole */
-#define WORLD_OLD     4     /* older blocks made again, kept for the next requests */
+#define WORLD_RPC_MAX   8
+#define WORLD_NODES_MAX 1024
+#define WORLD_TVU_MAX   8
+#define WORLD_WINDOW    65536 /* slots whose links are kept: blocks can be made again from them */
+#define WORLD_RECENT    32    /* blocks kept whole */
+#define WORLD_OLD       4     /* older blocks made again, kept for the next requests */
 
 struct world_opts {
     char *dir, *bind, *ready_file;
@@ -30,20 +32,26 @@ struct world_opts {
     struct sockaddr_in tvus[WORLD_TVU_MAX];
     size_t tvu_n;
     uint64_t seed, time_scale, start_slot, snapshot_interval, full_interval;
-    uint64_t coverage; /* percent of shreds that turbine delivers */
-    uint64_t repair_recent_slots, repair_old_per_s, sets;
+    uint64_t sets;
+    uint64_t nodes;   /* RPC nodes beside those of rpc_ports, on addresses of their own */
+    uint64_t members; /* of the cluster that have no RPC */
+    uint64_t faults[WORLD_FAULTS_N]; /* at the start, and again after a heal */
 };
 void world_opts_clear(struct world_opts *o);
 
-struct world_rpc {
+/* One RPC node. */
+struct world_node {
     struct world *world;
     struct rpc_server *server;
-    char id[BASE58_32_MAX];
+    char id[BASE58_32_MAX], host[16];
     uint16_t port;
+    uint64_t faults[NODE_FAULTS_N];
+    const char *archives; /* its own folder while it is stale, of world.folders */
 };
 
 struct world_stats {
     uint64_t blocks, shreds_sent, shreds_lost, repair_asked, repair_answered, repair_refused;
+    uint64_t slots_whole; /* of blocks: enough of each set was sent */
 };
 
 struct world {
@@ -53,23 +61,27 @@ struct world {
     uint8_t vote[32];
     uint64_t slot_ns, genesis_s;
     int gossip_fd, repair_fd, turbine_fd, signal_fd;
-    struct world_rpc rpcs[WORLD_RPC_MAX];
+    struct rpc_pool *pool;
     struct ip_echo_server *ip_echo;
     struct admin_server *control;
-    char *snapshots;
+    char *snapshots, *wrong; /* folders: the good archives, and others under the same names */
     uint64_t last_full, last_snapshot;
 
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t files_lock; /* one writer of wrong archives */
+    pthread_mutex_t lock;       /* guards what follows */
     struct chain *chain;
     struct block_link *links; /* by slot % WORLD_WINDOW */
-    uint64_t coverage;
-    bool repair_on;
+    uint64_t faults[WORLD_FAULTS_N];
+    struct world_node *nodes[WORLD_NODES_MAX];
+    size_t nodes_n;
+    struct strlist folders; /* of stale nodes; names stay until the world ends */
+    bool wrong_wanted;      /* some node serves wrong archives */
     struct world_stats stats;
 
     /* the world's own thread alone */
     struct block recent[WORLD_RECENT], old[WORLD_OLD];
     size_t old_at;
-    uint64_t random, old_budget, old_budget_at_ns;
+    uint64_t old_budget, old_budget_at_ns;
 };
 
 /* world_blocks.c */
@@ -86,6 +98,23 @@ void world_send_set(struct world *w, const struct block *b, size_t set);
 void world_answer_repair(struct world *w);
 void world_answer_hello(struct world *w);
 
-/* world_rpc.c */
-struct err *world_open_servers(struct world *w) MUST_CHECK;
-void world_close_servers(struct world *w);
+/* A fault's value now. */
+uint64_t world_fault(struct world *w, enum world_fault f);
+
+/* world_nodes.c */
+struct err *world_open_nodes(struct world *w) MUST_CHECK;
+/* So many nodes beside those of rpc_ports; there are never fewer than before. ERR_BADINPUT. */
+struct err *world_grow(struct world *w, uint64_t n) MUST_CHECK;
+/* A fault of node i; ERR_SYS (a port, a folder). */
+struct err *world_node_fault(struct world *w, size_t i, enum node_fault f, uint64_t value)
+    MUST_CHECK;
+/* Opens or closes every node's port, as the WORLD_RPC fault says. */
+struct err *world_nodes_power(struct world *w) MUST_CHECK;
+/* After a new archive: the wrong ones of the same names. */
+struct err *world_mirror_wrong(struct world *w) MUST_CHECK;
+/* A JSON list of nodes first to last. */
+void world_list_nodes(struct world *w, size_t first, size_t last, struct strbuf *out);
+void world_close_nodes(struct world *w);
+
+/* world_control.c */
+struct err *world_open_control(struct world *w) MUST_CHECK;

@@ -27,7 +27,7 @@ static struct err *write_snapshot(struct world *w, uint64_t slot, bool full)
         w->last_full = slot;
     w->last_snapshot = slot;
     archives_purge(w->snapshots, 2, 4);
-    return NULL;
+    return world_mirror_wrong(w);
 }
 
 /* A snapshot of the finalized slot whenever it passes a multiple of an interval. */

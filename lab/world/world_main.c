@@ -37,6 +37,8 @@ static const struct arg_spec specs[] = {
     {"repair-recent-slots", 0, ARG_VALUE, "SLOTS"},
     {"repair-old-per-s", 0, ARG_VALUE, "SHREDS"},
     {"sets", 0, ARG_VALUE, "NUMBER"},
+    {"nodes", 0, ARG_VALUE, "NUMBER"},
+    {"members", 0, ARG_VALUE, "NUMBER"},
     {"help", 'h', ARG_FLAG, NULL},
 };
 
@@ -93,6 +95,20 @@ static struct err *parse_lists(const struct args *a, struct world_opts *o)
     return NULL;
 }
 
+static struct err *parse_faults(const struct args *a, struct world_opts *o)
+{
+    uint64_t coverage;
+
+    for (size_t i = 0; i < WORLD_FAULTS_N; i++)
+        o->faults[i] = world_faults[i].normal;
+    TRY(args_u64(a, "turbine-coverage", 0, 100, 100, &coverage));
+    o->faults[WORLD_SHRED_LOSS] = 100 - coverage;
+    TRY(args_u64(a, "repair-recent-slots", 0, UINT32_MAX, o->faults[WORLD_REPAIR_RECENT],
+                 &o->faults[WORLD_REPAIR_RECENT]));
+    return args_u64(a, "repair-old-per-s", 0, 1000000, o->faults[WORLD_REPAIR_OLD],
+                    &o->faults[WORLD_REPAIR_OLD]);
+}
+
 static struct err *parse_opts(const struct args *a, struct world_opts *o)
 {
     uint64_t gossip = 0, repair = 0;
@@ -111,10 +127,10 @@ static struct err *parse_opts(const struct args *a, struct world_opts *o)
     TRY(args_u64(a, "snapshot-interval", 10, 100000, 100, &o->snapshot_interval));
     TRY(args_u64(a, "full-snapshot-interval", 10, 1000000, 1000, &o->full_interval));
     TRY(args_u64(a, "start-slot", 0, (uint64_t)1 << 40, 1500, &o->start_slot));
-    TRY(args_u64(a, "turbine-coverage", 0, 100, 100, &o->coverage));
-    TRY(args_u64(a, "repair-recent-slots", 0, UINT32_MAX, 1000, &o->repair_recent_slots));
-    TRY(args_u64(a, "repair-old-per-s", 0, 1000000, 100, &o->repair_old_per_s));
     TRY(args_u64(a, "sets", 1, 64, 2, &o->sets));
+    TRY(args_u64(a, "nodes", 0, WORLD_NODES_MAX - WORLD_RPC_MAX, 0, &o->nodes));
+    TRY(args_u64(a, "members", 0, 100000, 0, &o->members));
+    TRY(parse_faults(a, o));
     return parse_lists(a, o);
 }
 
@@ -136,10 +152,13 @@ static struct err *open_udp(const char *host, uint16_t port, int *ret)
 static struct err *make_dirs(struct world *w)
 {
     w->snapshots = xasprintf("%s/snapshots", w->o.dir);
+    w->wrong = xasprintf("%s/wrong", w->o.dir);
     if ((mkdir(w->o.dir, 0755) < 0 && errno != EEXIST) ||
-        (mkdir(w->snapshots, 0755) < 0 && errno != EEXIST))
+        (mkdir(w->snapshots, 0755) < 0 && errno != EEXIST) ||
+        (mkdir(w->wrong, 0755) < 0 && errno != EEXIST))
         return err_sys(errno, "cannot make '%s'", w->snapshots);
     archives_purge(w->snapshots, 0, 0); /* what an earlier world left */
+    archives_purge(w->wrong, 0, 0);
     return NULL;
 }
 
@@ -161,9 +180,7 @@ static struct err *open_world(struct world *w)
     struct ed25519_key vote;
 
     w->slot_ns = SLOT_NS / w->o.time_scale;
-    w->coverage = w->o.coverage;
-    w->repair_on = true;
-    w->random = w->o.seed * 2 + 1;
+    memcpy(w->faults, w->o.faults, sizeof(w->faults));
     w->old_budget_at_ns = clock_system.mono_ns();
     genesis_from_seed(w->o.seed, &w->genesis);
     shredder_leader_from_seed(w->o.seed, &w->shredder.leader);
@@ -179,12 +196,26 @@ static struct err *open_world(struct world *w)
     TRY(open_udp(w->o.bind, 0, &w->turbine_fd));
     TRY(world_make_history(w));
     w->genesis_s = clock_system.wall_ms() / 1000 - chain_last(w->chain) * w->slot_ns / 1000000000;
-    return world_open_servers(w);
+    TRY(world_open_nodes(w));
+    TRY(ip_echo_server_open(w->o.bind, w->o.gossip_port, w->genesis.shred_version, &w->ip_echo));
+    return world_open_control(w);
+}
+
+uint64_t world_fault(struct world *w, enum world_fault f)
+{
+    uint64_t value;
+
+    pthread_mutex_lock(&w->lock);
+    value = w->faults[f];
+    pthread_mutex_unlock(&w->lock);
+    return value;
 }
 
 static void close_world(struct world *w)
 {
-    world_close_servers(w);
+    w->control = admin_server_close(w->control);
+    w->ip_echo = ip_echo_server_close(w->ip_echo);
+    world_close_nodes(w);
     for (size_t i = 0; i < WORLD_RECENT; i++)
         block_clear(&w->recent[i]);
     for (size_t i = 0; i < WORLD_OLD; i++)
@@ -196,7 +227,9 @@ static void close_world(struct world *w)
     chain_free(w->chain);
     free(w->links);
     free(w->snapshots);
+    free(w->wrong);
     pthread_mutex_destroy(&w->lock);
+    pthread_mutex_destroy(&w->files_lock);
     world_opts_clear(&w->o);
 }
 
@@ -286,7 +319,8 @@ int main(int argc, char **argv)
                       .repair_fd = -1,
                       .turbine_fd = -1,
                       .signal_fd = -1,
-                      .lock = PTHREAD_MUTEX_INITIALIZER};
+                      .lock = PTHREAD_MUTEX_INITIALIZER,
+                      .files_lock = PTHREAD_MUTEX_INITIALIZER};
     AUTO(err_freep) struct err *e = run(argv, &w);
 
     close_world(&w);

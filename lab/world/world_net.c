@@ -1,4 +1,4 @@
-/* What the world puts on the wire: turbine at a set coverage, answers to repair requests (at once
+/* What the world puts on the wire: turbine with its losses, answers to repair requests (at once
  * for recent slots, a few a second for old ones), and the lab's hello. */
 #include "lab/world/world.h"
 
@@ -10,58 +10,66 @@
 #include "io/clock.h"
 #include "lab/node/hello.h"
 #include "lab/node/repair_proto.h"
+#include "lab/world/loss.h"
 
 #define REQUESTS_AT_ONCE 64
 
-/* xorshift64*: the losses of a drill can be repeated. */
-static bool delivered(struct world *w, uint64_t coverage)
+static struct loss loss_now(struct world *w)
 {
-    w->random ^= w->random >> 12;
-    w->random ^= w->random << 25;
-    w->random ^= w->random >> 27;
-    return (w->random * 0x2545f4914f6cdd1du >> 33) % 100 < coverage;
+    struct loss l = {.seed = w->o.seed};
+
+    pthread_mutex_lock(&w->lock);
+    l.shreds = w->faults[WORLD_TURBINE] ? (uint32_t)w->faults[WORLD_SHRED_LOSS] : 100;
+    l.sets = (uint32_t)w->faults[WORLD_SET_LOSS];
+    l.slots = (uint32_t)w->faults[WORLD_SLOT_LOSS];
+    l.burst = (uint32_t)w->faults[WORLD_SLOT_BURST];
+    pthread_mutex_unlock(&w->lock);
+    return l;
 }
 
-static void send_shred(struct world *w, const uint8_t *bytes, size_t n, uint64_t coverage)
+static void send_shred(struct world *w, const uint8_t *bytes, size_t n)
 {
-    bool sent = delivered(w, coverage);
-
-    for (size_t i = 0; sent && i < w->o.tvu_n; i++) /* lost or refused: turbine knows no retry */
+    for (size_t i = 0; i < w->o.tvu_n; i++) /* lost or refused: turbine knows no retry */
         (void)!sendto(w->turbine_fd, bytes, n, MSG_DONTWAIT, (struct sockaddr *)&w->o.tvus[i],
                       sizeof(w->o.tvus[i]));
-    pthread_mutex_lock(&w->lock);
-    w->stats.shreds_sent += sent;
-    w->stats.shreds_lost += !sent;
-    pthread_mutex_unlock(&w->lock);
 }
 
 void world_send_set(struct world *w, const struct block *b, size_t set)
 {
-    uint64_t coverage;
+    struct loss l = loss_now(w);
+    unsigned lost = 0;
 
+    for (unsigned i = 0; i < LOSS_SET_SHREDS; i++) {
+        if (loss_hits(&l, b->slot, set, i))
+            lost++;
+        else if (i < SHRED_SET_DATA)
+            send_shred(w, b->sets[set].data[i], SHRED_DATA_B);
+        else
+            send_shred(w, b->sets[set].code[i - SHRED_SET_DATA], SHRED_CODE_B);
+    }
     pthread_mutex_lock(&w->lock);
-    coverage = w->coverage;
+    w->stats.shreds_sent += LOSS_SET_SHREDS - lost;
+    w->stats.shreds_lost += lost;
+    if (set + 1 == b->n)
+        w->stats.slots_whole += loss_leaves_whole(&l, b->slot, b->n);
     pthread_mutex_unlock(&w->lock);
-    for (size_t i = 0; i < SHRED_SET_DATA; i++)
-        send_shred(w, b->sets[set].data[i], SHRED_DATA_B, coverage);
-    for (size_t i = 0; i < SHRED_SET_CODE; i++)
-        send_shred(w, b->sets[set].code[i], SHRED_CODE_B, coverage);
 }
 
 /* May this slot be served now? Old ones share a small budget, as a busy peer's would. */
 static bool affordable(struct world *w, uint64_t slot)
 {
     uint64_t now = clock_system.mono_ns(), tip = chain_last(w->chain), earned;
+    uint64_t per_s = world_fault(w, WORLD_REPAIR_OLD);
 
-    if (slot + w->o.repair_recent_slots >= tip)
+    if (slot + world_fault(w, WORLD_REPAIR_RECENT) >= tip)
         return true;
-    earned = (now - w->old_budget_at_ns) * w->o.repair_old_per_s / 1000000000;
+    earned = (now - w->old_budget_at_ns) * per_s / 1000000000;
     if (earned) {
         w->old_budget += earned;
         w->old_budget_at_ns = now;
     }
-    if (w->old_budget > w->o.repair_old_per_s)
-        w->old_budget = w->o.repair_old_per_s;
+    if (w->old_budget > per_s)
+        w->old_budget = per_s;
     if (!w->old_budget)
         return false;
     w->old_budget--;
@@ -122,11 +130,8 @@ static void answer_one(struct world *w, const uint8_t *packet, size_t n,
 
 void world_answer_repair(struct world *w)
 {
-    bool on;
+    bool on = world_fault(w, WORLD_REPAIR);
 
-    pthread_mutex_lock(&w->lock);
-    on = w->repair_on;
-    pthread_mutex_unlock(&w->lock);
     for (int i = 0; i < REQUESTS_AT_ONCE; i++) {
         uint8_t packet[SHRED_PACKET_B];
         struct sockaddr_in from;
@@ -153,7 +158,8 @@ void world_answer_hello(struct world *w)
                       .rpc_port = w->o.rpc_ports[0],
                       .slot_us = (uint32_t)(w->slot_ns / 1000)};
 
-    if (n != (ssize_t)strlen(HELLO_ASK) || memcmp(packet, HELLO_ASK, (size_t)n) != 0)
+    if (n != (ssize_t)strlen(HELLO_ASK) || memcmp(packet, HELLO_ASK, (size_t)n) != 0 ||
+        !world_fault(w, WORLD_ENTRYPOINT))
         return;
     memcpy(h.id, w->shredder.leader.public, 32);
     memcpy(h.leader, w->shredder.leader.public, 32);

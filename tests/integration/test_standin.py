@@ -361,14 +361,14 @@ def hole_of_a_downtime_is_repaired(t):
     p.terminate()  # no handler, as with Agave: gone at once, the socket stays
     assert p.wait(10) == -signal.SIGTERM
     assert (t.dir / "ledger" / "admin.rpc").exists()
-    control(t, "repair", [False])
+    control(t, "fault", ["repair", 0])
     stood = slot(BASE + 99)
     t.until("a hole of 20 slots", lambda: slot(BASE + 99) > stood + 20, 30)
     p = validator(t, "--no-snapshot-fetch")
     running(t, p)
     t.until("turbine at work", lambda: ask(BASE + 599, "getMaxShredInsertSlot")["result"] > stood + 25, 30)
     assert slot(BASE + 599) <= stood, "replayed over a hole"
-    control(t, "repair", [True])
+    control(t, "heal", ["repair"])
     caught_up(t)
 
 
@@ -420,26 +420,184 @@ def command_line_is_agaves(t):
     assert r.code == 1, r
 
 
+def good(t, what, *params):
+    answer = control(t, what, params)
+    assert "error" not in answer, answer
+    return answer["result"]
+
+
 @test
 def world_lies_when_told(t):
     if outside():
         raise Skip("looks at another validator")
     world(t)
-    control(t, "lie", [1, "ahead", 5000])
+    good(t, "fault", "ahead", 5000, 1, 1)
     assert slot(BASE + 199) > slot(BASE + 99) + 4000
-    control(t, "lie", [1, "error"])
+    good(t, "fault", "error", 1, 1, 1)
     assert get("127.0.0.1", BASE + 199, "GET", "/health", {})[0] == 500
-    control(t, "lie", [1, "html"])
+    good(t, "heal", "error")
+    good(t, "fault", "html", 1, 1, 1)
     try:
         ask(BASE + 199, "getSlot")
         raise AssertionError("JSON from a liar")
     except json.JSONDecodeError:
         pass
-    control(t, "lie", [1, "none"])
+    good(t, "heal", None, 1, 1)
     assert abs(slot(BASE + 199) - slot(BASE + 99)) < 10
-    control(t, "snapshots", [False])
+    good(t, "fault", "no-snapshots", 1, 0, 1)
     assert get("127.0.0.1", BASE + 99, "GET", "/snapshot.tar.bz2", {})[0] == 404
-    assert control(t, "turbine", [101])["error"]["code"] == -32602
+    for wrong in (["shred-loss", 101], ["nonsense", 1], ["turbine", 2], ["slow"], ["slow", 1, 0, 2], ["html", 1, 1, 0]):
+        assert control(t, "fault", wrong)["error"]["code"] == -32602, wrong
+    assert control(t, "heal", ["nonsense"])["error"]["code"] == -32602
+    assert control(t, "grow", [100000])["error"]["code"] == -32602
+
+
+def fetch(host, port, path, timeout=5):
+    """Bytes that came, the length that was announced, and whether the connection broke before."""
+    with socket.create_connection((host, port), timeout) as s:
+        s.settimeout(timeout)
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        got = b""
+        while True:
+            part = s.recv(65536)
+            if not part:
+                break
+            got += part
+    head, body = got.split(b"\r\n\r\n", 1)
+    length = int(next(x for x in head.lower().split(b"\r\n") if x.startswith(b"content-length")).split(b":")[1])
+    return body, length
+
+
+@test
+def nodes_of_every_kind(t):
+    """Hundreds of them on two threads, each with an address of its own; what a fault does is seen from outside."""
+    if outside():
+        raise Skip("looks at another validator")
+    p = world(t, "--nodes", "200", "--members", "500")
+    threads = len(os.listdir(f"/proc/{p.pid}/task"))
+    assert threads < 10, threads
+    good(t, "grow", 300)
+    peers = ask(BASE + 99, "getClusterNodes")["result"]
+    rpcs = [x["rpc"] for x in peers if x["rpc"]]
+    assert len(peers) == 802 and len(rpcs) == len(set(rpcs)) == 302 and len({x["pubkey"] for x in peers}) == 802
+    last = rpcs[301].split(":")
+    assert last[0].startswith("127.1.") and ask(int(last[1]), "getSlot", host=last[0])["result"] > 1000
+    host, port = "127.1.0.1", BASE + 99     # node 2, the first with an address of its own
+    n = conform_rpc(host, port, ("voter", "rpc")) + conform_http(host, port, ("voter", "rpc"))
+    print(f"# {n} recorded requests to a node with an address of its own", flush=True)
+    path = get(host, port, "GET", "/snapshot.tar.bz2", {})[1]["location"]
+    whole, length = fetch(host, port, path)
+    assert len(whole) == length > 10000 and whole == fetch("127.0.0.1", BASE + 99, path)[0]
+
+    def with_fault(name, value, probe):
+        good(t, "fault", name, value, 2, 2)
+        assert good(t, "nodes", 2, 2)[0]["faults"] == {name: value}
+        try:
+            return probe()
+        finally:
+            good(t, "heal", None, 2, 2)
+
+    def broken(error):
+        def probe():
+            try:
+                fetch(host, port, "/health", 1)
+            except error:
+                return True
+        return probe
+    assert with_fault("dead", 1, broken(ConnectionRefusedError))
+    assert with_fault("silent", 1, broken(TimeoutError))
+    assert with_fault("not-http", 1, broken((ValueError, ConnectionResetError)))
+    assert fetch(host, port, "/health")[0] == b"ok"
+    body, length = with_fault("short", 1, lambda: fetch(host, port, path))
+    assert len(body) == length == len(whole) // 2
+    body, length = with_fault("long", 1, lambda: fetch(host, port, path))
+    assert length > len(whole) == len(body)
+    body, length = with_fault("corrupt", 1, lambda: fetch(host, port, path))
+    assert len(body) == length == len(whole) and sum(a != b for a, b in zip(body, whole)) == (length + 511) // 1024
+    body, length = with_fault("drops", 50, lambda: fetch(host, port, path))
+    assert length == len(whole) and len(body) == length // 100 * 50, (len(body), length)
+    body, length = with_fault("wrong-hash", 1, lambda: fetch(host, port, path))
+    assert body != whole and body[:4] == whole[:4], "another archive under the same name"
+    start = time.monotonic()
+    body, length = with_fault("slow", len(whole) * 2, lambda: fetch(host, port, path))
+    assert body == whole and 0.35 < time.monotonic() - start < 3, time.monotonic() - start
+    start = time.monotonic()
+    assert with_fault("late", 400, lambda: fetch(host, port, "/health")[0]) == b"ok"
+    assert 0.4 <= time.monotonic() - start < 2
+    assert with_fault("stale", 700, lambda: slot(BASE + 99) - ask(port, "getSlot", host=host)["result"]) >= 650
+    old = with_fault("stale", 700, lambda: ask(port, "getHighestSnapshotSlot", host=host)["result"])
+    assert old["full"] <= slot(BASE + 99) - 700 and old["incremental"] is None, old
+    counts = good(t, "nodes", 2, 2)[0]
+    assert counts["files"] > counts["files_whole"] > 3 and counts["bytes"] > len(whole), counts
+
+
+@test
+def a_file_in_mid_air_stalls_goes_on_and_is_cut(t):
+    if outside():
+        raise Skip("looks at another validator")
+    world(t, "--nodes", "1")
+    path = get("127.1.0.1", BASE + 99, "GET", "/snapshot.tar.bz2", {})[1]["location"]
+    size = len(fetch("127.1.0.1", BASE + 99, path)[0])
+    for end_of_it in ("heal", "dead"):
+        good(t, "fault", "stalls", 50, 2, 2)
+        with socket.create_connection(("127.1.0.1", BASE + 99), 5) as s:
+            s.settimeout(1)
+            s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            got, stalled = b"", False
+            while not stalled:
+                try:
+                    got += s.recv(65536)
+                except TimeoutError:
+                    stalled = True
+            assert size // 2 - 200 < len(got) < size, (len(got), size)
+            if end_of_it == "dead":
+                good(t, "fault", "dead", 1, 2, 2)
+            good(t, "heal", "stalls")
+            rest = b""
+            try:
+                while len(got) + len(rest) < size:
+                    part = s.recv(65536)
+                    if not part:
+                        break
+                    rest += part
+            except ConnectionResetError:
+                pass
+            assert (len(got) + len(rest) >= size) == (end_of_it == "heal"), (end_of_it, len(got), len(rest), size)
+        good(t, "heal")
+
+
+@test
+def cuts_of_the_world_are_real(t):
+    if outside():
+        raise Skip("looks at another validator")
+    world(t, "--nodes", "1")
+    state = good(t, "state")
+    assert state["faults"]["rpc"] == 1 and state["nodes"] == 3, state
+    good(t, "fault", "dead", 1, 2, 2)
+    good(t, "fault", "rpc", 0)
+    good(t, "fault", "entrypoint", 0)
+    for host, port in (("127.0.0.1", BASE + 99), ("127.1.0.1", BASE + 99), ("127.0.0.1", BASE + 1)):
+        try:
+            socket.create_connection((host, port), 2).close()
+            raise AssertionError(f"{host}:{port} is open")
+        except ConnectionRefusedError:
+            pass
+    assert good(t, "state")["faults"]["rpc"] == 0
+    good(t, "heal", "rpc")
+    good(t, "heal", "entrypoint")
+    assert isinstance(slot(BASE + 99), int)
+    socket.create_connection(("127.0.0.1", BASE + 1), 2).close()
+    try:
+        socket.create_connection(("127.1.0.1", BASE + 99), 2)
+        raise AssertionError("a node that was dead by itself came back with the others")
+    except ConnectionRefusedError:
+        pass
+    good(t, "fault", "slot-loss", 50)
+    before = good(t, "state")
+    after = t.until("40 more blocks", lambda: (lambda s: s if s["blocks"] >= before["blocks"] + 40 else None)(
+        good(t, "state")), 30)
+    share = (after["slotsWhole"] - before["slotsWhole"]) / (after["blocks"] - before["blocks"])
+    assert 0.2 < share < 0.8, share
 
 
 @test
