@@ -8,7 +8,10 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "io/fsroot.h"
 #include "lab/lab.h"
+
+#define CONFIG_MAX_B (1024 * 1024)
 
 /* A place that cannot be looked at (EACCES) counts as there: opening it says what is wrong, and
  * working on something else instead without a word would be worse. */
@@ -82,4 +85,23 @@ struct err *choose_config(const struct globals *g, bool needed, struct config **
     return err_new(ERR_BADINPUT, "no config: neither --config nor AGAVECTL_CONFIG is given and "
                                  "there is no '" CONFIG_ETC "'; begin with 'agavectl config "
                                  "example', or with 'agavectl lab up'");
+}
+
+/* Read below the host's root: a link in the folder must not lead to a file of this machine. */
+struct err *choose_captured(const struct globals *g, struct fsroot *host, struct config **ret)
+{
+    AUTO(freep) char *name = fsroot_path(host, CONFIG_ETC), *text = NULL;
+    size_t n;
+
+    if (g->lab)
+        return err_new(ERR_BADINPUT, "a captured host has no lab; leave '--lab' out");
+    if (g->config)
+        return load_given(&(struct globals){.no_lab = true}, g->config, "--config", ret);
+    struct err *e = fsroot_read(host, CONFIG_ETC, CONFIG_MAX_B, &text, &n);
+    if (e && e->kind == ERR_NOTFOUND) {
+        err_free(e);
+        return err_new(ERR_BADINPUT, "no config: '%s' is not there; give one with --config", name);
+    }
+    TRY(e);
+    return config_parse(text, n, name, ret);
 }

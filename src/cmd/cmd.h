@@ -48,6 +48,11 @@ struct cmd {
     uint32_t min_args, max_args;
     const struct opt *opts; /* ended by lng == NULL; NULL: none */
     size_t opts_size;
+    const char *const *formats; /* of -o, NULL-terminated; NULL: text, and json with CMD_JSON */
+    /* The captured host that these options ask for in place of this machine, or NULL. Then nothing
+     * of this machine is looked at and no program is run: no lock, no lab, the config is the one of
+     * --config or the host's own. A NULL pointer: the command knows no captured hosts. */
+    const char *(*captured)(const void *opts);
     const struct cmd *const *subs; /* NULL-terminated; a command with subs has no run */
     struct err *(*run)(struct ctx *ctx, const void *opts, int argc, char **argv, struct out *out);
 };

@@ -64,10 +64,12 @@ static void put_quoted(const char *text, struct strbuf *b)
 }
 
 /* Words to choose from: of an option, or of a usage like "bash|zsh|fish". */
-static void put_choices(const struct opt *o, struct strbuf *b)
+static void put_choices(const struct node *n, const struct opt *o, struct strbuf *b)
 {
-    for (size_t i = 0; o->choices && o->choices[i]; i++)
-        strbuf_printf(b, " %s", o->choices[i]);
+    const char *const *choices = help_opt_choices(n->cmd, o);
+
+    for (size_t i = 0; choices && choices[i]; i++)
+        strbuf_printf(b, " %s", choices[i]);
 }
 
 static void put_usage_words(const struct node *n, struct strbuf *b)
@@ -108,7 +110,7 @@ static void sh_value(const struct node *n, const struct opt *o, struct strbuf *b
     if (o->shrt)
         strbuf_printf(b, "|'%s:-%c'", n->path, o->shrt);
     strbuf_puts(b, ") given=1; values='");
-    put_choices(o, b);
+    put_choices(n, o, b);
     strbuf_puts(b, "' ;;\n");
 }
 
@@ -248,7 +250,7 @@ static void fish_opt(const struct node *n, const struct opt *o, struct strbuf *b
     strbuf_printf(b, " -l %s", o->lng);
     if (o->choices) {
         strbuf_puts(b, " -x -a '");
-        put_choices(o, b);
+        put_choices(n, o, b);
         strbuf_puts(b, "'");
     } else if (o->type != OPT_FLAG) {
         strbuf_puts(b, names_file(o->arg) ? " -r -F" : " -x");

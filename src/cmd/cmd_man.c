@@ -54,9 +54,9 @@ static void put_detail(struct strbuf *b, const char *text)
         strbuf_puts(b, ".fi\n");
 }
 
-static void put_opt(struct strbuf *b, const struct opt *o)
+static void put_opt(struct strbuf *b, const struct cmd *cmd, const struct opt *o)
 {
-    AUTO(freep) char *text = help_opt_text(o);
+    AUTO(freep) char *text = help_opt_text(cmd, o);
 
     strbuf_puts(b, ".TP\n\\fB");
     if (o->shrt)
@@ -68,6 +68,21 @@ static void put_opt(struct strbuf *b, const struct opt *o)
         strbuf_printf(b, " \\fI%s\\fR", o->arg);
     strbuf_puts(b, "\n");
     put_line(b, "", text);
+}
+
+static void put_conditions(struct strbuf *b, const struct cmd *cmd)
+{
+    const char *const *formats = cmd_formats(cmd);
+
+    if (!(cmd->flags & CMD_ROOT) && !formats[1])
+        return;
+    strbuf_puts(b, cmd->flags & CMD_ROOT ? ".PP\nNeeds root.\n" : ".PP\n");
+    if (!formats[1])
+        return;
+    strbuf_puts(b, "Understands \\fB\\-o\\fR");
+    for (size_t i = 1; formats[i]; i++)
+        strbuf_printf(b, "%s \\fB%s\\fR", i > 1 ? "," : "", formats[i]);
+    strbuf_puts(b, ".\n");
 }
 
 static void put_command(struct strbuf *b, const struct cmd *cmd, const char *path)
@@ -85,10 +100,8 @@ static void put_command(struct strbuf *b, const struct cmd *cmd, const char *pat
         put_detail(b, cmd->detail);
     }
     for (const struct opt *o = cmd->opts; o && o->lng; o++)
-        put_opt(b, o);
-    if (cmd->flags & (CMD_ROOT | CMD_JSON))
-        strbuf_printf(b, ".PP\n%s%s", cmd->flags & CMD_ROOT ? "Needs root.\n" : "",
-                      cmd->flags & CMD_JSON ? "Understands \\fB\\-o json\\fR.\n" : "");
+        put_opt(b, cmd, o);
+    put_conditions(b, cmd);
     if (cmd->example)
         put_line(b, ".PP\nExample: ", cmd->example);
     for (const struct cmd *const *s = cmd->subs; s && *s; s++)
@@ -109,7 +122,7 @@ static void print_program(struct strbuf *b)
     put_detail(b, help_about);
     strbuf_puts(b, ".SH OPTIONS\nBefore or after the command:\n");
     for (const struct opt *o = global_opts; o->lng; o++)
-        put_opt(b, o);
+        put_opt(b, NULL, o);
     strbuf_puts(b, ".SH COMMANDS\n");
     for (const struct cmd *const *c = cmd_table; *c; c++)
         put_command(b, *c, "");

@@ -13,6 +13,7 @@
 #include "cmd/choose.h"
 #include "cmd/help.h"
 #include "cmd/opts.h"
+#include "io/captured.h"
 #include "io/fsroot.h"
 #include "io/lock.h"
 
@@ -44,6 +45,18 @@ static int finish(struct err *e)
     return code;
 }
 
+/* The same for a monitor, which knows four exit codes: any failure is its UNKNOWN, and it reads the
+ * answer, not stderr. */
+static int finish_for(const struct cmdline *line, struct err *e, FILE *answer)
+{
+    bool nagios = e && line->cmd && line->cmd->formats && str_eq(line->globals.output, "nagios");
+
+    if (nagios)
+        fprintf(answer, "AGAVECTL UNKNOWN - %.*s\n", (int)strcspn(e->text, "\n|"), e->text);
+    int code = finish(e);
+    return nagios ? 3 : code;
+}
+
 static struct err *flush_answer(FILE *answer)
 {
     int failed = ferror(answer);
@@ -65,13 +78,46 @@ static void print_help(const struct cmd *const *table, const struct cmdline *lin
     fputs(strbuf_text(&b), answer);
 }
 
-static struct err *check_conditions(const struct cmdline *line, bool json)
+static struct err *check_format(const struct cmdline *line, const char *format)
 {
-    if (json && !(line->cmd->flags & CMD_JSON))
+    const char *const *known = cmd_formats(line->cmd);
+    AUTO(strbuf_clear) struct strbuf words = {0};
+
+    for (size_t i = 0; known[i]; i++) {
+        if (!format || str_eq(known[i], format))
+            return NULL;
+        strbuf_printf(&words, "%s%s", i ? ", " : "", known[i]);
+    }
+    if (str_eq(format, "json"))
         return err_new(ERR_BADINPUT, "'%s' has no JSON answer; leave '-o json' out", line->name);
+    return err_new(ERR_BADINPUT, "'%s' has no answer as %s; '-o' may be one of %s here", line->name,
+                   format, strbuf_text(&words));
+}
+
+static struct err *check_conditions(const struct cmdline *line)
+{
+    TRY(check_format(line, line->globals.output));
     if (line->cmd->flags & CMD_ROOT && geteuid() != 0)
         return err_new(ERR_REFUSED, "agavectl %s needs root; run it with sudo", line->name);
     return NULL;
+}
+
+/* A captured host in place of this machine, for one run. */
+static struct err *run_captured(struct ctx *ctx, const struct cmdline *line, const char *dir,
+                                struct out *out)
+{
+    AUTO(config_freep) struct config *cfg = NULL;
+    AUTO(fsroot_closep) struct fsroot *root = NULL;
+    struct ctx host = *ctx;
+
+    TRY(check_format(line, line->globals.output));
+    TRY(fsroot_open_captured(dir, &root));
+    TRY(choose_captured(&line->globals, root, &cfg));
+    host.cfg = cfg;
+    host.root = root;
+    host.proc = &proc_captured;
+    host.http = &http_captured;
+    return line->cmd->run(&host, line->opts, line->argc, line->argv, out);
 }
 
 /* The order matters: the lock before anything is looked at; the config next, because with the lab's
@@ -82,8 +128,11 @@ static struct err *run(struct ctx *ctx, const struct cmdline *line, struct out *
     AUTO(config_freep) struct config *cfg = NULL;
     AUTO(fsroot_closep) struct fsroot *root = NULL;
     uint32_t flags = line->cmd->flags;
+    const char *captured = line->cmd->captured ? line->cmd->captured(line->opts) : NULL;
 
-    TRY(check_conditions(line, out->json));
+    if (captured)
+        return run_captured(ctx, line, captured, out);
+    TRY(check_conditions(line));
     if (flags & CMD_LOCK)
         TRY(hostlock_take(HOSTLOCK_PATH, line->name, &lock));
     if (flags & (CMD_CONFIG | CMD_CONFIG_MAYBE))
@@ -117,14 +166,15 @@ int dispatch(struct ctx *ctx, const struct cmd *const *table, int argc, char **a
     int code, written;
 
     if (e)
-        return finish(e);
-    out.json = str_eq(line.globals.output, "json");
+        return finish_for(&line, e, answer);
+    out.format = line.globals.output;
+    out.json = str_eq(out.format, "json");
     out.color = isatty(fileno(answer)) && !getenv("NO_COLOR");
     if (line.globals.quiet)
         log_set_level(LOG_QUIET);
     else if (line.globals.verbose)
         log_set_level(LOG_DEBUG);
-    code = finish(answer_line(ctx, table, &line, &out));
+    code = finish_for(&line, answer_line(ctx, table, &line, &out), answer);
     written = finish(flush_answer(answer));
     if (code != 0)
         return code;

@@ -81,13 +81,21 @@ static void put_row(struct strbuf *b, const char *left, const char *text)
     help_wrap(b, text, LEFT_WIDTH, at);
 }
 
-char *help_opt_text(const struct opt *o)
+const char *const *help_opt_choices(const struct cmd *cmd, const struct opt *o)
 {
+    return cmd && o->choices == opts_formats ? cmd_formats(cmd) : o->choices;
+}
+
+char *help_opt_text(const struct cmd *cmd, const struct opt *o)
+{
+    const char *const *choices = help_opt_choices(cmd, o);
     struct strbuf b = {0};
 
     strbuf_puts(&b, o->help);
-    for (size_t i = 0; o->choices && o->choices[i]; i++)
-        strbuf_printf(&b, "%s%s", i ? ", " : ": ", o->choices[i]);
+    for (size_t i = 0; choices && choices[i]; i++)
+        strbuf_printf(&b, "%s%s", i ? ", " : ": ", choices[i]);
+    if (!cmd && o->choices == opts_formats)
+        strbuf_puts(&b, "; most commands take the first two");
     if (o->type == OPT_U64 && o->def)
         strbuf_printf(&b, " (default %llu)", (unsigned long long)o->def);
     if (o->type == OPT_LIST)
@@ -95,10 +103,10 @@ char *help_opt_text(const struct opt *o)
     return strbuf_take(&b);
 }
 
-static void put_opt(struct strbuf *b, const struct opt *o)
+static void put_opt(struct strbuf *b, const struct cmd *cmd, const struct opt *o)
 {
     AUTO(strbuf_clear) struct strbuf left = {0};
-    AUTO(freep) char *text = help_opt_text(o);
+    AUTO(freep) char *text = help_opt_text(cmd, o);
 
     if (o->shrt)
         strbuf_printf(&left, "-%c, ", o->shrt);
@@ -111,7 +119,7 @@ static void put_opt(struct strbuf *b, const struct opt *o)
 bool help_takes_global(const struct cmd *cmd, const struct opt *global)
 {
     if (strcmp(global->lng, "output") == 0)
-        return cmd->flags & CMD_JSON;
+        return cmd_formats(cmd)[1] != NULL;
     if (strcmp(global->lng, "config") == 0 || strcmp(global->lng, "lab") == 0 ||
         strcmp(global->lng, "no-lab") == 0)
         return cmd->flags & (CMD_CONFIG | CMD_CONFIG_MAYBE);
@@ -143,7 +151,7 @@ void help_program(const struct cmd *const *table, struct strbuf *b)
     put_commands(b, table);
     strbuf_puts(b, "\nOptions, before or after the command:\n");
     for (const struct opt *o = global_opts; o->lng; o++)
-        put_opt(b, o);
+        put_opt(b, NULL, o);
     strbuf_puts(b, "\n");
     help_wrap(b, help_config, 0, 0);
     strbuf_puts(b, "\n");
@@ -189,10 +197,10 @@ void help_command(const struct cmd *cmd, const char *name, struct strbuf *b)
         put_commands(b, cmd->subs);
     strbuf_puts(b, "\nOptions:\n");
     for (const struct opt *o = cmd->opts; o && o->lng; o++)
-        put_opt(b, o);
+        put_opt(b, cmd, o);
     for (const struct opt *o = global_opts; o->lng; o++)
         if (help_takes_global(cmd, o))
-            put_opt(b, o);
+            put_opt(b, cmd, o);
     if (cmd->example)
         strbuf_printf(b, "\nExample:\n  %s\n", cmd->example);
 }

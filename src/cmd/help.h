@@ -14,8 +14,11 @@ void help_command(const struct cmd *cmd, const char *name, struct strbuf *b);
 /* Does this command take that global option? -o only where -o json is understood, --config and the
  * lab only where a config is used. For help, completion and the man page alike. */
 bool help_takes_global(const struct cmd *cmd, const struct opt *global);
-/* What an option says about itself: its help, its choices, its default. To be freed. */
-char *help_opt_text(const struct opt *o);
+/* What an option says about itself: its help, its choices, its default; cmd: of which command, or
+ * NULL. To be freed. */
+char *help_opt_text(const struct cmd *cmd, const struct opt *o);
+/* The words that an option may have, NULL-terminated, or NULL: any. */
+const char *const *help_opt_choices(const struct cmd *cmd, const struct opt *o);
 
 /* "show it" as a sentence: "Show it."; to be freed. */
 char *help_sentence(const char *summary);

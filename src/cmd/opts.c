@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const output_choices[] = {"text", "json", NULL};
+const char *const opts_formats[] = {"text", "json", "nagios", "junit", "prometheus", NULL};
 
 const struct opt global_opts[] = {
     {OPT_STR, 'c', "config", "FILE", "the config to use", offsetof(struct globals, config)},
@@ -13,7 +13,7 @@ const struct opt global_opts[] = {
     {OPT_FLAG, 0, "no-lab", NULL, "never take the lab's config unasked",
      offsetof(struct globals, no_lab)},
     {OPT_STR, 'o', "output", "FORMAT", "how to print the answer", offsetof(struct globals, output),
-     .choices = output_choices},
+     .choices = opts_formats},
     {OPT_FLAG, 'q', "quiet", NULL, "print answers and errors only",
      offsetof(struct globals, quiet)},
     {OPT_FLAG, 'v', "verbose", NULL, "say on stderr what is done and why",
@@ -35,6 +35,15 @@ const struct cmd *cmd_find(const struct cmd *const *list, const char *name)
         if (strcmp((*list)->name, name) == 0)
             return *list;
     return NULL;
+}
+
+const char *const *cmd_formats(const struct cmd *cmd)
+{
+    static const char *const plain[] = {"text", NULL}, *const json[] = {"text", "json", NULL};
+
+    if (cmd->formats)
+        return cmd->formats;
+    return cmd->flags & CMD_JSON ? json : plain;
 }
 
 static const struct opt *find_opt(const struct opt *list, const char *lng, size_t n, char shrt)

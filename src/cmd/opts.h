@@ -10,10 +10,15 @@
 /* Options that every command takes, before or after its name. */
 struct globals {
     const char *config;
-    const char *output; /* NULL, "text" or "json" */
+    const char *output; /* one of opts_formats, or NULL */
     bool lab, no_lab, quiet, verbose, help, version;
 };
 extern const struct opt global_opts[]; /* ended by lng == NULL; offsets are into struct globals */
+
+/* Every word that -o may have, NULL-terminated; which of them a command takes: cmd_formats. */
+extern const char *const opts_formats[];
+/* The words that -o may have with this command, NULL-terminated: at least "text". */
+const char *const *cmd_formats(const struct cmd *cmd);
 
 /* A command line taken apart. Texts are borrowed from argv, the rest is owned (cmdline_clear). */
 struct cmdline {

@@ -11,7 +11,8 @@
 /* Where an answer goes: stdout, as text for people or as one JSON document. */
 struct out {
     FILE *f;
-    bool json;
+    const char *format; /* of -o; NULL: text */
+    bool json;          /* format is "json" */
     bool color;
     int exit; /* exit code when run() succeeds; 0, or 3 for a check that found something */
 };

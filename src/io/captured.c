@@ -188,18 +188,31 @@ static struct err *proc_captured_run(struct ctx *ctx, const struct proc_spec *sp
 
 const struct proc_ops proc_captured = {.run = proc_captured_run};
 
-static bool fits(const struct json *answer, const struct http_request *req)
+/* The socket as that host names it; requests have it with the root in front. NULL: TCP. */
+static const char *socket_of(const struct ctx *ctx, const struct http_request *req)
 {
-    const char *url = NULL, *method = NULL, *has = NULL;
-    struct err *e = text(answer, "url", "", &url);
+    const char *dir = fsroot_dir(ctx->root);
+    size_t n = strlen(dir);
 
+    if (!req->unix_socket || strncmp(req->unix_socket, dir, n) != 0 || req->unix_socket[n] != '/')
+        return req->unix_socket;
+    return req->unix_socket + n;
+}
+
+static bool fits(const struct json *answer, const char *sock, const struct http_request *req)
+{
+    const char *url = NULL, *method = NULL, *has = NULL, *at = NULL;
+    struct err *e = text(answer, "url", req->url, &url);
+
+    if (!e)
+        e = text(answer, "unix", NULL, &at);
     if (!e)
         e = text(answer, "method", req->method, &method);
     if (!e)
         e = text(answer, "body_has", NULL, &has);
     bool bad = e;
     err_free(e);
-    return !bad && str_eq(url, req->url) && str_eq(method, req->method) &&
+    return !bad && str_eq(at, sock) && str_eq(url, req->url) && str_eq(method, req->method) &&
            (!has || (req->body && memmem(req->body, req->body_n, has, strlen(has))));
 }
 
@@ -226,36 +239,62 @@ static struct err *give_body(const struct json *body, const struct http_request 
     return req->on_data(req->arg, s, ret->body_n);
 }
 
-static struct err *answer_of(const struct json *all, const struct http_request *req,
+/* A failure as io/http.h names it. */
+static struct err *fail_as(const struct json *answer, const char *sock, const char *url,
+                           const char *why)
+{
+    static const struct {
+        const char *name;
+        enum err_kind kind;
+    } kinds[] = {{"absent", ERR_ABSENT},
+                 {"notfound", ERR_NOTFOUND},
+                 {"refused", ERR_REFUSED},
+                 {"timeout", ERR_TIMEOUT},
+                 {"remote", ERR_REMOTE}};
+    const char *kind;
+
+    TRY(text(answer, "kind", "remote", &kind));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (!str_eq(kinds[i].name, kind))
+            continue;
+        if (sock)
+            return err_new(kinds[i].kind, "'%s': %s", sock, why);
+        return err_new(kinds[i].kind, "%s: %s", url, why);
+    }
+    return err_new(ERR_BADINPUT, "host.json: kind: '%s' is none", kind);
+}
+
+static struct err *answer_of(const struct ctx *ctx, const struct http_request *req,
                              struct http_response *ret)
 {
-    const char *fail;
+    const struct json *all = json_get(fsroot_captured(ctx->root), "answers");
+    const char *fail, *sock = socket_of(ctx, req);
     uint64_t status;
 
     for (size_t i = 0; i < json_len(all); i++) {
         const struct json *a = json_at(all, i);
 
-        if (!fits(a, req))
+        if (!fits(a, sock, req))
             continue;
         TRY(text(a, "fail", NULL, &fail));
         if (fail)
-            return err_new(ERR_REMOTE, "%s: %s", req->url, fail);
+            return fail_as(a, sock, req->url, fail);
         TRY(number(a, "status", 200, &status));
         ret->status = (int)status;
         ret->url = xstrdup(req->url);
         return give_body(json_get(a, "body"), req, ret);
     }
+    if (sock)
+        return err_new(ERR_NOTFOUND, "'%s': this captured host has no answer of it", sock);
     return err_new(ERR_REMOTE, "%s: this captured host has no answer of it", req->url);
 }
 
 static struct err *http_captured_many(struct ctx *ctx, const struct http_request *reqs, size_t n,
                                       struct http_response *ret)
 {
-    const struct json *all = json_get(fsroot_captured(ctx->root), "answers");
-
     for (size_t i = 0; i < n; i++) {
         ret[i] = (struct http_response){.length_b = UINT64_MAX};
-        ret[i].err = answer_of(all, &reqs[i], &ret[i]);
+        ret[i].err = answer_of(ctx, &reqs[i], &ret[i]);
     }
     return NULL;
 }

@@ -23,8 +23,10 @@
  *                 member|swap|unknown, fstype, uuid, label}} (read by host/block.c)
  *   kernel_clock {synchronized, offset_ms, max_error_ms} (read by host/timesync.c)
  *   programs     [{argv: […], exit, out, err}]; a program that is not listed is not there
- *   answers      [{method, url, unix, body_has, status, body}] or with fail: text in place of
- * status and body; body is a text or any JSON; the first that fits answers
+ *   answers      [{method, url, unix, body_has, status, body}] or with fail: text, kind:
+ *                 absent|notfound|refused|timeout|remote in place of status and body; body is a text
+ *                 or any JSON; no url fits every one; the first that fits answers. unix is the
+ *                 socket that was asked; one without an answer is not there
  */
 extern const struct proc_ops proc_captured; /* from "programs" of ctx->root */
 extern const struct http_ops http_captured; /* from "answers" of ctx->root */

@@ -176,7 +176,7 @@ static void each_fault_has_its_words(void **state)
         {"agavectl walk -n10", "option '--number': '10' is not a number from 2 to 9"},
         {"agavectl walk --size 5X",
          "option '--size': '5X' is not a size such as 512M, 4GiB or 1.5T"},
-        {"agavectl walk -o yaml", "option '--output': 'yaml' is not one of text, json"},
+        {"agavectl walk -o yaml", "option '--output': 'yaml' is not one of text, json, nagios, junit, prometheus"},
         {"agavectl --lab walk --no-lab", "'--lab' and '--no-lab' exclude each other"},
     };
 

@@ -24,7 +24,10 @@ static const char host_json[] =
     " \"programs\": [{\"argv\": [\"zfs\", \"version\"], \"exit\": 3, \"out\": \"2.1\"}],"
     " \"answers\": [{\"url\": \"http://a/\", \"method\": \"POST\", \"body_has\": \"getSlot\","
     "               \"status\": 201, \"body\": {\"result\": 18446744073709551615}},"
-    "              {\"url\": \"http://b/\", \"fail\": \"connection refused\"}]}";
+    "              {\"url\": \"http://b/\", \"fail\": \"connection refused\"},"
+    "              {\"unix\": \"/run/d.sock\", \"url\": \"http://d/info\", \"body\": {}},"
+    "              {\"unix\": \"/run/c.sock\", \"fail\": \"permission denied\","
+    "               \"kind\": \"refused\"}]}";
 
 static void host_open(struct fixture *f)
 {
@@ -119,6 +122,28 @@ static void servers_answer_as_they_did(void **state)
     assert_err(http_one(&f.ctx, &req, &r), ERR_REMOTE, "http://b/: connection refused");
 }
 
+/* Requests name the socket as this process sees it, below the host's folder. */
+static void sockets_answer_as_they_did(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+    AUTO(http_response_clear) struct http_response r = {0};
+
+    host_open(&f);
+    AUTO(freep) char *docker = fsroot_path(f.ctx.root, "/run/d.sock");
+    AUTO(freep) char *closed = fsroot_path(f.ctx.root, "/run/c.sock");
+    AUTO(freep) char *none = fsroot_path(f.ctx.root, "/run/n.sock");
+    struct http_request req = {.method = "GET", .url = "http://d/info", .unix_socket = docker};
+
+    assert_ok(http_one(&f.ctx, &req, &r));
+    assert_string_equal(r.body, "{}");
+    req.unix_socket = NULL;
+    assert_err(http_one(&f.ctx, &req, &r), ERR_REMOTE, "no answer of it");
+    req.unix_socket = closed;
+    assert_err(http_one(&f.ctx, &req, &r), ERR_REFUSED, "'/run/c.sock': permission denied");
+    req.unix_socket = none;
+    assert_err(http_one(&f.ctx, &req, &r), ERR_NOTFOUND, "'/run/n.sock'");
+}
+
 static void its_time_is_the_captures(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
@@ -153,6 +178,7 @@ int main(void)
         cmocka_unit_test(nothing_is_written_to_it),
         cmocka_unit_test(programs_answer_as_they_did),
         cmocka_unit_test(servers_answer_as_they_did),
+        cmocka_unit_test(sockets_answer_as_they_did),
         cmocka_unit_test(its_time_is_the_captures),
         cmocka_unit_test(a_folder_without_the_file_is_no_captured_host),
     };
