@@ -1,24 +1,14 @@
 /* Who listens on a port. Whether one is free is asked of the kernel by trying; only the name of its
- * holder is pieced together, from the tables of sockets (/proc/net/tcp and the like, proc(5)) and
- * the descriptors of all processes. */
+ * holder is pieced together (host/sockets.c). */
 #include "host/ports.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
-#include "host/procfs.h"
-#include "io/fsroot.h"
-
-#define TABLE_MAX_B  (64U << 20)
-#define TCP_TIMEWAIT 6 /* include/net/tcp_states.h */
+#include "host/sockets.h"
 
 const char *port_proto_name(enum port_proto proto)
 {
@@ -56,109 +46,32 @@ struct err *port_is_free(const char *address, uint16_t port, enum port_proto pro
     return NULL;
 }
 
-/* The address part of a line: 8 hex digits, or 32 of IPv6; each group of 8 is in the byte order of
- * the machine. False: an IPv6 address that an IPv4 socket cannot collide with. */
-static bool line_address(const char *hex, in_addr_t *ret)
+static uint64_t holder_inode(const struct bound_sockets *all, in_addr_t address, uint16_t port,
+                             enum port_proto proto)
 {
-    bool v6 = strlen(hex) == 32;
-    const char *v4 = v6 ? hex + 24 : hex;
+    for (size_t i = 0; i < all->n; i++) {
+        const struct bound_socket *s = &all->items[i];
 
-    *ret = (in_addr_t)strtoul(v4, NULL, 16);
-    if (!v6)
-        return true;
-    bool prefix = strspn(hex, "0") >= 16;
-    bool mapped = prefix && strncmp(hex + 16, "FFFF0000", 8) == 0;
-
-    return mapped || strspn(hex, "0") == 32;
-}
-
-/* "0: 0100007F:22C3 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 12345 …" */
-static uint64_t holder_inode(const char *line, in_addr_t address, uint16_t port)
-{
-    char hex[33];
-    unsigned local = 0, state = 0;
-    uint64_t inode = 0;
-    in_addr_t theirs;
-
-    if (sscanf(line, " %*u: %32[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %" SCNu64, hex, &local,
-               &state, &inode) != 4)
-        return 0;
-    if (local != port || state == TCP_TIMEWAIT || !line_address(hex, &theirs))
-        return 0;
-    return !theirs || !address || theirs == address ? inode : 0;
-}
-
-static struct err *add_inodes(struct ctx *ctx, const char *table, in_addr_t address, uint16_t port,
-                              uint64_t *ret)
-{
-    AUTO(freep) char *path = xasprintf("/proc/self/net/%s", table);
-    AUTO(freep) char *text = NULL;
-    char *save = NULL;
-    struct err *e = fsroot_read(ctx->root, path, TABLE_MAX_B, &text, NULL);
-
-    if (procfs_gone(&e)) /* a kernel without IPv6 */
-        return NULL;
-    TRY(e);
-    for (char *l = strtok_r(text, "\n", &save); l && !*ret; l = strtok_r(NULL, "\n", &save))
-        *ret = holder_inode(l, address, port);
-    return NULL;
-}
-
-static struct err *has_socket(int proc_fd, uint64_t inode, bool *ret)
-{
-    AUTO(freep) pid_t *fds = NULL;
-    size_t n = 0;
-
-    TRY(procfs_numbers(proc_fd, "fd", &fds, &n));
-    for (size_t i = 0; i < n && !*ret; i++) {
-        AUTO(freep) char *name = xasprintf("fd/%d", (int)fds[i]);
-        AUTO(freep) char *link = NULL;
-        uint64_t v = 0;
-        struct err *e = procfs_link(proc_fd, name, &link);
-
-        if (procfs_gone(&e))
-            continue; /* closed meanwhile */
-        TRY(e);
-        *ret = sscanf(link, "socket:[%" SCNu64 "]", &v) == 1 && v == inode;
+        if (s->inode && s->proto == proto && s->port == port && s->v4_meets &&
+            (!s->v4 || !address || s->v4 == address))
+            return s->inode;
     }
-    return NULL;
-}
-
-static struct err *owner_name(struct ctx *ctx, pid_t pid, uint64_t inode, char **ret)
-{
-    AUTO(closep) int fd = -1;
-    struct proc_stat s;
-    bool yes = false;
-
-    TRY(procfs_open_live(ctx, pid, &fd));
-    TRY(has_socket(fd, inode, &yes));
-    if (!yes)
-        return NULL;
-    TRY(procfs_stat(fd, "stat", &s));
-    *ret = xasprintf("process %d (%s)", (int)pid, s.comm);
-    return NULL;
+    return 0;
 }
 
 struct err *port_holder(struct ctx *ctx, const char *address, uint16_t port, enum port_proto proto,
                         char **ret)
 {
-    AUTO(freep) pid_t *pids = NULL;
-    AUTO(freep) char *who = NULL;
+    AUTO(bound_sockets_clear) struct bound_sockets all = {0};
+    AUTO(freep) char *comm = NULL;
     struct in_addr a;
-    uint64_t inode = 0;
-    size_t n = 0;
+    pid_t pid = 0;
 
     TRY(parse_address(address, &a));
-    TRY(add_inodes(ctx, proto == PORT_TCP ? "tcp" : "udp", a.s_addr, port, &inode));
-    if (!inode)
-        TRY(add_inodes(ctx, proto == PORT_TCP ? "tcp6" : "udp6", a.s_addr, port, &inode));
-    TRY(procfs_pids(ctx, &pids, &n));
-    for (size_t i = 0; i < n && inode && !who; i++) {
-        struct err *e = owner_name(ctx, pids[i], inode, &who);
-
-        if (!procfs_hidden(&e) && !procfs_gone(&e))
-            TRY_CTX(e, "cannot look for the holder of port %u in process %d", port, (int)pids[i]);
-    }
-    *ret = who ? TAKE(who) : xstrdup("somebody who cannot be seen from here");
+    TRY(sockets_read(ctx, 0, proto, &all));
+    uint64_t inode = holder_inode(&all, a.s_addr, port, proto);
+    TRY_CTX(socket_owner(ctx, inode, &pid, &comm), "port %u", port);
+    *ret = comm ? xasprintf("process %d (%s)", (int)pid, comm)
+                : xstrdup("somebody who cannot be seen from here");
     return NULL;
 }
