@@ -19,6 +19,7 @@
 #include "host/zram.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
+#include "lab/lab_faults.h"
 #include "lab/lab_files.h"
 #include "lab/lab_ns.h"
 #include "lab/lab_state.h"
@@ -163,6 +164,8 @@ static struct err *start_world(struct ctx *ctx, const struct lab_opts *opts, str
     strlist_addf(&argv, "--tvu=127.0.0.1:%d", LAB_VAL_TVU);
     strlist_addf(&argv, "--seed=%" PRIu64, s->seed);
     strlist_addf(&argv, "--time-scale=%" PRIu64, s->time_scale);
+    strlist_addf(&argv, "--nodes=%" PRIu64, opts->nodes);
+    strlist_addf(&argv, "--members=%" PRIu64, opts->members);
     strlist_addf(&argv, "--ready-file=%s", WORLD_READY);
     strlist_add(&env, "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
     if (stat(LAB_ROCKSDB, &st) == 0)
@@ -217,6 +220,20 @@ static struct err *is_whole(struct ctx *ctx, const struct lab_state *s, bool *re
     return NULL;
 }
 
+/* More nodes for a world that is there. */
+static struct err *grow(struct ctx *ctx, uint64_t nodes, const struct lab_report *report,
+                        bool *ret_changed)
+{
+    char text[64];
+
+    if (nodes == 0)
+        return NULL;
+    TRY(lab_world_grow(ctx, nodes, ret_changed));
+    snprintf(text, sizeof(text), "%" PRIu64 " RPC nodes beside the first three", nodes);
+    tell(report, *ret_changed, "nodes", text);
+    return NULL;
+}
+
 struct err *lab_up(struct ctx *ctx, const struct lab_opts *opts, const struct lab_report *report,
                    bool *ret_changed)
 {
@@ -233,7 +250,7 @@ struct err *lab_up(struct ctx *ctx, const struct lab_opts *opts, const struct la
     *ret_changed = !whole;
     if (whole) {
         tell(report, false, "lab", "up, with its world at work");
-        return NULL;
+        return grow(ctx, opts->nodes, report, ret_changed);
     }
     TRY_CTX(lab_down(ctx, NULL, &ignored), "an older lab is in the way");
     fresh.seed = opts->seed;

@@ -19,6 +19,8 @@ struct lab_opts {
     uint64_t volume_b, ramdisk_b;
     uint64_t seed;
     uint64_t time_scale; /* the world's clock runs so many times faster */
+    uint64_t nodes;      /* RPC nodes beside the first three; of a lab that is up as well */
+    uint64_t members;    /* of the cluster without RPC; at the start only */
 };
 
 /* What is there. Texts are owned. */

@@ -51,7 +51,7 @@ struct world_node {
 
 struct world_stats {
     uint64_t blocks, shreds_sent, shreds_lost, repair_asked, repair_answered, repair_refused;
-    uint64_t slots_whole; /* of blocks: enough of each set was sent */
+    uint64_t slots_sent, slots_whole; /* by turbine; whole: enough of each set */
 };
 
 struct world {

@@ -42,6 +42,7 @@ static void get_state(struct call *c)
     put_u64(c->out, "finalized", final ? final->slot : 0);
     put_u64(c->out, "first", chain_first(w->chain));
     put_u64(c->out, "blocks", w->stats.blocks);
+    put_u64(c->out, "slotsSent", w->stats.slots_sent);
     put_u64(c->out, "slotsWhole", w->stats.slots_whole);
     put_u64(c->out, "shredsSent", w->stats.shreds_sent);
     put_u64(c->out, "shredsLost", w->stats.shreds_lost);

@@ -50,8 +50,10 @@ void world_send_set(struct world *w, const struct block *b, size_t set)
     pthread_mutex_lock(&w->lock);
     w->stats.shreds_sent += LOSS_SET_SHREDS - lost;
     w->stats.shreds_lost += lost;
-    if (set + 1 == b->n)
+    if (set + 1 == b->n) {
+        w->stats.slots_sent++;
         w->stats.slots_whole += loss_leaves_whole(&l, b->slot, b->n);
+    }
     pthread_mutex_unlock(&w->lock);
 }
 

@@ -17,7 +17,7 @@
 #define STOP_S 700 /* the lab's ladder and a little */
 
 struct lab_cmd_opts {
-    uint64_t volume_b, ramdisk_b, seed, time_scale;
+    uint64_t volume_b, ramdisk_b, seed, time_scale, nodes, members;
 };
 
 static const struct opt up_opts[] = {
@@ -47,6 +47,20 @@ static const struct opt up_opts[] = {
      .min = 1,
      .max = 20,
      .def = 1},
+    {.type = OPT_U64,
+     .lng = "nodes",
+     .arg = "N",
+     .help = "RPC nodes beside the three references; more can be added later",
+     .offset = offsetof(struct lab_cmd_opts, nodes),
+     .min = 0,
+     .max = 1000},
+    {.type = OPT_U64,
+     .lng = "members",
+     .arg = "N",
+     .help = "members of the cluster that have no RPC",
+     .offset = offsetof(struct lab_cmd_opts, members),
+     .min = 0,
+     .max = 100000},
     {0},
 };
 
@@ -64,7 +78,9 @@ static struct err *cmd_lab_up(struct ctx *ctx, const void *opts, int argc, char 
     struct lab_opts lab = {.volume_b = o->volume_b,
                            .ramdisk_b = o->ramdisk_b,
                            .seed = o->seed,
-                           .time_scale = o->time_scale};
+                           .time_scale = o->time_scale,
+                           .nodes = o->nodes,
+                           .members = o->members};
     bool changed;
 
     log_note("lab:");
@@ -179,7 +195,8 @@ static const struct cmd lab_status_cmd = {
     .flags = CMD_JSON,
     .run = cmd_lab_status,
 };
-static const struct cmd *const lab_subs[] = {&lab_down_cmd, &lab_status_cmd, &lab_up_cmd, NULL};
+static const struct cmd *const lab_subs[] = {&lab_down_cmd,   &cmd_lab_fault, &cmd_lab_heal,
+                                             &lab_status_cmd, &lab_up_cmd,    NULL};
 
 const struct cmd cmd_lab = {
     .name = "lab",

@@ -594,9 +594,9 @@ def cuts_of_the_world_are_real(t):
         pass
     good(t, "fault", "slot-loss", 50)
     before = good(t, "state")
-    after = t.until("40 more blocks", lambda: (lambda s: s if s["blocks"] >= before["blocks"] + 40 else None)(
+    after = t.until("40 more slots", lambda: (lambda s: s if s["slotsSent"] >= before["slotsSent"] + 40 else None)(
         good(t, "state")), 30)
-    share = (after["slotsWhole"] - before["slotsWhole"]) / (after["blocks"] - before["blocks"])
+    share = (after["slotsWhole"] - before["slotsWhole"]) / (after["slotsSent"] - before["slotsSent"])
     assert 0.2 < share < 0.8, share
 
 
