@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void strbuf_clear(struct strbuf *b)
 {
@@ -264,5 +265,15 @@ const char *fmt_duration(double seconds, char *buf, size_t n)
         snprintf(buf, n, "%lu h %lu min", s / 3600, s / 60 % 60);
     else
         snprintf(buf, n, "%lu d %lu h", s / 86400, s / 3600 % 24);
+    return buf;
+}
+
+const char *fmt_utc(uint64_t wall_ms, char *buf, size_t n)
+{
+    time_t t = (time_t)(wall_ms / 1000);
+    struct tm tm;
+
+    if (!gmtime_r(&t, &tm) || strftime(buf, n, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+        snprintf(buf, n, "?");
     return buf;
 }

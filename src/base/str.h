@@ -57,3 +57,5 @@ const char *str_nearest(const char *word, const char *const *names);
 /* "1.2 GiB", "512 B"; "3 h 12 min", "42 s", "350 ms". Written into buf (returned). */
 const char *fmt_size(uint64_t size_b, char *buf, size_t n);
 const char *fmt_duration(double seconds, char *buf, size_t n);
+/* "2026-11-23 04:44:22 UTC", from milliseconds since 1970. */
+const char *fmt_utc(uint64_t wall_ms, char *buf, size_t n);

@@ -153,3 +153,17 @@ struct err *netns_of(struct ctx *ctx, pid_t pid, uint64_t *ret)
         TRY(procfs_open_live(ctx, pid, &fd));
     return procfs_ns(fd, "net", ret);
 }
+
+bool netns_differs(struct ctx *ctx, pid_t pid)
+{
+    uint64_t own = 0, theirs = 0;
+    struct err *e = netns_of(ctx, 0, &own);
+
+    if (!e)
+        e = netns_of(ctx, pid, &theirs);
+    if (e) { /* gone, or not ours to look at: then it cannot be entered either */
+        (void)err_free(e);
+        return false;
+    }
+    return own != theirs;
+}

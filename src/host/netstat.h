@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,6 +29,8 @@ struct err *udp_port(struct ctx *ctx, pid_t pid, uint16_t port, struct udp_port 
 
 /* The network namespace of a process (pid 0: our own) as a number. ERR_NOTFOUND, ERR_SYS. */
 struct err *netns_of(struct ctx *ctx, pid_t pid, uint64_t *ret) MUST_CHECK;
+/* Is it surely another one than ours? Not when it cannot be looked at. */
+bool netns_differs(struct ctx *ctx, pid_t pid);
 
 /* The parts that look at text: of /proc/<pid>/net/snmp; of net/udp and net/udp6, which adds to
  * *ret. ERR_CORRUPT. */

@@ -1,21 +1,32 @@
-/* Two looks make a rate. Two are kept, the newer one at least RATES_MIN_MS after the older, so that
- * asking every second still finds one that is old enough. Time is the monotonic clock's: a step of
- * the wall clock makes no slots. The wall clock only shows that both looks are of one boot. */
+/* Two looks make a rate. More than two are kept, each at least the series's interval after the one
+ * before it, so that asking every second still finds one that is old enough. The wall clock only
+ * shows that looks are of one boot: the monotonic one starts again with each. */
 #include "look/rates.h"
+
+#include <string.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "io/fsroot.h"
-#include "solana/rpc.h"
 
-#define FILE_MAX_B    4096
-#define SCHEMA        1
+#define FILE_MAX_B    65536
+#define SCHEMA        2
 #define CLOCK_SKEW_MS 30000 /* by how much the two clocks may differ over an interval */
 
-struct looks {
-    struct rate_look items[2]; /* older first */
-    size_t n;
+static const struct {
+    const char *name;
+    size_t n_values;
+    bool falls;       /* may a value be smaller than before? */
+    bool longest;     /* a trend over as long as possible; else what is going on now */
+    uint64_t step_ms; /* between looks that are kept, and the shortest interval that counts */
+    size_t n_looks;
+} rules[RATES_N] = {
+    [RATES_SLOTS] = {"slots", 2, false, false, RATES_MIN_MS, 2},
+    [RATES_START] = {"start", 1, false, false, RATES_MIN_MS, 2},
+    [RATES_MEMORY] = {"memory", 1, true, true, RATES_TREND_MS, RATES_LOOKS},
+    [RATES_UDP] = {"udp", 3, false, false, RATES_MIN_MS, 2},
+    [RATES_TVU] = {"tvu", 1, false, false, RATES_MIN_MS, 2},
 };
 
 static uint64_t ms_between(const struct rate_look *a, const struct rate_look *b)
@@ -24,115 +35,172 @@ static uint64_t ms_between(const struct rate_look *a, const struct rate_look *b)
 }
 
 /* May old be compared with now at all? */
-static bool comparable(const struct rate_look *old, const struct rate_look *now)
+static bool comparable(enum rates_series s, const struct rate_look *old,
+                       const struct rate_look *now)
 {
     uint64_t mono_ms, wall_ms;
 
-    if (old->start_ms != now->start_ms || old->mono_ns > now->mono_ns ||
-        old->wall_ms > now->wall_ms || old->slot > now->slot || old->tip > now->tip)
+    if (old->id != now->id || old->mono_ns > now->mono_ns || old->wall_ms > now->wall_ms)
         return false;
+    for (size_t i = 0; i < rules[s].n_values; i++)
+        if (!rules[s].falls && old->v[i] > now->v[i])
+            return false;
     mono_ms = ms_between(old, now);
     wall_ms = now->wall_ms - old->wall_ms;
     return mono_ms <= RATES_MAX_MS && wall_ms <= mono_ms + CLOCK_SKEW_MS &&
            mono_ms <= wall_ms + CLOCK_SKEW_MS;
 }
 
-static struct err *look_from(const struct json *j, struct rate_look *ret)
+static struct rate rate_of(enum rates_series s, const struct rate_look *old,
+                           const struct rate_look *now)
 {
+    uint64_t ms = ms_between(old, now);
+    struct rate r = {.known = true, .over_ms = ms};
+
+    for (size_t i = 0; i < rules[s].n_values; i++)
+        r.per_s[i] = ((double)now->v[i] - (double)old->v[i]) * 1000 / (double)ms;
+    return r;
+}
+
+/* Only what may be compared with now is of use later. */
+static void forget(struct rates_book *b, enum rates_series s, const struct rate_look *now)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < b->series[s].n; i++)
+        if (comparable(s, &b->series[s].items[i], now))
+            b->series[s].items[kept++] = b->series[s].items[i];
+    b->series[s].n = kept;
+}
+
+static void keep(struct rates_book *b, enum rates_series s, const struct rate_look *now)
+{
+    struct rate_look *items = b->series[s].items;
+    size_t *n = &b->series[s].n;
+
+    if (*n > 0 && ms_between(&items[*n - 1], now) < rules[s].step_ms)
+        return;
+    if (*n == rules[s].n_looks)
+        memmove(&items[0], &items[1], --*n * sizeof(items[0]));
+    items[(*n)++] = *now;
+    b->changed = true;
+}
+
+struct rate rates_add(struct rates_book *b, enum rates_series s, const struct rate_look *now)
+{
+    const struct rate_look *items = b->series[s].items;
+    struct rate r = {0};
+
+    forget(b, s, now);
+    for (size_t i = b->series[s].n; i-- > 0;) {
+        if (ms_between(&items[i], now) < rules[s].step_ms)
+            continue;
+        r = rate_of(s, &items[i], now);
+        if (!rules[s].longest)
+            break;
+    }
+    keep(b, s, now);
+    return r;
+}
+
+/* ---- the file -------------------------------------------------------------------------------- */
+
+static struct err *look_from(const struct json *j, enum rates_series s, struct rate_look *ret)
+{
+    const struct json *values = json_get(j, "v");
     struct rate_look l = {0};
 
-    TRY(json_as_u64(json_get(j, "start_ms"), &l.start_ms));
-    TRY(json_as_u64(json_get(j, "slot"), &l.slot));
-    TRY(json_as_u64(json_get(j, "tip"), &l.tip));
+    TRY(json_as_u64(json_get(j, "id"), &l.id));
     TRY(json_as_u64(json_get(j, "wall_ms"), &l.wall_ms));
     TRY(json_as_u64(json_get(j, "mono_ns"), &l.mono_ns));
-    if (l.slot > RPC_SLOT_MAX || l.tip > RPC_SLOT_MAX)
-        return err_new(ERR_CORRUPT, "a slot is not plausible");
+    if (json_len(values) != rules[s].n_values)
+        return err_new(ERR_CORRUPT, "a look has %zu values", json_len(values));
+    for (size_t i = 0; i < rules[s].n_values; i++)
+        TRY(json_as_u64(json_at(values, i), &l.v[i]));
     *ret = l;
     return NULL;
 }
 
-/* The kept looks that may be compared with now. */
-static struct err *load(struct ctx *ctx, const char *path, const struct rate_look *now,
-                        struct looks *ret)
+static struct err *series_from(const struct json *list, enum rates_series s, struct rates_book *b)
+{
+    if (json_len(list) > rules[s].n_looks)
+        return err_new(ERR_CORRUPT, "too many looks");
+    for (size_t i = 0; i < json_len(list); i++)
+        TRY(look_from(json_at(list, i), s, &b->series[s].items[b->series[s].n++]));
+    return NULL;
+}
+
+static struct err *load(struct ctx *ctx, const char *path, struct rates_book *ret)
 {
     AUTO(json_freep) struct json *doc = NULL;
     AUTO(freep) char *text = NULL;
-    const struct json *list;
     uint64_t schema = 0;
     size_t n = 0;
 
     TRY(fsroot_read(ctx->root, path, FILE_MAX_B, &text, &n));
     TRY_CTX(json_parse(text, n, &doc), "'%s'", path);
     TRY_CTX(json_as_u64(json_get(doc, "schema_version"), &schema), "'%s'", path);
-    list = json_get(doc, "looks");
-    if (schema != SCHEMA || json_len(list) > ARRAY_LEN(ret->items))
+    if (schema != SCHEMA)
         return err_new(ERR_CORRUPT, "'%s' is of another version", path);
-    for (size_t i = 0; i < json_len(list); i++) {
-        struct rate_look l;
-
-        TRY_CTX(look_from(json_at(list, i), &l), "'%s'", path);
-        if (comparable(&l, now))
-            ret->items[ret->n++] = l;
-    }
+    for (enum rates_series s = 0; s < RATES_N; s++)
+        TRY_CTX(series_from(json_get(doc, rules[s].name), s, ret), "'%s'", path);
     return NULL;
 }
 
+static struct json *series_json(const struct rates_book *b, enum rates_series s)
+{
+    struct json *list = json_new_array();
+
+    for (size_t i = 0; i < b->series[s].n; i++) {
+        const struct rate_look *l = &b->series[s].items[i];
+        struct json *j = json_new_object(), *values = json_new_array();
+
+        json_put(j, "id", json_new_u64(l->id));
+        json_put(j, "wall_ms", json_new_u64(l->wall_ms));
+        json_put(j, "mono_ns", json_new_u64(l->mono_ns));
+        for (size_t v = 0; v < rules[s].n_values; v++)
+            json_push(values, json_new_u64(l->v[v]));
+        json_put(j, "v", values);
+        json_push(list, j);
+    }
+    return list;
+}
+
 static struct err *save(struct ctx *ctx, const char *dir, const char *path,
-                        const struct looks *looks)
+                        const struct rates_book *b)
 {
     AUTO(json_freep) struct json *doc = json_new_object();
-    struct json *list = json_new_array();
     AUTO(freep) char *text = NULL;
 
     json_put(doc, "schema_version", json_new_u64(SCHEMA));
-    json_put(doc, "looks", list);
-    for (size_t i = 0; i < looks->n; i++) {
-        const struct rate_look *l = &looks->items[i];
-        struct json *j = json_new_object();
-
-        json_put(j, "start_ms", json_new_u64(l->start_ms));
-        json_put(j, "slot", json_new_u64(l->slot));
-        json_put(j, "tip", json_new_u64(l->tip));
-        json_put(j, "wall_ms", json_new_u64(l->wall_ms));
-        json_put(j, "mono_ns", json_new_u64(l->mono_ns));
-        json_push(list, j);
-    }
+    for (enum rates_series s = 0; s < RATES_N; s++)
+        json_put(doc, rules[s].name, series_json(b, s));
     text = json_text(doc, false);
     TRY(fsroot_mkdirs(ctx->root, dir, 0755));
     return fsroot_write_atomic(ctx->root, path, text, strlen(text), 0600);
 }
 
-struct rates rates_update(struct ctx *ctx, const char *state_dir, const struct rate_look *now)
+void rates_load(struct ctx *ctx, const char *state_dir, struct rates_book *ret)
 {
     AUTO(freep) char *path = xasprintf("%s/status-sample.json", state_dir);
-    struct rates r = {0};
-    struct looks looks = {0};
-    struct err *e = load(ctx, path, now, &looks);
+    struct err *e;
 
-    if (e) { /* no figure is better than a wrong one; the next run has a base again */
-        log_debug("rates: %s", e->text);
-        e = err_free(e);
-        looks = (struct looks){0};
-    }
-    for (size_t i = looks.n; i-- > 0 && !r.known;) {
-        uint64_t ms = ms_between(&looks.items[i], now);
+    *ret = (struct rates_book){0};
+    e = load(ctx, path, ret);
+    if (!e)
+        return;
+    log_debug("rates: %s", e->text);
+    (void)err_free(e); /* no figure is better than a wrong one; the next run has a base again */
+    *ret = (struct rates_book){0};
+}
 
-        if (ms >= RATES_MIN_MS)
-            r = (struct rates){
-                .known = true,
-                .replay = (double)(now->slot - looks.items[i].slot) * 1000 / (double)ms,
-                .chain = (double)(now->tip - looks.items[i].tip) * 1000 / (double)ms,
-            };
-    }
-    if (looks.n > 0 && ms_between(&looks.items[looks.n - 1], now) < RATES_MIN_MS)
-        return r;
-    if (looks.n == ARRAY_LEN(looks.items))
-        looks.items[0] = looks.items[--looks.n];
-    looks.items[looks.n++] = *now;
-    e = save(ctx, state_dir, path, &looks);
+void rates_save(struct ctx *ctx, const char *state_dir, struct rates_book *b)
+{
+    AUTO(freep) char *path = xasprintf("%s/status-sample.json", state_dir);
+    struct err *e = b->changed ? save(ctx, state_dir, path, b) : NULL;
+
+    b->changed = false;
     if (e)
         log_debug("rates: %s", e->text);
     (void)err_free(e); /* rates are a comfort; without the right to write there are none */
-    return r;
 }

@@ -1,27 +1,51 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/ctx.h"
 
-/* How fast the node and the cluster go, from two looks some seconds apart. The last looks are kept
- * in <state_dir>/status-sample.json, so that one run of status is enough. */
-#define RATES_MIN_MS 2000           /* a shorter interval says nothing */
-#define RATES_MAX_MS (10 * 60000ul) /* an older look is forgotten */
+/* How fast things change, from looks some time apart. A book of the last looks is kept in
+ * <state_dir>/status-sample.json, so that one run of status is enough; status --watch keeps one in
+ * memory. Looks are compared by the monotonic clock: a step of the wall clock makes no slots. */
+enum rates_series {
+    RATES_SLOTS,  /* processed slot; tip */
+    RATES_START,  /* slot that start-up has come to */
+    RATES_MEMORY, /* bytes that count against the limit; may fall, and the trend is a long one */
+    RATES_UDP,    /* datagrams, errors, of those with a full buffer */
+    RATES_TVU,    /* drops */
+    RATES_N,
+};
+#define RATES_VALUES   3
+#define RATES_LOOKS    20
+#define RATES_MIN_MS   2000           /* a shorter interval says nothing */
+#define RATES_MAX_MS   (10 * 60000ul) /* an older look is forgotten */
+#define RATES_TREND_MS 30000          /* a trend of memory over less is noise */
 
 struct rate_look {
-    uint64_t start_ms; /* when the validator process started: looks at another one do not count */
-    uint64_t slot;     /* processed */
-    uint64_t tip;
+    uint64_t id; /* of what is looked at: looks at another one (process start) do not count */
+    uint64_t v[RATES_VALUES];
     uint64_t wall_ms, mono_ns;
 };
-struct rates {
+struct rate {
     bool known;
-    double replay, chain; /* slots/s */
+    double per_s[RATES_VALUES];
+    uint64_t over_ms;
+};
+struct rates_book {
+    struct {
+        struct rate_look items[RATES_LOOKS]; /* older first */
+        size_t n;
+    } series[RATES_N];
+    bool changed; /* since it was read or written */
 };
 
-/* Compares now with what is kept and keeps now as well. Never fails: a file that is missing,
- * unreadable, foreign, too old or from another process start means "not known", one that cannot be
- * written means so next time. */
-struct rates rates_update(struct ctx *ctx, const char *state_dir, const struct rate_look *now);
+/* Compares now with what is in the book, and keeps now as well. Not known: no look of the same
+ * thing that is old enough and not too old; or one of two clocks jumped. */
+struct rate rates_add(struct rates_book *b, enum rates_series s, const struct rate_look *now);
+
+/* Never fail: a file that is missing, unreadable or foreign gives an empty book, one that cannot be
+ * written means no rates next time. */
+void rates_load(struct ctx *ctx, const char *state_dir, struct rates_book *ret);
+void rates_save(struct ctx *ctx, const char *state_dir, struct rates_book *b);

@@ -3,11 +3,14 @@
  * the two looks that rates keep. What the facts mean is decided in status_decide.c. */
 #include "look/status.h"
 
+#include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/str.h"
 #include "io/clock.h"
+#include "io/fsroot.h"
 #include "solana/snapshot_name.h"
 
 /* Questions to the node itself, before those to the references. */
@@ -29,6 +32,7 @@ void status_clear(struct status *s)
     free(s->pids);
     free(s->unit_error);
     free(s->snapshot_error);
+    unit_host_clear(&s->host);
     *s = (struct status){0};
 }
 
@@ -45,6 +49,12 @@ static void look_at_unit(struct ctx *ctx, const struct status_params *p, struct 
     struct err *e;
 
     s->unit = (struct unit_status){.phase = PH_UNKNOWN, .age_s = UINT64_MAX};
+    if (!p->runtime && p->pid) {
+        s->pids = xmemdup(&p->pid, sizeof(p->pid));
+        s->n_pids = 1;
+        s->pids_known = true;
+        s->unit.phase = PH_RUNNING;
+    }
     if (!p->runtime)
         return;
     s->runtime = p->runtime->name;
@@ -81,7 +91,8 @@ static struct known_u64 look_at_phase(struct ctx *ctx, const struct status_param
     return start;
 }
 
-/* From the folder, which can be read when nothing runs; RPC's answer only where it cannot. */
+/* From the folder, which can be read when nothing runs; RPC's answer (NULL: it is off) only where
+ * it cannot. */
 static void look_at_snapshots(struct ctx *ctx, const struct status_params *p, struct rpc_call *call,
                               struct status *s)
 {
@@ -98,26 +109,40 @@ static void look_at_snapshots(struct ctx *ctx, const struct status_params *p, st
         }
         note(&s->snapshot_error, TAKE(e));
     }
-    e = call->method ? rpc_take_snapshots(call, &told) : NULL;
-    if (!call->method || e)
+    e = call ? rpc_take_snapshots(call, &told) : NULL;
+    if (!call || e)
         return;
     s->full_slot = (struct known_u64){true, told.full};
     s->incremental_slot = (struct known_u64){told.has_incremental, told.incremental};
 }
 
-static void fill_calls(const struct status_params *p, size_t n_refs, struct rpc_call *calls)
+/* The same questions, to wherever fd leads. */
+static void fill_own(const struct status_params *p, int netns_fd, struct rpc_call *calls)
 {
     static const char *const methods[N_ASK] = {
         "getHealth", "getSlot", "getSlot", "getSlot", "getHighestSnapshotSlot",
     };
 
-    for (size_t i = 0; p->rpc_url && i < N_ASK; i++)
-        calls[i] = (struct rpc_call){.url = p->rpc_url, .method = methods[i]};
+    for (size_t i = 0; i < N_ASK; i++)
+        calls[i] = (struct rpc_call){.url = p->rpc_url, .method = methods[i], .netns_fd = netns_fd};
     for (enum rpc_commitment c = RPC_PROCESSED; c <= RPC_FINALIZED; c++)
         calls[ASK_PROCESSED + c].params = rpc_commitment_params(c);
+}
+
+static void fill_references(const struct status_params *p, size_t n_refs, struct rpc_call *calls)
+{
     for (size_t i = 0; i < n_refs; i++)
-        calls[N_ASK + i] = (struct rpc_call){
+        calls[i] = (struct rpc_call){
             .url = p->refs[i], .method = "getSlot", .params = rpc_commitment_params(RPC_FINALIZED)};
+}
+
+/* Did anybody speak JSON-RPC there? */
+static bool answered(const struct rpc_call *own)
+{
+    for (size_t i = 0; i < N_ASK; i++)
+        if (!own[i].err || own[i].error)
+            return true;
+    return false;
 }
 
 static void read_own(struct rpc_call *calls, struct status *s)
@@ -151,128 +176,169 @@ static void read_references(const struct status_params *p, struct rpc_call *call
     }
 }
 
+/* The unit's own network namespace, where that is another one and may be entered; else -1. */
+static int open_netns(struct ctx *ctx, const struct status *s)
+{
+    AUTO(freep) char *path = NULL;
+    int fd = -1;
+    struct err *e;
+
+    if (s->n_pids == 0 || !netns_differs(ctx, s->pids[0]))
+        return -1;
+    path = xasprintf("/proc/%d/ns/net", (int)s->pids[0]);
+    e = fsroot_openat(ctx->root, path, O_RDONLY, 0, &fd);
+    if (e)
+        log_debug("status: %s", e->text);
+    (void)err_free(e); /* without the right to it the node is asked from here alone */
+    return fd;
+}
+
+/* All questions at once: to the node from here, to the node in its namespace, to the references. */
 static struct err *look_at_slots(struct ctx *ctx, const struct status_params *p, uint32_t ms,
                                  struct status *s)
 {
-    size_t skip = p->rpc_url ? 0 : N_ASK;
+    AUTO(closep) int netns_fd = p->rpc_url ? open_netns(ctx, s) : -1;
+    size_t n_here = p->rpc_url ? N_ASK : 0, n_there = netns_fd > 0 ? N_ASK : 0;
     AUTO(freep) struct rpc_call *calls = NULL;
     uint64_t start_ns = clock_mono_ns(ctx);
+    struct rpc_call *own;
     struct err *e;
 
     s->n_refs = p->n_refs < STATUS_REFS_MAX ? p->n_refs : STATUS_REFS_MAX;
     s->refs = xcalloc(s->n_refs, sizeof(*s->refs));
-    calls = xcalloc(N_ASK + s->n_refs, sizeof(*calls));
-    fill_calls(p, s->n_refs, calls);
-    e = rpc_many(ctx, calls + skip, N_ASK + s->n_refs - skip, ms);
+    calls = xcalloc(n_here + n_there + s->n_refs, sizeof(*calls));
+    own = calls;
+    if (n_here)
+        fill_own(p, 0, calls);
+    if (n_there)
+        fill_own(p, netns_fd, calls + n_here);
+    fill_references(p, s->n_refs, calls + n_here + n_there);
+    e = rpc_many(ctx, calls, n_here + n_there + s->n_refs, ms);
     if (!e) {
-        if (p->rpc_url)
-            read_own(calls, s);
-        read_references(p, calls + N_ASK, (clock_mono_ns(ctx) - start_ns) / 1000000, s);
-        look_at_snapshots(ctx, p, &calls[ASK_SNAPSHOTS], s);
+        /* What answers at this address in its namespace is the node; here it may be another. */
+        if (n_there && (answered(calls + n_here) || !answered(calls))) {
+            own = calls + n_here;
+            s->via_pid = s->pids[0];
+        }
+        if (n_here)
+            read_own(own, s);
+        read_references(p, calls + n_here + n_there, (clock_mono_ns(ctx) - start_ns) / 1000000, s);
+        look_at_snapshots(ctx, p, n_here ? &own[ASK_SNAPSHOTS] : NULL, s);
     }
-    rpc_calls_clear(calls, N_ASK + s->n_refs);
+    rpc_calls_clear(calls, n_here + n_there + s->n_refs);
     return e;
 }
 
-static void measure_rates(struct ctx *ctx, const struct status_params *p, struct known_u64 start,
+static void measure_slots(struct ctx *ctx, struct rates_book *book, struct known_u64 start,
                           struct status *s)
 {
     const struct rate_look now = {
-        .start_ms = start.v,
-        .slot = s->slots[RPC_PROCESSED].v,
-        .tip = s->tip.v,
+        .id = start.v,
+        .v = {s->slots[RPC_PROCESSED].v, s->tip.v},
+        .wall_ms = clock_wall_ms(ctx),
+        .mono_ns = clock_mono_ns(ctx),
+    };
+    struct rate r;
+
+    if (!start.known || !s->slots[RPC_PROCESSED].known || !s->tip.known)
+        return;
+    r = rates_add(book, RATES_SLOTS, &now);
+    s->rates.known = r.known;
+    s->rates.replay = r.per_s[0];
+    s->rates.chain = r.per_s[1];
+}
+
+/* How far start-up has come, where it counts slots. */
+static void measure_start(struct ctx *ctx, struct rates_book *book, struct known_u64 start,
+                          struct status *s)
+{
+    const struct rate_look now = {
+        .id = start.v,
+        .v = {s->phase.slot},
         .wall_ms = clock_wall_ms(ctx),
         .mono_ns = clock_mono_ns(ctx),
     };
 
-    if (p->state_dir && start.known && s->slots[RPC_PROCESSED].known && s->tip.known)
-        s->rates = rates_update(ctx, p->state_dir, &now);
+    if (!start.known || !s->phase_known || s->phase.phase != ADMIN_PROCESSING_LEDGER ||
+        !s->phase.has_slot)
+        return;
+    s->start_rate = rates_add(book, RATES_START, &now);
+    if (s->phase.has_max && s->phase.max_slot >= s->phase.slot && s->start_rate.known &&
+        s->start_rate.per_s[0] > 0)
+        s->start_eta_s =
+            (struct known_u64){true, (uint64_t)ceil((double)(s->phase.max_slot - s->phase.slot) /
+                                                    s->start_rate.per_s[0])};
+}
+
+static bool port_of(const char *text, char separator, struct known_u64 *ret)
+{
+    const char *last = strrchr(text, separator);
+    struct err *e = parse_u64(last ? last + 1 : "", 1, UINT16_MAX, &ret->v);
+
+    ret->known = !e;
+    (void)err_free(e); /* told is not known */
+    return ret->known;
+}
+
+/* Its own word for it once it has started. Until then the first port of its range is where it
+ * begins to look for one, and the socket's presence is checked. */
+static void find_tvu(struct ctx *ctx, const struct status_params *p, struct status *s,
+                     struct unit_host_params *h)
+{
+    AUTO(freep) char *first = NULL;
+    struct admin_contact c = {0};
+    struct err *e = NULL;
+
+    if (p->ledger && s->phase_known && s->phase.phase == ADMIN_RUNNING)
+        e = admin_contact_info(ctx, p->ledger, ADMIN_MS_MAX, &c);
+    if (e)
+        log_debug("status: %s", e->text);
+    (void)err_free(e);
+    if (c.ready && port_of(c.tvu, ':', &h->tvu_port)) {
+        h->tvu_from = TVU_CONTACT;
+        return;
+    }
+    first =
+        p->port_range ? xasprintf("=%.*s", (int)strcspn(p->port_range, "-"), p->port_range) : NULL;
+    if (first && port_of(first, '=', &h->tvu_port))
+        h->tvu_from = TVU_RANGE;
+}
+
+static void look_at_host(struct ctx *ctx, const struct status_params *p, struct rates_book *book,
+                         struct status *s)
+{
+    struct unit_host_params h = {.pids = s->pids, .n_pids = s->n_pids, .book = book};
+
+    if (!p->host || s->n_pids == 0)
+        return;
+    find_tvu(ctx, p, s, &h);
+    unit_host_look(ctx, &h, &s->host);
 }
 
 struct err *status_gather(struct ctx *ctx, const struct status_params *p, struct status *ret)
 {
     AUTO(status_clear) struct status s = {0};
+    AUTO(freep) struct rates_book *own_book = p->book ? NULL : xcalloc(1, sizeof(*own_book));
+    struct rates_book *book = p->book ? p->book : own_book;
     uint64_t deadline_ns = deadline_in_ms(ctx, p->timeout_ms);
     struct known_u64 start;
     uint32_t left_ms;
 
+    if (!p->book && p->state_dir)
+        rates_load(ctx, p->state_dir, book);
     look_at_unit(ctx, p, &s);
     start = look_at_phase(ctx, p, &s);
+    measure_start(ctx, book, start, &s);
+    look_at_host(ctx, p, book, &s);
     left_ms = deadline_left_ms(ctx, deadline_ns);
     TRY(look_at_slots(ctx, p, left_ms > HTTP_MS_MIN ? left_ms : HTTP_MS_MIN, &s));
     status_decide_tip(&s);
-    measure_rates(ctx, p, start, &s);
+    measure_slots(ctx, book, start, &s);
+    if (!p->book && p->state_dir)
+        rates_save(ctx, p->state_dir, book);
     status_decide_eta(&s, p->tip_slots);
     status_decide_health(&s, p->tip_slots);
     *ret = s;
     s = (struct status){0};
     return NULL;
-}
-
-static struct json *u64_or_null(struct known_u64 n)
-{
-    return n.known ? json_new_u64(n.v) : NULL;
-}
-
-static struct json *json_references(const struct status *s)
-{
-    struct json *list = json_new_array();
-
-    for (size_t i = 0; i < s->n_refs; i++) {
-        const struct status_reference *r = &s->refs[i];
-        struct json *j = json_new_object();
-
-        json_put(j, "url", json_new_str(r->url));
-        json_put(j, "slot", u64_or_null(r->slot));
-        json_put(j, "age_ms", r->slot.known ? json_new_u64(r->age_ms) : NULL);
-        json_put(j, "error", json_new_str(r->error));
-        json_push(list, j);
-    }
-    return list;
-}
-
-static struct json *json_unit(const struct status *s)
-{
-    struct json *unit = json_new_object(), *pids = NULL;
-    bool looked = s->unit.phase != PH_UNKNOWN;
-
-    if (s->pids_known) {
-        pids = json_new_array();
-        for (size_t i = 0; i < s->n_pids; i++)
-            json_push(pids, json_new_u64((uint64_t)s->pids[i]));
-    }
-    json_put(unit, "runtime", json_new_str(s->runtime));
-    json_put(unit, "state", looked ? json_new_str(unit_phase_name(s->unit.phase)) : NULL);
-    json_put(unit, "pids", pids);
-    json_put(unit, "restarts", looked ? json_new_u64(s->unit.restarts) : NULL);
-    json_put(unit, "age_s", u64_or_null(s->age_s));
-    json_put(unit, "error", json_new_str(s->unit_error));
-    return unit;
-}
-
-struct json *status_json(const struct status *s)
-{
-    struct json *j = json_new_object(), *slots = json_new_object(), *snapshot = json_new_object();
-
-    json_put(j, "schema_version", json_new_u64(STATUS_SCHEMA));
-    json_put(j, "health", json_new_str(status_health_name(s->health)));
-    json_put(j, "reason", json_new_str(s->reason));
-    for (enum rpc_commitment c = RPC_PROCESSED; c <= RPC_FINALIZED; c++)
-        json_put(slots, rpc_commitment_name(c), u64_or_null(s->slots[c]));
-    json_put(j, "slots", slots);
-    json_put(j, "tip", u64_or_null(s->tip));
-    json_put(j, "tip_references", json_new_u64(s->n_agree));
-    json_put(j, "gap", u64_or_null(s->gap));
-    json_put(j, "references", json_references(s));
-    json_put(j, "replay_rate", s->rates.known ? json_new_f64(s->rates.replay) : NULL);
-    json_put(j, "chain_rate", s->rates.known ? json_new_f64(s->rates.chain) : NULL);
-    json_put(j, "eta_s", u64_or_null(s->eta_s));
-    json_put(j, "phase", s->phase_known ? json_new_str(admin_phase_name(s->phase.phase)) : NULL);
-    json_put(j, "unit", json_unit(s));
-    json_put(snapshot, "full_slot", u64_or_null(s->full_slot));
-    json_put(snapshot, "incremental_slot", u64_or_null(s->incremental_slot));
-    json_put(snapshot, "error", json_new_str(s->snapshot_error));
-    json_put(j, "snapshot", snapshot);
-    json_put(j, "rpc_error", json_new_str(s->rpc_error));
-    return j;
 }

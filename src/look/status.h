@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/known.h"
 #include "look/rates.h"
+#include "look/unit_host.h"
 #include "runtime/runtime.h"
 #include "solana/admin.h"
 #include "solana/rpc.h"
@@ -59,9 +60,13 @@ struct status_params {
     const char *ledger, *snapshots_dir; /* NULL: not looked at */
     const struct runtime *runtime;      /* NULL: not looked at */
     const struct unit *unit;
-    const char *state_dir; /* NULL: no rates */
-    uint64_t tip_slots;    /* a gap of at most this counts as being at the tip */
-    uint32_t timeout_ms;   /* for the whole look */
+    pid_t pid;               /* without a runtime: the process that was found; 0: none */
+    const char *port_range;  /* "8002-8040", where TVU is looked for until it is told; or NULL */
+    bool host;               /* look at memory, OOM kills and UDP as well */
+    const char *state_dir;   /* NULL: no rates, unless there is a book */
+    struct rates_book *book; /* of looks before this one; NULL: the one in state_dir */
+    uint64_t tip_slots;      /* a gap of at most this counts as being at the tip */
+    uint32_t timeout_ms;     /* for the whole look */
 };
 
 struct status_reference {
@@ -77,6 +82,7 @@ struct status {
 
     struct known_u64 slots[3]; /* by enum rpc_commitment */
     char *rpc_error;           /* of the node's own RPC, the first one; NULL: none */
+    pid_t via_pid;             /* it was asked in this process's network namespace; 0: in ours */
     bool health_known;         /* getHealth answered */
     struct rpc_health node_health;
 
@@ -85,13 +91,18 @@ struct status {
     struct status_reference *refs;
     size_t n_refs;
 
-    struct rates rates;
+    struct {
+        bool known;
+        double replay, chain; /* slots/s */
+    } rates;
     struct known_u64 eta_s;
     bool never; /* both rates are known and the gap does not shrink */
 
     bool phase_known;
     struct admin_progress phase;
     char *phase_error;
+    struct rate start_rate; /* of its slot */
+    struct known_u64 start_eta_s;
 
     const char *runtime; /* NULL: none */
     struct unit_status unit;
@@ -103,14 +114,17 @@ struct status {
 
     struct known_u64 full_slot, incremental_slot;
     char *snapshot_error;
+
+    struct unit_host host;
 };
 
 /* Looks at all of it, in parallel where it waits; takes at most timeout_ms and a little. Never
- * fails because something cannot be looked at. ERR_CANCELLED only. */
+ * fails because something cannot be looked at. ERR_CANCELLED only. The node's RPC is asked in its
+ * own network namespace as well where that is another one; what answers there is the node. */
 struct err *status_gather(struct ctx *ctx, const struct status_params *p, struct status *ret)
     MUST_CHECK;
 void status_clear(struct status *s);
-/* The document of `agavectl status -o json`; owned by the caller. */
+/* The document of `agavectl status -o json` but for its member "operation"; owned by the caller. */
 struct json *status_json(const struct status *s);
 
 /* The parts that only think; status_gather calls them in this order. They read and write the fields

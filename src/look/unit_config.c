@@ -186,6 +186,7 @@ struct status_params unit_config_status(const struct ctx *ctx, const struct unit
         .snapshots_dir = c->validator.snapshots,
         .runtime = u->runtime,
         .unit = &u->unit,
+        .port_range = c->validator.dynamic_port_range,
         .state_dir = c->state_dir,
         .tip_slots = c->up.tip_slots,
         .timeout_ms = (uint32_t)c->status.timeout_ms,

@@ -164,6 +164,7 @@ struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t
             .body = bodies.items[i],
             .body_n = strlen(bodies.items[i]),
             .headers = json_headers,
+            .netns_fd = calls[i].netns_fd,
             .timeout_ms = timeout_ms,
             .connect_ms = timeout_ms,
             .max_body_b = RPC_BODY_MAX,

@@ -31,6 +31,7 @@ const char *rpc_commitment_name(enum rpc_commitment c);
 struct rpc_call {
     const char *url, *method;
     const char *params; /* text of a JSON array; NULL: none */
+    int netns_fd;       /* asked in this network namespace (io/http.h); 0: our own */
     struct json *result, *error;
     struct err *err; /* ERR_REMOTE (remote: HTTP status or JSON-RPC code), ERR_TIMEOUT,
                         ERR_NOTFOUND (no such method, no snapshot), ERR_BADINPUT (URL) */

@@ -396,21 +396,36 @@ static int remove_root(void **state)
     return rmdir(dir);
 }
 
-static struct rates look(uint64_t start_ms, uint64_t slot, uint64_t tip)
-{
-    const struct rate_look l = {.start_ms = start_ms,
-                                .slot = slot,
-                                .tip = tip,
-                                .mono_ns = fake_mono_ns(),
-                                .wall_ms = fake_wall_ms()};
+struct slots_rate {
+    bool known;
+    double replay, chain;
+};
 
-    return rates_update(&ctx, "/state", &l);
+/* As one run of status does it: the book is read, used and written. */
+static struct rate add_to_file(enum rates_series series, uint64_t id, uint64_t a, uint64_t b)
+{
+    const struct rate_look l = {
+        .id = id, .v = {a, b}, .mono_ns = fake_mono_ns(), .wall_ms = fake_wall_ms()};
+    struct rates_book book;
+    struct rate r;
+
+    rates_load(&ctx, "/state", &book);
+    r = rates_add(&book, series, &l);
+    rates_save(&ctx, "/state", &book);
+    return r;
+}
+
+static struct slots_rate look(uint64_t start_ms, uint64_t slot, uint64_t tip)
+{
+    struct rate r = add_to_file(RATES_SLOTS, start_ms, slot, tip);
+
+    return (struct slots_rate){r.known, r.per_s[0], r.per_s[1]};
 }
 
 static void two_looks_make_a_rate(void **state)
 {
     struct stat st;
-    struct rates r;
+    struct slots_rate r;
 
     assert_false(look(1, 100, 1000).known);
     assert_null(fsroot_stat(ctx.root, "/state/status-sample.json", &st));
@@ -429,7 +444,7 @@ static void asking_every_second_works(void **state)
     unsigned n_known = 0;
 
     for (unsigned i = 0; i < 20; i++, now_ms += 1000) {
-        struct rates r = look(1, 100 + 4 * i, 1000 + 3 * i);
+        struct slots_rate r = look(1, 100 + 4 * i, 1000 + 3 * i);
 
         n_known += r.known;
         if (r.known) {
@@ -457,6 +472,44 @@ static void looks_that_do_not_count(void **state)
     assert_false(look(2, 500, 1400).known);
 }
 
+/* Memory's trend may fall, needs half a minute and takes the longest stretch that it has. */
+static void a_trend_is_a_long_one(void **state)
+{
+    struct rate r = add_to_file(RATES_MEMORY, 7, 1000000, 0);
+
+    assert_false(r.known);
+    now_ms += RATES_TREND_MS - 1;
+    assert_false(add_to_file(RATES_MEMORY, 7, 1000000, 0).known);
+    now_ms += 1;
+    r = add_to_file(RATES_MEMORY, 7, 1300000, 0);
+    assert_true(r.known);
+    assert_float_equal(r.per_s[0], 10000, 1e-9);
+    now_ms += RATES_TREND_MS;
+    r = add_to_file(RATES_MEMORY, 7, 400000, 0); /* since the first one, not since the last */
+    assert_float_equal(r.per_s[0], -10000, 1e-9);
+    assert_int_equal(r.over_ms, 60000);
+    for (int i = 0; i < 60; i++) {
+        now_ms += 15000;
+        r = add_to_file(RATES_MEMORY, 7, 400000, 0);
+    }
+    assert_float_equal(r.per_s[0], 0, 1e-9); /* the first ones are forgotten */
+    assert_in_range(r.over_ms, 8 * 60000, RATES_MAX_MS);
+    assert_false(add_to_file(RATES_MEMORY, 8, 400000, 0).known); /* another process */
+}
+
+/* One series does not disturb another, and a look without one of them does not lose it. */
+static void series_are_apart(void **state)
+{
+    assert_false(look(1, 100, 1000).known);
+    now_ms += 1500;
+    assert_false(add_to_file(RATES_UDP, 3, 10, 0).known);
+    now_ms += 1500;
+    assert_true(look(1, 130, 1030).known);
+    assert_false(add_to_file(RATES_UDP, 3, 20, 0).known);
+    now_ms += 500;
+    assert_float_equal(add_to_file(RATES_UDP, 3, 30, 2).per_s[0], 10, 1e-9);
+}
+
 static void a_file_that_is_not_ours(void **state)
 {
     static const char *const files[] = {
@@ -464,11 +517,13 @@ static void a_file_that_is_not_ours(void **state)
         "x",
         "{}",
         "[]",
-        "{\"schema_version\":2,\"looks\":[]}",
-        "{\"schema_version\":1,\"looks\":[{}]}",
-        "{\"schema_version\":1,\"looks\":[1,2,3]}",
-        ("{\"schema_version\":1,\"looks\":[{\"start_ms\":1,\"slot\":18446744073709551615,\"tip\":1,"
-         "\"wall_ms\":1,\"mono_ns\":1}]}"),
+        "{\"schema_version\":1,\"looks\":[]}",
+        "{\"schema_version\":3,\"slots\":[]}",
+        "{\"schema_version\":2,\"slots\":[{}]}",
+        "{\"schema_version\":2,\"slots\":[1,2,3]}",
+        "{\"schema_version\":2,\"slots\":[{\"id\":1,\"wall_ms\":1,\"mono_ns\":1,\"v\":[1]}]}",
+        ("{\"schema_version\":2,\"slots\":[{\"id\":1,\"wall_ms\":1,\"mono_ns\":1,"
+         "\"v\":[18446744073709551615,1]}]}"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -556,7 +611,7 @@ static void the_whole_look(void **state)
 {
     AUTO(status_clear) struct status s = {0};
     AUTO(json_freep) struct json *doc = NULL;
-    AUTO(freep) char *text = NULL;
+    AUTO(freep) char *text = NULL, *want = NULL;
     const struct status_params p = params();
 
     fake_phase = PH_RUNNING;
@@ -566,8 +621,7 @@ static void the_whole_look(void **state)
     assert_int_equal(fake_asked, 9);
     doc = status_json(&s);
     text = json_text(doc, false);
-    assert_string_equal(
-        text,
+    want = xasprintf(
         "{\"schema_version\":1,\"health\":\"ok\",\"reason\":null,"
         "\"slots\":{\"processed\":1032,\"confirmed\":1031,\"finalized\":1000},"
         "\"tip\":1010,\"tip_references\":2,\"gap\":10,\"references\":["
@@ -583,7 +637,12 @@ static void the_whole_look(void **state)
         "\"snapshot\":{\"full_slot\":800,\"incremental_slot\":null,"
         "\"error\":\"snapshots: cannot open '/no/snapshots': No such file or "
         "directory\"},"
-        "\"rpc_error\":null}");
+        "\"rpc_error\":null,\"via\":null,\"start\":null,"
+        "\"phase_error\":\"startProgress: cannot connect to '%s/no/ledger/admin.rpc': "
+        "No such file or directory\","
+        "\"memory\":null,\"oom\":null,\"udp\":null,\"relay\":null}",
+        dir);
+    assert_string_equal(text, want);
 }
 
 static void nothing_answers(void **state)
@@ -650,6 +709,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_looks_make_a_rate, make_root, remove_root),
         cmocka_unit_test_setup_teardown(asking_every_second_works, make_root, remove_root),
         cmocka_unit_test_setup_teardown(looks_that_do_not_count, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(a_trend_is_a_long_one, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(series_are_apart, make_root, remove_root),
         cmocka_unit_test_setup_teardown(a_file_that_is_not_ours, make_root, remove_root),
         cmocka_unit_test_setup_teardown(no_right_to_write, make_root, remove_root),
         cmocka_unit_test_setup_teardown(the_whole_look, make_root, remove_root),
