@@ -6,8 +6,11 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1]
 
 
+UNITS = (".service", ".socket", ".target", ".timer", ".slice")  # docker.service is no finding
+
+
 def ids_of_stages():
-    """Dotted words in quotes; DIR_IDS makes one more for each of its suffixes."""
+    """Dotted words in quotes that begin with a stage's name; DIR_IDS makes one more for each of its suffixes."""
     text = "\n".join(p.read_text() for p in sorted((SOURCE / "src" / "stage").glob("*.c")))
     macro = re.search(r"^#define DIR_IDS.*(?:\\\n.*)*", text, re.M)
     bases = re.findall(r'DIR_IDS\("([a-z.]+)"\)', text)
@@ -15,7 +18,10 @@ def ids_of_stages():
         sys.exit("Bail out! DIR_IDS is gone: look again where ids come from")
     text = re.sub(r'str_(eq|starts)\([^"()]*"[^"]*"\)', "", text)  # names of file systems, options
     suffixes = re.findall(r'x "(\.[a-z]+)"', macro[0])
-    return set(re.findall(r'"([a-z]+\.[a-z]+)"', text)) | {b + s for b in bases for s in suffixes}
+    families = {n.replace("-", "") for n in re.findall(r'\.name = "([a-z-]+)"', text)} | {"kindroot"}
+    words = re.findall(r'"([a-z]+(?:\.[a-z]+)+)"', text)
+    ids = {w for w in words if w.split(".")[0] in families and not w.endswith(UNITS)}
+    return ids | {b + s for b in bases for s in suffixes}
 
 
 def ids_of_page():

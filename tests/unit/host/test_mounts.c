@@ -52,6 +52,26 @@ static void fields_and_escapes(void **state)
     assert_string_equal(mount_propagation(mounts_at(&m, "/proc")), "private");
 }
 
+/* overlay of many layers, mount points deeper than a page */
+static void overlong_lines(void **state)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+    AUTO(strbuf_clear) struct strbuf text = {0}, target = {0}, layers = {0};
+
+    for (int i = 0; i < 2000; i++) {
+        strbuf_puts(&target, "/a\\040b");
+        strbuf_printf(&layers, "%s/layers/%06d", i ? ":" : ",lowerdir=", i);
+    }
+    strbuf_printf(&text,
+                  "27 1 0:40 / / rw - overlay overlay rw%s\n30 27 8:1 / %s rw - xfs /dev/a rw\n",
+                  strbuf_text(&layers), strbuf_text(&target));
+    assert_ok(mounts_parse(text.data, text.len, &m));
+    assert_int_equal(m.n, 2);
+    assert_int_equal(strlen(m.items[0].fs_options), 2 + layers.len);
+    assert_int_equal(strlen(m.items[1].target), 2000 * strlen("/a b"));
+    assert_ptr_equal(mounts_over(&m, m.items[1].target), &m.items[1]);
+}
+
 static void paths_lie_on_the_mount_that_the_kernel_finds(void **state)
 {
     AUTO(mounts_clear) struct mounts m = {0};
@@ -112,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_and_escapes),
+        cmocka_unit_test(overlong_lines),
         cmocka_unit_test(paths_lie_on_the_mount_that_the_kernel_finds),
         cmocka_unit_test(bad_lines_are_errors),
         cmocka_unit_test(an_empty_table_has_no_root),
