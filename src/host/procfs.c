@@ -90,14 +90,36 @@ struct err *procfs_numbers(int dir_fd, const char *name, pid_t **ret, size_t *re
     return e;
 }
 
+/* Its "self" is we ourselves under another number when it was mounted in another pid namespace: its
+ * processes are then not those that our pids mean. */
+static struct err *is_ours(struct ctx *ctx)
+{
+    AUTO(freep) char *self = NULL;
+    uint64_t pid;
+    struct err *e = fsroot_readlink(ctx->root, "/proc/self", &self);
+
+    if (!e)
+        e = parse_u64(self, 1, INT32_MAX, &pid);
+    if (err_free(e) || !self || !*self || self[strspn(self, "0123456789")])
+        return NULL; /* a captured or made-up host: no link */
+    if (pid == (uint64_t)getpid())
+        return NULL;
+    return err_new(ERR_SYS,
+                   "/proc belongs to another pid namespace (this is process %d, there it is %s); "
+                   "mount /proc anew in this one, or run agavectl on the host",
+                   getpid(), self);
+}
+
 struct err *procfs_mounted(struct ctx *ctx)
 {
     struct stat st;
     struct err *e = fsroot_stat(ctx->root, "/proc/self/stat", &st);
 
     if (procfs_gone(&e))
-        return err_new(ERR_SYS, "/proc shows no processes; is it mounted?");
-    return e;
+        return err_new(ERR_SYS,
+                       "/proc shows no processes; is it mounted, and in this pid namespace?");
+    TRY(e);
+    return fsroot_captured(ctx->root) ? NULL : is_ours(ctx);
 }
 
 struct err *procfs_pids(struct ctx *ctx, pid_t **ret, size_t *ret_n)

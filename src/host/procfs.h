@@ -36,7 +36,8 @@ struct proc_stat {
 };
 struct err *procfs_stat(int dir_fd, const char *name, struct proc_stat *ret) MUST_CHECK;
 struct err *procfs_stat_parse(const char *text, struct proc_stat *ret) MUST_CHECK;
-/* ERR_SYS when /proc is not there: without it every process would look gone. */
+/* ERR_SYS when /proc is not there, or is that of another pid namespace: every process would look
+ * gone, or be another one. */
 struct err *procfs_mounted(struct ctx *ctx) MUST_CHECK;
 /* Frees e and says true when it only means that the process is gone. */
 bool procfs_gone(struct err **e);

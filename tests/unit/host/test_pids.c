@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -50,6 +51,40 @@ static void stat_with_brackets_in_the_name(void **state)
     assert_err(procfs_stat_parse("14 (a) S 3 1 1", &s), ERR_CORRUPT, "fields");
     assert_err(procfs_stat_parse("14 a S 3", &s), ERR_CORRUPT, NULL);
     assert_err(procfs_stat_parse("", &s), ERR_CORRUPT, NULL);
+}
+
+/* A child in a pid namespace of its own still has its parent's /proc: nothing in it can be
+ * believed.
+ */
+static void a_proc_of_another_pid_namespace_is_refused(void **state)
+{
+    AUTO(fsroot_closep) struct fsroot *root = NULL;
+    struct ctx ctx = {.clock = &clock_system};
+    int status = -1;
+
+    assert_ok(fsroot_open("/", &root));
+    ctx.root = root;
+    assert_ok(procfs_mounted(&ctx));
+    pid_t outer = fork();
+    assert_true(outer >= 0);
+    if (outer == 0) {
+        if (unshare(CLONE_NEWPID) < 0)
+            _exit(77);
+        pid_t inner = fork();
+        if (inner == 0) {
+            AUTO(freep) pid_t *pids = NULL;
+            size_t n = 0;
+            struct err *e = procfs_pids(&ctx, &pids, &n);
+            _exit(e && e->kind == ERR_SYS && strstr(e->text, "another pid namespace") ? 0 : 1);
+        }
+        _exit(waitpid(inner, &status, 0) == inner && WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+    }
+    assert_int_equal(waitpid(outer, &status, 0), outer);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        print_message("# not real: namespaces: a pid namespace of its own is not allowed here\n");
+    else
+        assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void found_by_name_even_on_the_way_out(void **state)
@@ -382,6 +417,7 @@ int main(void)
         cmocka_unit_test(signals_reach_only_the_same_process),
         /* from here on other users' descriptors must be seen */
         cmocka_unit_test(a_real_flock_has_a_holder),
+        cmocka_unit_test(a_proc_of_another_pid_namespace_is_refused),
         cmocka_unit_test(an_inherited_flock_has_a_holder),
         cmocka_unit_test(real_users_of_a_folder),
         cmocka_unit_test(a_zombie_leader_with_a_thread_is_not_gone),
