@@ -50,13 +50,15 @@ struct err *kubeconfig_find(struct ctx *ctx, const struct kubeconfig_places *whe
 /* Reads the files (one that is missing is skipped while another is there) and those that they name
  * (relative to the file's folder), below ctx->root, and resolves a context; NULL: current-context.
  *
- * A kubeconfig says whom to trust, so it must be root's, this user's or the owner's of the home
- * that it lies in (sudo's caller), and not writable by everyone: ERR_REFUSED. A file that it names
- * must be its own owner's or everyone's to read: a user's file cannot make root send root's.
- * ERR_BADINPUT: not a kubeconfig, no current-context, a name in it that is not there, data that is
- * no base64 or no PEM, plain http to another host. ERR_ABSENT: credentials by exec or auth-provider
- * plugins, a proxy, tls-server-name, encrypted keys: not supported. ERR_REFUSED:
- * insecure-skip-tls-verify. ERR_NOTFOUND: no such file. */
+ * A kubeconfig says whom to trust: it must be of root, of this user or of who owns its folder, and
+ * neither it nor its folder for everyone to write. A certificate, key or token in a file that it
+ * names must be of the kubeconfig's own owner (root and this user may name any): a user's file
+ * cannot make root send root's. Both ERR_REFUSED; so is insecure-skip-tls-verify.
+ * ERR_ABSENT: none of the files is there; or it wants what is not supported (exec and auth-provider
+ * plugins, passwords, impersonation, a proxy, tls-server-name, encrypted keys).
+ * ERR_NOTFOUND: no such context; a file that it names is not there.
+ * ERR_BADINPUT: not a kubeconfig; no current-context, or a name in it that is not there; data that
+ * is no base64 or no PEM; plain http to another host. ERR_SYS. */
 struct err *kubeconfig_load(struct ctx *ctx, const struct kubeconfig_paths *paths,
                             const char *context, struct kube_access *ret) MUST_CHECK;
 
