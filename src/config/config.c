@@ -52,6 +52,13 @@ static void fault(struct faults *f, int line, const char *key, struct err *e)
     err_free(e);
 }
 
+/* Values end in argument lists, messages and logs. */
+static struct err *no_control(const char *text)
+{
+    return str_has_control(text) ? err_new(ERR_BADINPUT, "must not contain control characters")
+                                 : NULL;
+}
+
 /* What no value may be, whatever its type; NULL: fine. "key:" and "key: null" are refused because a
  * forgotten value would otherwise pass for a chosen default. */
 static struct err *check_scalar(const struct yaml_node *n)
@@ -61,10 +68,7 @@ static struct err *check_scalar(const struct yaml_node *n)
     if (!n->quoted && (!*n->text || str_eq(n->text, "~") || str_eq(n->text, "null")))
         return err_new(ERR_BADINPUT, "has no value; write \"\" for an empty one, or leave the line "
                                      "out for the default");
-    /* Values end in argument lists, messages and logs. */
-    if (str_has_control(n->text))
-        return err_new(ERR_BADINPUT, "must not contain control characters");
-    return NULL;
+    return no_control(n->text);
 }
 
 static void set_list(struct config *c, const struct config_key *k, const struct yaml_node *n,
@@ -183,6 +187,27 @@ struct config *config_defaults(void)
             abort(); /* a default that its own key refuses: a unit test would have found it */
     }
     return c;
+}
+
+struct err *config_set(struct config *c, const struct config_key *k, const struct strlist *values)
+{
+    struct strlist *to = config_member(c, k);
+
+    for (size_t i = 0; i < values->n; i++) {
+        const char *text = values->items[i];
+        const char *why = config_is_list(k) ? config_check_text(k, text) : NULL;
+
+        TRY_CTX(no_control(text), "%s", k->name);
+        if (why)
+            return err_new(ERR_BADINPUT, "%s: '%s' %s", k->name, text, why);
+    }
+    if (!config_is_list(k))
+        return values->n == 1 ? err_wrap(set_scalar(c, k, values->items[0]), "%s", k->name)
+                              : err_new(ERR_BADINPUT, "%s: must be one value", k->name);
+    strlist_clear(to);
+    for (size_t i = 0; i < values->n; i++)
+        strlist_add(to, values->items[i]);
+    return NULL;
 }
 
 struct err *config_parse(const char *text, size_t n, const char *name, struct config **ret)

@@ -112,8 +112,17 @@ struct err *config_parse(const char *text, size_t n, const char *name, struct co
 /* The same for a file: at most 1 MiB, a regular file (links are followed), which not everybody may
  * write when we are root. ERR_NOTFOUND, ERR_REFUSED, ERR_BADINPUT, ERR_SYS. */
 struct err *config_load(const char *path, struct config **ret) MUST_CHECK;
+/* Every key at its default. */
+struct config *config_defaults(void);
+/* Sets a key: one value, or the items of a list. ERR_BADINPUT: it is not what the key takes. What
+ * keys must be to each other is not looked at: config_parse the printed text for that. */
+struct err *config_set(struct config *c, const struct config_key *k, const struct strlist *values)
+    MUST_CHECK;
 struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
 void config_freep(struct config **c);
+
+const struct config_key *config_find_key(const char *name); /* or NULL */
+bool config_is_list(const struct config_key *k);
 
 /* The value of a key as one line of YAML; to be freed. */
 char *config_value(const struct config *c, const struct config_key *k);
@@ -123,3 +132,13 @@ struct json *config_json(const struct config *c, const struct config_key *k);
 char *config_type_text(const struct config_key *k);
 /* A commented file with every key at its default; to be freed. */
 char *config_example(void);
+/* What stands in a printed config for a key: the lines of the comment above it (NULL: none; "\n"
+ * between them), and whether the key itself is written. */
+struct config_remark {
+    char *comment; /* freed by the printer */
+    bool write;
+};
+/* A file of those keys that remark wants, with its comments; top stands above all. To be freed. */
+char *config_print(const struct config *c, const char *top,
+                   struct config_remark (*remark)(void *arg, const struct config_key *k),
+                   void *arg);

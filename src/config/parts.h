@@ -13,9 +13,6 @@ static inline void *config_member(const struct config *c, const struct config_ke
 {
     return (char *)(uintptr_t)c + k->offset;
 }
-bool config_is_list(const struct config_key *k);
-const struct config_key *config_find_key(const char *name); /* or NULL */
-struct config *config_defaults(void);
 
 /* NULL, or what is wrong with the text of a value or of one item of a list. */
 const char *config_check_text(const struct config_key *k, const char *text);

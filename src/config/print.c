@@ -106,34 +106,67 @@ static char *group_of(const char *name, int level)
     return p ? xstrndup(name, (size_t)(p - name)) : NULL;
 }
 
-char *config_example(void)
+/* The groups that open between the key printed before and this one; returns how deep it stands. */
+static int open_groups(struct strbuf *b, const char *before, const char *name)
 {
-    AUTO(config_freep) struct config *c = config_defaults();
+    for (int level = 0;; level++) {
+        AUTO(freep) char *group = group_of(name, level);
+        AUTO(freep) char *old = group_of(before, level);
+        const char *own = group ? strrchr(group, '.') : NULL;
+
+        if (!group)
+            return level;
+        if (!str_eq(group, old))
+            strbuf_printf(b, "%s%*s%s:\n", level ? "" : "\n", level * 2, "", own ? own + 1 : group);
+    }
+}
+
+static void put_comment(struct strbuf *b, int indent, const char *text)
+{
+    while (text && *text) {
+        size_t n = strcspn(text, "\n");
+
+        strbuf_printf(b, "%*s# %.*s\n", indent, "", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+char *config_print(const struct config *c, const char *top,
+                   struct config_remark (*remark)(void *arg, const struct config_key *k), void *arg)
+{
     AUTO(strbuf_clear) struct strbuf b = {0};
     const char *before = "";
 
-    strbuf_puts(&b, "# Every key of agavectl's config, at its default. Leave out what you do not "
-                    "change.\n");
+    put_comment(&b, 0, top);
     for (const struct config_key *k = config_keys; k->name; k++) {
+        struct config_remark r = remark(arg, k);
+        AUTO(freep) char *comment = r.comment;
         AUTO(freep) char *value = config_value(c, k);
         const char *last = strrchr(k->name, '.');
-        int depth = 0;
 
-        for (int level = 0;; level++) {
-            AUTO(freep) char *group = group_of(k->name, level);
-            AUTO(freep) char *old = group_of(before, level);
-            const char *own = group ? strrchr(group, '.') : NULL;
-
-            if (!group)
-                break;
-            depth = level + 1;
-            if (!str_eq(group, old))
-                strbuf_printf(&b, "%s%*s%s:\n", level ? "" : "\n", level * 2, "",
-                              own ? own + 1 : group);
-        }
-        strbuf_printf(&b, "%s%*s# %s\n", depth ? "" : "\n", depth * 2, "", k->help);
-        strbuf_printf(&b, "%*s%s: %s\n", depth * 2, "", last ? last + 1 : k->name, value);
+        if (!r.write && !comment)
+            continue;
+        int depth = open_groups(&b, before, k->name);
+        strbuf_puts(&b, depth ? "" : "\n");
+        put_comment(&b, depth * 2, comment);
+        if (r.write)
+            strbuf_printf(&b, "%*s%s: %s\n", depth * 2, "", last ? last + 1 : k->name, value);
         before = k->name;
     }
     return strbuf_take(&b);
+}
+
+static struct config_remark help_of(void *arg, const struct config_key *k)
+{
+    return (struct config_remark){.comment = xstrdup(k->help), .write = true};
+}
+
+char *config_example(void)
+{
+    AUTO(config_freep) struct config *c = config_defaults();
+
+    return config_print(c,
+                        "Every key of agavectl's config, at its default. Leave out what you do not "
+                        "change.",
+                        help_of, NULL);
 }
