@@ -470,8 +470,10 @@ struct err *fsroot_readlink(struct fsroot *r, const char *path, char **ret)
     if (fd < 0)
         return fs_err(-fd, "read the link", path);
     ssize_t n = readlinkat(fd, "", target, sizeof(target));
+    int sys = n < 0 ? errno : ENAMETOOLONG;
+    /* with an empty path the kernel says ENOENT for what is no link (readlink(2)) */
     if (n < 0 || (size_t)n == sizeof(target))
-        return err_sys(n < 0 ? errno : ENAMETOOLONG, "cannot read the link '%s'", path);
+        return err_sys(sys == ENOENT ? EINVAL : sys, "cannot read the link '%s'", path);
     *ret = xstrndup(target, (size_t)n);
     return NULL;
 }

@@ -484,11 +484,30 @@ static void take_openat2_away(void **state)
     assert_int_equal(errno, ENOSYS);
 }
 
+static void what_a_link_says(void **state)
+{
+    struct place *p = *state;
+    AUTO(freep) char *target = NULL;
+
+    put_link(p, "../elsewhere", "up");
+    assert_null(fsroot_readlink(p->root, "/up", &target));
+    assert_string_equal(target, "../elsewhere");
+    struct err *e = fsroot_readlink(p->root, "/", &target);
+    assert_non_null(e);
+    assert_int_equal(e->sys, EINVAL); /* no link; not "no such file" */
+    err_free(e);
+    e = fsroot_readlink(p->root, "/none", &target);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_NOTFOUND);
+    err_free(e);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define ALL                                                                                        \
-    TEST(the_root_cannot_be_left), TEST(links_inside_are_followed), TEST(reading_is_bounded),      \
-        TEST(a_pipe_in_the_place_of_a_file_does_not_hang), TEST(lines_and_figures),                \
-        TEST(writing_wants_an_existing_file), TEST(atomic_writing_replaces_with_the_exact_mode),   \
+    TEST(the_root_cannot_be_left), TEST(links_inside_are_followed), TEST(what_a_link_says),        \
+        TEST(reading_is_bounded), TEST(a_pipe_in_the_place_of_a_file_does_not_hang),               \
+        TEST(lines_and_figures), TEST(writing_wants_an_existing_file),                             \
+        TEST(atomic_writing_replaces_with_the_exact_mode),                                         \
         TEST(atomic_writing_replaces_a_link_itself),                                               \
         TEST(a_failed_atomic_write_keeps_the_old_text), TEST(a_folder_is_not_replaced),            \
         TEST(folders_are_made_with_their_parents), TEST(paths_are_named_as_the_kernel_names_them), \
