@@ -88,16 +88,20 @@ struct err *choose_config(const struct globals *g, bool needed, struct config **
 }
 
 /* Read below the host's root: a link in the folder must not lead to a file of this machine. */
-struct err *choose_captured(const struct globals *g, struct fsroot *host, struct config **ret)
+struct err *choose_captured(const struct globals *g, struct fsroot *host, bool needed,
+                            struct config **ret)
 {
     AUTO(freep) char *name = fsroot_path(host, CONFIG_ETC), *text = NULL;
     size_t n;
 
+    *ret = NULL;
     if (g->lab)
         return err_new(ERR_BADINPUT, "a captured host has no lab; leave '--lab' out");
     if (g->config)
         return load_given(&(struct globals){.no_lab = true}, g->config, "--config", ret);
     struct err *e = fsroot_read(host, CONFIG_ETC, CONFIG_MAX_B, &text, &n);
+    if (e && e->kind == ERR_NOTFOUND && !needed)
+        return err_free(e);
     if (e && e->kind == ERR_NOTFOUND) {
         err_free(e);
         return err_new(ERR_BADINPUT, "no config: '%s' is not there; give one with --config", name);

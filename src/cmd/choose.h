@@ -13,7 +13,7 @@
  * the lab's namespaces when it returns: call it before any file is opened and with one thread. *ret
  * is NULL when there is none and it is not needed. ERR_BADINPUT names the places. */
 struct err *choose_config(const struct globals *g, bool needed, struct config **ret) MUST_CHECK;
-/* The config for a captured host: --config, else the host's own CONFIG_ETC. No lab. ERR_BADINPUT.
- */
-struct err *choose_captured(const struct globals *g, struct fsroot *host, struct config **ret)
-    MUST_CHECK;
+/* The config for a captured host: --config, else the host's own CONFIG_ETC, else none (*ret NULL)
+ * where none is needed. No lab. ERR_BADINPUT. */
+struct err *choose_captured(const struct globals *g, struct fsroot *host, bool needed,
+                            struct config **ret) MUST_CHECK;

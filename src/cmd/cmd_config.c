@@ -120,11 +120,12 @@ static const struct cmd example_cmd = {
     .example = "agavectl config example > agavectl.yaml",
     .run = config_print_example,
 };
-static const struct cmd *const config_subs[] = {&check_cmd, &example_cmd, &show_cmd, NULL};
+static const struct cmd *const config_subs[] = {&check_cmd, &example_cmd, &cmd_config_init,
+                                                &show_cmd, NULL};
 
 const struct cmd cmd_config = {
     .name = "config",
-    .summary = "show and check the config",
+    .summary = "make, show and check the config",
     .usage = "",
     .detail = "The config is one YAML file. Which one is used is said in 'agavectl --help'.",
     .subs = config_subs,

@@ -8,6 +8,7 @@ extern const struct cmd cmd_check;
 extern const struct cmd cmd_commands;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_config;
+extern const struct cmd cmd_config_init; /* a part of cmd_config */
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_lab;
 /* Parts of lab, in files of their own. */

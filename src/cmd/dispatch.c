@@ -112,7 +112,7 @@ static struct err *run_captured(struct ctx *ctx, const struct cmdline *line, con
 
     TRY(check_format(line, line->globals.output));
     TRY(fsroot_open_captured(dir, &root));
-    TRY(choose_captured(&line->globals, root, &cfg));
+    TRY(choose_captured(&line->globals, root, line->cmd->flags & CMD_CONFIG, &cfg));
     host.cfg = cfg;
     host.root = root;
     host.proc = &proc_captured;

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "config/config.h"
+#include "host/mounts.h"
+#include "look/discover.h"
+#include "look/laconic.h"
+
+/* What the files of discover share with each other and nobody else. */
+struct contradiction {
+    const char *key; /* static */
+    char *kept, *kept_from, *other, *other_from;
+};
+struct missing {
+    const char *key; /* static */
+    char *why;
+};
+struct discovery {
+    struct config *cfg; /* what was found, over the defaults */
+    char **origins;     /* by index into config_keys; NULL: not found */
+    struct contradiction *contradictions;
+    size_t n_contradictions, cap_contradictions;
+    struct missing *missing;
+    size_t n_missing, cap_missing;
+    struct strlist notes;
+    struct strlist remarks; /* contradictions and notes, for people */
+};
+
+/* Sets a key unless an earlier source has set it: then another value is a contradiction. A value
+ * that the key does not take is missing, with the reason. */
+void found(struct discovery *d, const char *key, const struct strlist *values, const char *origin);
+void found_text(struct discovery *d, const char *key, const char *value, const char *origin);
+void found_number(struct discovery *d, const char *key, uint64_t value, const char *origin);
+bool is_found(const struct discovery *d, const char *key);
+void not_found(struct discovery *d, const char *key, const char *fmt, ...) PRINTF(3, 4);
+void noted(struct discovery *d, const char *fmt, ...) PRINTF(2, 3);
+
+/* A path of somebody's mount namespace (own) as a path of the host: the same place of the same file
+ * system, not below avoid where it is mounted elsewhere as well. NULL: it is not mounted on the
+ * host. To be freed. */
+char *place_on_host(const struct mounts *own, const struct mounts *host, const char *path,
+                    const char *avoid);
+/* From where the ledger and the accounts are: devices, mounts, the bind, who owns them. */
+struct err *discover_storage(struct ctx *ctx, struct discovery *d, const struct mounts *host,
+                             bool has_kind) MUST_CHECK;
+/* The name of a block device that stays the same over a reboot: /dev/zvol/…, /dev/disk/by-id/…,
+ * else the one that it has (*ret_stable false; a RAM disk's own name stays). To be freed. */
+struct err *stable_device(struct ctx *ctx, const char *device, char **ret, bool *ret_stable)
+    MUST_CHECK;
+
+/* What the sources share while they are asked. */
+struct asking {
+    struct ctx *ctx;
+    const struct discover_opts *opts;
+    struct discovery *d;
+    struct mounts host;
+    struct laconic laconic;
+    bool has_laconic;
+    bool has_unit;
+    size_t n_running;
+    bool contained; /* the validator runs in a mount namespace of its own */
+};
+
+/* Where kind's copies of our folders are, or NULL: never the names that the host itself uses. */
+const char *asking_kind_root(const struct asking *a);
+/* The sources. The deployment folder is read first and asked last: what runs wins over what was
+ * deployed, but only the folder says where kind's copies are. */
+struct err *ask_laconic(struct asking *a) MUST_CHECK;
+struct err *ask_processes(struct asking *a) MUST_CHECK;
+void ask_deployed(struct asking *a);
