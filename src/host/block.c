@@ -228,14 +228,115 @@ static struct err *device_facts(int fd, struct block_info *b)
     return NULL;
 }
 
+/* A member of host.json's "block" as text, or NULL. To be freed. */
+static struct err *captured_text(const struct json *entry, const char *key, char **ret)
+{
+    const struct json *v = json_get(entry, key);
+    const char *s = NULL;
+
+    if (v)
+        TRY_CTX(json_as_str(v, &s), "host.json: block: %s", key);
+    *ret = s ? xstrdup(s) : NULL;
+    return NULL;
+}
+
+static struct err *captured_number(const struct json *entry, const char *key, uint64_t def,
+                                   uint64_t *ret)
+{
+    const struct json *v = json_get(entry, key);
+
+    *ret = def;
+    return v ? err_wrap(json_as_u64(v, ret), "host.json: block: %s", key) : NULL;
+}
+
+static char *captured_what(const struct block_info *b)
+{
+    static const char *const what[] = {
+        [BLOCK_BLANK] = "nothing (no signature, zeros)",
+        [BLOCK_PARTITIONS] = "a partition table",
+        [BLOCK_SWAP] = "swap space",
+        [BLOCK_UNKNOWN] = "content without a known signature",
+    };
+    struct hits h = {.content = b->content,
+                     .type = b->fstype ? b->fstype : (char[]){"unknown"},
+                     .label = b->label};
+
+    return b->content == BLOCK_FILESYSTEM || b->content == BLOCK_MEMBER ? describe_one(&h)
+                                                                        : xstrdup(what[b->content]);
+}
+
+static struct err *captured_content(const struct json *entry, struct block_info *b)
+{
+    static const char *const names[] = {
+        [BLOCK_BLANK] = "blank",
+        [BLOCK_FILESYSTEM] = "filesystem",
+        [BLOCK_PARTITIONS] = "partitions",
+        [BLOCK_MEMBER] = "member",
+        [BLOCK_SWAP] = "swap",
+        [BLOCK_UNKNOWN] = "unknown",
+    };
+    AUTO(freep) char *content = NULL;
+    uint64_t sector = 0;
+    size_t i = 0;
+
+    TRY(captured_text(entry, "content", &content));
+    while (i < ARRAY_LEN(names) && !str_eq(names[i], content))
+        i++;
+    if (i == ARRAY_LEN(names))
+        return err_new(ERR_BADINPUT, "host.json: block: content '%s' is none",
+                       content ? content : "");
+    b->content = (enum block_content)i;
+    TRY(captured_text(entry, "fstype", &b->fstype));
+    TRY(captured_text(entry, "uuid", &b->uuid));
+    TRY(captured_text(entry, "label", &b->label));
+    TRY(captured_number(entry, "size_b", 0, &b->size_b));
+    TRY(captured_number(entry, "sector_b", 512, &sector));
+    b->sector_b = (uint32_t)sector;
+    if (json_has(entry, "read_only"))
+        TRY(json_as_bool(json_get(entry, "read_only"), &b->read_only));
+    b->what = captured_what(b);
+    return NULL;
+}
+
+/* A captured host has no device to read: what was read there stands in host.json. */
+static struct err *captured_probe(struct ctx *ctx, const char *dev, struct block_info *b)
+{
+    const struct json *all = json_get(fsroot_captured(ctx->root), "block");
+    const struct json *entry = json_get(all, dev);
+    AUTO(freep) char *real = NULL;
+
+    TRY(block_number(ctx, dev, &b->major, &b->minor));
+    TRY(fsroot_real(ctx->root, dev, &real));
+    entry = entry ? entry : json_get(all, real);
+    if (!entry)
+        return err_new(ERR_ABSENT, "this captured host does not say what '%s' holds", dev);
+    return captured_content(entry, b);
+}
+
+struct err *block_number(struct ctx *ctx, const char *dev, uint32_t *ret_major, uint32_t *ret_minor)
+{
+    struct stat st;
+
+    TRY_CTX(fsroot_stat(ctx->root, dev, &st), "device '%s'", dev);
+    if (!S_ISBLK(st.st_mode))
+        return err_new(ERR_BADINPUT, "device '%s': it is not a block device", dev);
+    *ret_major = major(st.st_rdev);
+    *ret_minor = minor(st.st_rdev);
+    return NULL;
+}
+
 struct err *block_probe(struct ctx *ctx, const char *dev, struct block_info *ret)
 {
     AUTO(block_info_clear) struct block_info b = {.path = xstrdup(dev)};
     AUTO(closep) int fd = -1;
 
-    TRY_CTX(fsroot_openat(ctx->root, dev, O_RDONLY | O_NONBLOCK, 0, &fd), "device '%s'", dev);
-    TRY_CTX(device_facts(fd, &b), "device '%s'", dev);
-    TRY_CTX(block_look(fd, b.size_b, &b), "device '%s'", dev);
+    if (fsroot_captured(ctx->root)) {
+        TRY(captured_probe(ctx, dev, &b));
+    } else {
+        TRY_CTX(fsroot_openat(ctx->root, dev, O_RDONLY | O_NONBLOCK, 0, &fd), "device '%s'", dev);
+        TRY_CTX(device_facts(fd, &b), "device '%s'", dev);
+        TRY_CTX(block_look(fd, b.size_b, &b), "device '%s'", dev);
+    }
     *ret = b;
     b = (struct block_info){0};
     return NULL;

@@ -31,8 +31,13 @@ struct block_info {
 };
 void block_info_clear(struct block_info *b);
 
+/* Its number, without opening it. ERR_NOTFOUND (no such node), ERR_BADINPUT (not a block device),
+ * ERR_SYS. */
+struct err *block_number(struct ctx *ctx, const char *dev, uint32_t *ret_major, uint32_t *ret_minor)
+    MUST_CHECK;
 /* Opens the device for reading. ERR_NOTFOUND (no such node), ERR_BADINPUT (not a block device),
- * ERR_SYS. Blocks for the device's I/O. */
+ * ERR_SYS. Blocks for the device's I/O. On a captured host "block" of host.json answers: ERR_ABSENT
+ * when it does not know the device. */
 struct err *block_probe(struct ctx *ctx, const char *dev, struct block_info *ret) MUST_CHECK;
 /* The content of an open device or image file: fills content, fstype, uuid, label and what.
  * Libblkid 2.38: superblock and partition chains. */

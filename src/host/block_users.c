@@ -76,14 +76,11 @@ static bool ns_seen(const struct look *l, uint64_t ns)
     return false;
 }
 
-static struct err *mounts_in(struct ctx *ctx, struct look *l, pid_t pid, uint64_t ns,
-                             const char *comm)
+static struct err *add_mounts(struct ctx *ctx, struct look *l, const struct mounts *m, pid_t pid,
+                              uint64_t ns, const char *comm)
 {
-    AUTO(mounts_clear) struct mounts m = {0};
-
-    TRY(mounts_read_of(ctx, pid, &m));
-    for (size_t i = 0; i < m.n; i++) {
-        const struct mount_info *x = &m.items[i];
+    for (size_t i = 0; i < m->n; i++) {
+        const struct mount_info *x = &m->items[i];
         bool hit = x->major == l->major && x->minor == l->minor;
 
         /* btrfs and the like show an anonymous device; their source is the node. */
@@ -96,6 +93,16 @@ static struct err *mounts_in(struct ctx *ctx, struct look *l, pid_t pid, uint64_
                 xasprintf("mounted at '%s' in the mount namespace of process %d (%s)", x->target,
                           (int)pid, comm));
     }
+    return NULL;
+}
+
+static struct err *mounts_in(struct ctx *ctx, struct look *l, pid_t pid, uint64_t ns,
+                             const char *comm)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+
+    TRY(mounts_read_of(ctx, pid, &m));
+    TRY(add_mounts(ctx, l, &m, pid, ns, comm));
     if (ns) {
         l->seen = xgrow(l->seen, &l->cap, l->n + 1, sizeof(*l->seen));
         l->seen[l->n++] = ns;
@@ -103,7 +110,25 @@ static struct err *mounts_in(struct ctx *ctx, struct look *l, pid_t pid, uint64_
     return NULL;
 }
 
-static struct err *open_in(struct look *l, int proc_fd, pid_t pid, const char *comm)
+/* On a captured host the link's own text counts: what it leads to is this machine's. */
+static struct err *fd_is_device(struct ctx *ctx, const struct look *l, int proc_fd,
+                                const char *name, bool *ret)
+{
+    AUTO(freep) char *path = NULL;
+    struct stat st;
+
+    *ret = false;
+    if (fsroot_captured(ctx->root)) {
+        TRY(procfs_link(proc_fd, name, &path));
+        return path_is_device(ctx, l, path, ret);
+    }
+    TRY(procfs_stat_file(proc_fd, name, &st));
+    *ret = is_device(l, &st);
+    return NULL;
+}
+
+static struct err *open_in(struct ctx *ctx, struct look *l, int proc_fd, pid_t pid,
+                           const char *comm)
 {
     AUTO(freep) pid_t *fds = NULL;
     size_t n = 0;
@@ -111,13 +136,13 @@ static struct err *open_in(struct look *l, int proc_fd, pid_t pid, const char *c
     TRY(procfs_numbers(proc_fd, "fd", &fds, &n));
     for (size_t i = 0; i < n; i++) {
         AUTO(freep) char *name = xasprintf("fd/%d", (int)fds[i]);
-        struct stat st;
-        struct err *e = procfs_stat_file(proc_fd, name, &st);
+        bool hit = false;
+        struct err *e = fd_is_device(ctx, l, proc_fd, name, &hit);
 
         if (procfs_gone(&e))
             continue; /* closed meanwhile */
         TRY(e);
-        if (!is_device(l, &st))
+        if (!hit)
             continue;
         add(&l->users, BLOCK_USER_OPEN, pid, xasprintf("open in process %d (%s)", (int)pid, comm));
         return NULL;
@@ -133,7 +158,7 @@ static struct err *look_at_process(struct ctx *ctx, struct look *l, pid_t pid)
 
     TRY(procfs_open_live(ctx, pid, &fd));
     TRY(procfs_stat(fd, "stat", &s));
-    struct err *e = open_in(l, fd, pid, s.comm);
+    struct err *e = open_in(ctx, l, fd, pid, s.comm);
     if (procfs_hidden(&e))
         l->users.unseen++;
     TRY(e);
@@ -144,6 +169,18 @@ static struct err *look_at_process(struct ctx *ctx, struct look *l, pid_t pid)
     return ns && ns_seen(l, ns) ? NULL : mounts_in(ctx, l, pid, ns, s.comm);
 }
 
+/* A captured host has the table of its own namespace, and of other processes what was worth it. */
+static struct err *look_at_own_mounts(struct ctx *ctx, struct look *l)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+
+    TRY(mounts_read(ctx, &m));
+    TRY(add_mounts(ctx, l, &m, 0, l->own_ns, ""));
+    l->seen = xgrow(l->seen, &l->cap, l->n + 1, sizeof(*l->seen));
+    l->seen[l->n++] = l->own_ns;
+    return NULL;
+}
+
 static struct err *look_at_processes(struct ctx *ctx, struct look *l)
 {
     AUTO(freep) pid_t *pids = NULL;
@@ -151,7 +188,13 @@ static struct err *look_at_processes(struct ctx *ctx, struct look *l)
     size_t n = 0;
 
     TRY(fsroot_openat(ctx->root, "/proc/self", O_RDONLY | O_DIRECTORY, 0, &self));
-    TRY(procfs_ns(self, "mnt", &l->own_ns));
+    struct err *self_e = procfs_ns(self, "mnt", &l->own_ns);
+    if (fsroot_captured(ctx->root)) {
+        if (!procfs_gone(&self_e))
+            TRY(self_e);
+        TRY(look_at_own_mounts(ctx, l));
+    }
+    TRY(self_e);
     TRY(procfs_pids(ctx, &pids, &n));
     for (size_t i = 0; i < n; i++) {
         struct err *e = look_at_process(ctx, l, pids[i]);
@@ -259,7 +302,8 @@ struct err *block_users(struct ctx *ctx, const char *dev, struct block_users *re
     TRY_CTX(fsroot_stat(ctx->root, dev, &st), "device '%s'", dev);
     if (!S_ISBLK(st.st_mode))
         return err_new(ERR_BADINPUT, "device '%s': it is not a block device", dev);
-    TRY_CTX(claimed(ctx, dev, &busy), "device '%s'", dev);
+    if (!fsroot_captured(ctx->root))
+        TRY_CTX(claimed(ctx, dev, &busy), "device '%s'", dev);
     TRY_CTX(block_users_of(ctx, major(st.st_rdev), minor(st.st_rdev), &u),
             "cannot find out who uses '%s'", dev);
     if (busy && !names_the_claim(&u))

@@ -29,8 +29,8 @@ struct block_users {
 void block_users_clear(struct block_users *u);
 /* Everybody who uses the device: mounts in all mount namespaces that have a process, holders, swap,
  * loop devices on top, open descriptors; and, last, the kernel's own word by an exclusive open,
- * which also sees what has no process. Needs root: ERR_SYS (EACCES) otherwise. ERR_NOTFOUND,
- * ERR_BADINPUT. */
+ * which also sees what has no process (not on a captured host). Needs root: ERR_SYS (EACCES)
+ * otherwise. ERR_NOTFOUND, ERR_BADINPUT. */
 struct err *block_users(struct ctx *ctx, const char *dev, struct block_users *ret) MUST_CHECK;
 /* The same from /proc and /sys alone (no exclusive open). */
 struct err *block_users_of(struct ctx *ctx, uint32_t major, uint32_t minor, struct block_users *ret)

@@ -90,11 +90,14 @@ struct err *ramdev_kind(struct ctx *ctx, uint32_t major, uint32_t minor, enum ra
     AUTO(freep) char *mm = xasprintf("%s/mm_stat", dir); /* only zram has it */
     struct stat st;
 
+    *ret = RAMDEV_BRD;
+    if (major == BRD_MAJOR)
+        return NULL; /* the number is its driver's own */
     TRY(fsroot_stat(ctx->root, dir, &st));
     struct err *e = fsroot_stat(ctx->root, mm, &st);
     if (e && e->kind != ERR_NOTFOUND)
         return e;
-    *ret = !e ? RAMDEV_ZRAM : major == BRD_MAJOR ? RAMDEV_BRD : RAMDEV_NONE;
+    *ret = e ? RAMDEV_NONE : RAMDEV_ZRAM;
     err_free(e);
     return NULL;
 }

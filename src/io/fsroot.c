@@ -422,6 +422,30 @@ struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *
     return e;
 }
 
+/* On a captured host a link may lead to what host.json alone knows: to a device. */
+static struct err *captured_real(const struct fsroot *r, const char *path, char **ret)
+{
+    AUTO(strbuf_clear) struct strbuf real = {0};
+    int rc = resolve_by_hand(r->fd, path, true, &real);
+
+    if (rc < 0)
+        return fs_err(-rc, "look at", path);
+    *ret = xasprintf("/%s", strbuf_text(&real));
+    return NULL;
+}
+
+static struct err *captured_said(const struct fsroot *r, const char *path, struct stat *ret,
+                                 bool *ret_said)
+{
+    AUTO(freep) char *real = NULL;
+
+    TRY(captured_stat(r->captured, path, ret, ret_said));
+    if (*ret_said)
+        return NULL;
+    TRY(captured_real(r, path, &real));
+    return captured_stat(r->captured, real, ret, ret_said);
+}
+
 struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret)
 {
     AUTO(closep) int fd = -1;
@@ -429,7 +453,7 @@ struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret)
     bool said = false;
 
     if (r->captured)
-        TRY(captured_stat(r->captured, path, ret, &said));
+        TRY(captured_said(r, path, ret, &said));
     if (said)
         return NULL;
     fd = open_below(r, path, O_PATH, 0);
@@ -522,6 +546,8 @@ struct err *fsroot_real(struct fsroot *r, const char *path, char **ret)
     AUTO(freep) char *real = NULL;
     size_t n = 0;
 
+    if (r->captured)
+        return captured_real(r, path, ret);
     TRY(open_existing_part(r, path, &fd, &n));
     TRY(fd_path(r->fd, &root));
     TRY(fd_path(fd, &real));

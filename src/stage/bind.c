@@ -196,22 +196,22 @@ static struct err *check_path(struct ctx *ctx, const char *path, const char *id,
 
 static struct err *bind_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
-    AUTO(mounts_clear) struct mounts m = {0};
+    const struct mounts *m = NULL;
     bool root_ok = false, bind_ok = false;
 
     TRY(check_path(ctx, ctx->cfg->storage.kind_root, "kindroot.folder", 2, ret, &root_ok));
     TRY(check_path(ctx, ctx->cfg->storage.bind, "bind.mount", 4, ret, &bind_ok));
     if (!root_ok || !bind_ok)
         return NULL;
-    TRY(mounts_read(ctx, &m));
+    TRY(scene_mounts(ctx, scene, &m));
     if (*ctx->cfg->storage.kind_root)
-        TRY(check_root(ctx, &m, ret));
+        TRY(check_root(ctx, m, ret));
     if (!*ctx->cfg->storage.bind)
         return NULL;
-    const struct mount_info *bind = mounts_at(&m, ctx->cfg->storage.bind);
+    const struct mount_info *bind = mounts_at(m, ctx->cfg->storage.bind);
     if (!bind)
-        return check_unbound(ctx, &m, ret);
-    check_bound(ctx, &m, bind, ret);
+        return check_unbound(ctx, m, ret);
+    check_bound(ctx, m, bind, ret);
     return NULL;
 }
 

@@ -50,10 +50,38 @@ static bool dirs_enabled(const struct ctx *ctx)
     return ctx->cfg && *ctx->cfg->validator.ledger;
 }
 
-/* Something in the folder that belongs to another user: its name, or NULL. To be freed. */
-static struct err *foreign_entry(int dir_fd, const struct strlist *names, uint64_t uid, char **ret)
+/* A captured host's owners are in its host.json: of what is listed there, if anything is. */
+static struct err *foreign_captured(struct ctx *ctx, const char *dir, uint64_t uid, char **ret)
 {
+    AUTO(strlist_clear) struct strlist names = {0};
+    struct err *e = fsroot_list(ctx->root, dir, &names);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    for (size_t i = 0; i < names.n && !*ret; i++) {
+        AUTO(freep) char *path = xasprintf("%s/%s", dir, names.items[i]);
+        struct stat st;
+
+        TRY(fsroot_stat(ctx->root, path, &st));
+        if (st.st_uid != uid)
+            *ret = xstrdup(names.items[i]);
+    }
+    return NULL;
+}
+
+/* Something in the folder that belongs to another user: its name, or NULL. To be freed. */
+static struct err *foreign_entry(struct ctx *ctx, const char *dir, uint64_t uid, char **ret)
+{
+    AUTO(strlist_clear) struct strlist list = {0};
+    const struct strlist *names = &list;
+    AUTO(closep) int dir_fd = -1;
+
     *ret = NULL;
+    if (fsroot_captured(ctx->root))
+        return foreign_captured(ctx, dir, uid, ret);
+    TRY(fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &dir_fd));
+    TRY(fsroot_list(ctx->root, dir, &list));
     for (size_t i = 0; i < names->n && !*ret; i++) {
         struct stat st;
 
@@ -68,11 +96,10 @@ static struct err *foreign_entry(int dir_fd, const struct strlist *names, uint64
     return NULL;
 }
 
-static struct err *check_owner(struct ctx *ctx, const struct dir *d, int fd, const struct stat *st,
+static struct err *check_owner(struct ctx *ctx, const struct dir *d, const struct stat *st,
                                struct findings *ret)
 {
     uint64_t uid = ctx->cfg->validator.uid, gid = ctx->cfg->validator.gid;
-    AUTO(strlist_clear) struct strlist names = {0};
     AUTO(freep) char *foreign = NULL;
     struct finding *f;
 
@@ -80,8 +107,7 @@ static struct err *check_owner(struct ctx *ctx, const struct dir *d, int fd, con
         f = findings_add(ret, d->id_owner, 4, st->st_gid == gid ? SEV_OK : SEV_NOTE,
                          "'%s' belongs to %u:%u", d->path, st->st_uid, st->st_gid);
     } else {
-        TRY(fsroot_list(ctx->root, d->path, &names));
-        TRY(foreign_entry(fd, &names, uid, &foreign));
+        TRY(foreign_entry(ctx, d->path, uid, &foreign));
         f = findings_add(ret, d->id_owner, 4, SEV_FAIL, "'%s' belongs to %u:%u%s%s%s", d->path,
                          st->st_uid, st->st_gid, foreign ? " and so does what is in it ('" : "",
                          foreign ? foreign : "",
@@ -126,11 +152,10 @@ static struct err *check_zfs(struct ctx *ctx, const struct dir *d, const struct 
 static struct err *check_dir(struct ctx *ctx, const struct dir *d, const struct mounts *m,
                              struct findings *ret)
 {
-    AUTO(closep) int fd = -1;
     struct stat st;
 
     TRY(check_zfs(ctx, d, m, ret));
-    struct err *e = fsroot_openat(ctx->root, d->path, O_RDONLY | O_DIRECTORY, 0, &fd);
+    struct err *e = fsroot_stat(ctx->root, d->path, &st);
     if (e && e->kind == ERR_NOTFOUND && e->sys == ENOENT) {
         err_free(e);
         findings_add(ret, d->id, 4, SEV_FAIL, "folder '%s' does not exist", d->path)->repair =
@@ -138,22 +163,22 @@ static struct err *check_dir(struct ctx *ctx, const struct dir *d, const struct 
         return NULL;
     }
     TRY(e);
-    if (fstat(fd, &st) < 0)
-        return err_sys(errno, "cannot look at '%s'", d->path);
+    if (!S_ISDIR(st.st_mode))
+        return err_new(ERR_BADINPUT, "'%s' is not a folder", d->path);
     findings_add(ret, d->id, 4, SEV_OK, "folder '%s' exists", d->path);
     check_mode(d, &st, ret);
-    return check_owner(ctx, d, fd, &st, ret);
+    return check_owner(ctx, d, &st, ret);
 }
 
 static struct err *dirs_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
-    AUTO(dirs_clear) struct dirs dirs;
-    AUTO(mounts_clear) struct mounts m = {0};
+    AUTO(dirs_clear) struct dirs dirs = {0};
+    const struct mounts *m = NULL;
 
+    TRY(scene_mounts(ctx, scene, &m));
     dirs_of(ctx, dirs.items);
-    TRY(mounts_read(ctx, &m));
     for (size_t i = 0; i < DIRS_N; i++) {
-        struct err *e = check_dir(ctx, &dirs.items[i], &m, ret);
+        struct err *e = check_dir(ctx, &dirs.items[i], m, ret);
 
         if (e) /* one folder that cannot be looked at does not hide the others */
             findings_add(ret, dirs.items[i].id, 4, SEV_UNKNOWN, "%s", e->text);

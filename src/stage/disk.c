@@ -33,6 +33,20 @@ static void note_want(struct finding *f, const char *want, const char *got, cons
     f->source = source ? xstrdup(source) : NULL;
 }
 
+/* A file system in memory, or any on a device in memory. */
+static struct err *lies_in_memory(struct ctx *ctx, const struct mount_info *on, bool *ret)
+{
+    enum ramdev kind = RAMDEV_NONE;
+    struct err *e = NULL;
+
+    *ret = is_memory_fs(on->fstype);
+    if (*ret || !on->major)
+        return NULL;
+    e = ramdev_kind(ctx, on->major, on->minor, &kind);
+    *ret = !e && kind != RAMDEV_NONE;
+    return e;
+}
+
 /* Without a device: say what the folder lies on. */
 static struct err *check_folder(struct ctx *ctx, const struct disk *d, const struct mounts *m,
                                 struct findings *ret)
@@ -49,15 +63,21 @@ static struct err *check_folder(struct ctx *ctx, const struct disk *d, const str
             ->repair = d->stage;
         return NULL;
     }
-    bool memory = is_memory_fs(on->fstype);
-    if (is_zfs(on->fstype))
+    bool memory = false;
+    struct err *blind = lies_in_memory(ctx, on, &memory);
+    if (blind)
+        sev = SEV_UNKNOWN;
+    else if (is_zfs(on->fstype))
         sev = SEV_FAIL;
     else if (memory != d->in_memory || (!memory && !str_eq(on->fstype, "xfs")))
         sev = SEV_NOTE;
     struct finding *f = findings_add(
         ret, d->id_folder, LAYER, sev, "'%s' is used as it is: a folder on %s at '%s'%s", d->mount,
         on->fstype, on->target,
-        sev == SEV_FAIL ? "; io_uring on ZFS can hang the machine: use an XFS on a device" : "");
+        sev == SEV_FAIL ? "; io_uring on ZFS can hang the machine: use an XFS on a device"
+        : blind         ? ": whether that is in memory could not be seen"
+                        : "");
+    err_free(blind);
     note_want(f, d->in_memory ? "a device in memory" : "xfs", on->fstype, "/proc/self/mountinfo");
     return NULL;
 }
@@ -73,7 +93,7 @@ static bool has_option(const char *options, const char *want)
 }
 
 /* Something is mounted at the place: is it this device, whole, as XFS, writable? */
-static void check_mounted(const struct disk *d, const struct block_info *b,
+static void check_mounted(const struct disk *d, uint32_t major, uint32_t minor,
                           const struct mount_info *m, struct findings *ret)
 {
     AUTO(freep) char *got = xasprintf("%s of '%s'", m->fstype, m->source);
@@ -82,10 +102,11 @@ static void check_mounted(const struct disk *d, const struct block_info *b,
 
     if (is_zfs(m->fstype))
         wrong = "it is ZFS, on which io_uring can hang the machine";
-    else if (m->major != b->major || m->minor != b->minor)
+    else if (m->major != major || m->minor != minor)
         wrong = "another file system is mounted there";
     else if (!str_eq(m->fstype, "xfs"))
-        wrong = "it is not an xfs";
+        wrong = "its file system is not xfs: when the validator is stopped, unmount it, clear it "
+                "and make an xfs; what formats it at boot must make an xfs as well";
     else if (!str_eq(m->root, "/"))
         wrong = "only a folder of it is mounted there";
     else if (has_option(m->options, "ro") || has_option(m->fs_options, "ro"))
@@ -160,19 +181,24 @@ static struct err *check_hidden(struct ctx *ctx, const struct disk *d, struct fi
     return NULL;
 }
 
-static struct err *check_memory(struct ctx *ctx, const struct disk *d, const struct block_info *b,
-                                struct findings *ret)
+static void check_memory(struct ctx *ctx, const struct disk *d, uint32_t major, uint32_t minor,
+                         struct findings *ret)
 {
     enum ramdev kind = RAMDEV_NONE;
 
     if (!d->in_memory)
-        return NULL;
-    TRY(ramdev_kind(ctx, b->major, b->minor, &kind));
+        return;
+    struct err *e = ramdev_kind(ctx, major, minor, &kind);
+    if (e) {
+        findings_add(ret, d->id_memory, LAYER, SEV_UNKNOWN,
+                     "whether '%s' is in memory could not be seen: %s", d->device, e->text);
+        err_free(e);
+        return;
+    }
     struct finding *f =
         findings_add(ret, d->id_memory, LAYER, kind == RAMDEV_NONE ? SEV_WARN : SEV_OK,
                      "'%s' is %s%s", d->device, kind == RAMDEV_NONE ? "" : "a ", ramdev_name(kind));
     note_want(f, "a device in memory", ramdev_name(kind), "/sys/dev/block");
-    return NULL;
 }
 
 /* Who uses it comes first, and is told first: what somebody is writing looks like content that
@@ -207,19 +233,20 @@ static struct err *check_path(struct ctx *ctx, const struct disk *d, struct find
     return NULL;
 }
 
-struct err *disk_check(struct ctx *ctx, const struct disk *d, struct findings *ret)
+struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *d,
+                       struct findings *ret)
 {
-    AUTO(mounts_clear) struct mounts m = {0};
-    AUTO(block_info_clear) struct block_info b = {0};
+    const struct mounts *m = NULL;
+    uint32_t major = 0, minor = 0;
     bool plain = false;
 
     TRY(check_path(ctx, d, ret, &plain));
     if (!plain)
         return NULL;
-    TRY(mounts_read(ctx, &m));
+    TRY(scene_mounts(ctx, scene, &m));
     if (!*d->device)
-        return check_folder(ctx, d, &m, ret);
-    struct err *e = block_probe(ctx, d->device, &b);
+        return check_folder(ctx, d, m, ret);
+    struct err *e = block_number(ctx, d->device, &major, &minor);
     if (e && (e->kind == ERR_NOTFOUND || e->kind == ERR_BADINPUT)) {
         findings_add(ret, d->id_device, LAYER, SEV_FAIL, "%s; is the name in the config right?",
                      e->text);
@@ -228,11 +255,11 @@ struct err *disk_check(struct ctx *ctx, const struct disk *d, struct findings *r
     }
     TRY(e);
     findings_add(ret, d->id_device, LAYER, SEV_OK, "'%s' is a block device", d->device);
-    TRY(check_memory(ctx, d, &b, ret));
-    const struct mount_info *at = mounts_at(&m, d->mount);
+    check_memory(ctx, d, major, minor, ret);
+    const struct mount_info *at = mounts_at(m, d->mount);
     if (!at)
         return check_unmounted(ctx, d, ret);
-    check_mounted(d, &b, at, ret);
+    check_mounted(d, major, minor, at, ret);
     return NULL;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
+#include "look/scene.h"
 #include "stage/finding.h"
 #include "stage/stage.h"
 
@@ -18,7 +19,8 @@ struct disk {
     /* static texts: one finding id per question */
     const char *id_device, *id_content, *id_mount, *id_users, *id_hidden, *id_folder, *id_memory;
 };
-struct err *disk_check(struct ctx *ctx, const struct disk *d, struct findings *ret) MUST_CHECK;
+struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *d,
+                       struct findings *ret) MUST_CHECK;
 /* Pure: from the findings alone. */
 struct err *disk_plan(const struct disk *d, const struct findings *f, struct plan *ret) MUST_CHECK;
 struct err *disk_apply(struct ctx *ctx, const struct disk *d, const struct change *c) MUST_CHECK;

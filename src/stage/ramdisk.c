@@ -31,7 +31,7 @@ static struct err *ramdisk_check(struct ctx *ctx, struct scene *scene, struct fi
 {
     struct disk d = ramdisk_disk(ctx);
 
-    return disk_check(ctx, &d, ret);
+    return disk_check(ctx, scene, &d, ret);
 }
 
 static struct err *ramdisk_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)

@@ -30,7 +30,7 @@ static struct err *volume_check(struct ctx *ctx, struct scene *scene, struct fin
 {
     struct disk d = volume_disk(ctx);
 
-    return disk_check(ctx, &d, ret);
+    return disk_check(ctx, scene, &d, ret);
 }
 
 static struct err *volume_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
