@@ -92,7 +92,7 @@ struct kube_deployment {
     char *strategy;      /* "Recreate", "RollingUpdate" */
     char *selector;      /* matchLabels as a label selector: "app=x,tier=y" */
     bool selector_whole; /* false: it has matchExpressions as well, which selector leaves out */
-    char *template_hash; /* text of spec.template, for "did it change"; NULL: none */
+    char *template_text; /* spec.template as one line of JSON, for "did it change" */
     struct kube_pod_spec spec;
 };
 void kube_deployment_clear(struct kube_deployment *d);
@@ -173,6 +173,7 @@ struct kube_condition {
     char *reason;    /* or NULL */
     int64_t beat_at; /* lastHeartbeatTime, seconds since 1970 */
 };
+void kube_conditions_free(struct kube_condition *items, size_t n);
 struct kube_node {
     struct kube_meta meta;
     bool cordoned;

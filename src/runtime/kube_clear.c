@@ -1,0 +1,159 @@
+/* What the objects of runtime/kube.h own, and the small questions that need no server. */
+#include "runtime/kube.h"
+
+static void meta_clear(struct kube_meta *m)
+{
+    free(m->name);
+    free(m->name_space);
+    free(m->uid);
+    free(m->resource_version);
+    free(m->owner_kind);
+    free(m->owner_name);
+    free(m->owner_uid);
+}
+
+static void container_clear(struct kube_container *c)
+{
+    for (size_t i = 0; i < c->n_mounts; i++) {
+        free(c->mounts[i].volume);
+        free(c->mounts[i].path);
+        free(c->mounts[i].sub_path);
+        free(c->mounts[i].propagation);
+    }
+    free(c->mounts);
+    free(c->name);
+    free(c->image);
+    strlist_clear(&c->command);
+    strlist_clear(&c->args);
+}
+
+static void spec_clear(struct kube_pod_spec *s)
+{
+    for (size_t i = 0; i < s->n_containers; i++)
+        container_clear(&s->containers[i]);
+    free(s->containers);
+    for (size_t i = 0; i < s->n_volumes; i++) {
+        free(s->volumes[i].name);
+        free(s->volumes[i].source);
+        free(s->volumes[i].type);
+    }
+    free(s->volumes);
+    free(s->restart_policy);
+    free(s->node);
+    free(s->priority_class);
+}
+
+void kube_deployment_clear(struct kube_deployment *d)
+{
+    meta_clear(&d->meta);
+    free(d->strategy);
+    free(d->selector);
+    free(d->template_text);
+    spec_clear(&d->spec);
+    *d = (struct kube_deployment){0};
+}
+
+static void pod_clear(struct kube_pod *p)
+{
+    for (size_t i = 0; i < p->n_statuses; i++) {
+        struct kube_container_status *s = &p->statuses[i];
+
+        free(s->name);
+        free(s->image);
+        free(s->container_id);
+        free(s->state.reason);
+        free(s->last.reason);
+    }
+    free(p->statuses);
+    meta_clear(&p->meta);
+    free(p->phase);
+    free(p->reason);
+    free(p->pod_ip);
+    free(p->host_ip);
+    free(p->qos);
+    spec_clear(&p->spec);
+}
+
+void kube_pods_clear(struct kube_pods *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        pod_clear(&p->items[i]);
+    free(p->items);
+    *p = (struct kube_pods){0};
+}
+
+void kube_pvs_clear(struct kube_pvs *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct kube_pv *v = &p->items[i];
+
+        meta_clear(&v->meta);
+        free(v->phase);
+        free(v->storage_class);
+        free(v->reclaim_policy);
+        free(v->host_path);
+        free(v->host_path_type);
+        free(v->claim_namespace);
+        free(v->claim);
+    }
+    free(p->items);
+    *p = (struct kube_pvs){0};
+}
+
+void kube_pvcs_clear(struct kube_pvcs *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        meta_clear(&p->items[i].meta);
+        free(p->items[i].phase);
+        free(p->items[i].volume);
+        free(p->items[i].storage_class);
+    }
+    free(p->items);
+    *p = (struct kube_pvcs){0};
+}
+
+void kube_conditions_free(struct kube_condition *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(items[i].type);
+        free(items[i].status);
+        free(items[i].reason);
+    }
+    free(items);
+}
+
+void kube_node_clear(struct kube_node *n)
+{
+    meta_clear(&n->meta);
+    free(n->internal_ip);
+    free(n->hostname);
+    free(n->kubelet_version);
+    kube_conditions_free(n->conditions, n->n_conditions);
+    strlist_clear(&n->taints);
+    *n = (struct kube_node){0};
+}
+
+const struct kube_condition *kube_node_condition(const struct kube_node *n, const char *type)
+{
+    for (size_t i = 0; i < n->n_conditions; i++)
+        if (str_eq(n->conditions[i].type, type))
+            return &n->conditions[i];
+    return NULL;
+}
+
+const char *kube_volume_path(const struct kube_volume *v, const char *name_space,
+                             const struct kube_pvs *pvs, const struct kube_pvcs *pvcs)
+{
+    const char *volume = NULL;
+
+    if (v->kind == KUBE_VOL_HOST_PATH)
+        return v->source;
+    for (size_t i = 0; v->kind == KUBE_VOL_CLAIM && i < pvcs->n; i++)
+        if (str_eq(pvcs->items[i].meta.name, v->source) &&
+            str_eq(pvcs->items[i].meta.name_space, name_space))
+            volume = pvcs->items[i].volume;
+    for (size_t i = 0; volume && i < pvs->n; i++)
+        if (str_eq(pvs->items[i].meta.name, volume))
+            return pvs->items[i].host_path;
+    return NULL;
+}
