@@ -23,15 +23,16 @@ static struct err *cmd_start_run(struct ctx *ctx, const void *o, int argc, char 
                                  struct out *out)
 {
     struct progress p;
-    bool changed = false;
+    struct flow_result result = {0};
 
     progress_init(&p);
     log_note("start:");
-    struct err *e = flow_start(ctx, o, &p.report, &changed);
+    struct flow_how how = {.report = &p.report};
+    struct err *e = flow_start(ctx, o, &how, &result);
     progress_close(&p);
     if (e)
         return e;
-    out_changed(out, changed, "started", "it runs already; nothing was changed");
+    out_changed(out, result.changed > 0, "started", "it runs already; nothing was changed");
     return NULL;
 }
 

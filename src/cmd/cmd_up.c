@@ -23,12 +23,13 @@ static const struct opt opts[] = {
 static struct err *cmd_up_run(struct ctx *ctx, const void *o, int argc, char **argv,
                               struct out *out)
 {
-    struct up_result result = {0};
+    struct flow_result result = {0};
     struct progress p;
 
     progress_init(&p);
     log_note("up:");
-    struct err *e = flow_up(ctx, o, &p.report, &result);
+    struct flow_how how = {.report = &p.report};
+    struct err *e = flow_up(ctx, o, &how, &result);
     progress_close(&p);
     if (e)
         return e;

@@ -44,6 +44,7 @@ struct step {
      * was cut off goes on (verify; without one the step is run again). */
     bool bound;
     const char *waits_for; /* for the error when verify does not come true; NULL: one look */
+    const char *goes_on;   /* said when nobody waits any more; or NULL */
     uint64_t timeout_ms, poll_ms;
     /* Each may be NULL. ready: may it be done now? Reads only. act: once. verify: is it done? Asked
      * until it is, at most timeout_ms. */
@@ -61,11 +62,14 @@ struct flow_item {
     struct json *data; /* frozen for the step, or NULL */
 };
 struct flow;
+struct op_dirs;
 struct flow_plan {
     const struct flow *flow;
     struct json *inputs; /* an object */
     struct flow_item *items;
     size_t n, cap;
+    char *not_allowed; /* an object that it would destroy without permission, or NULL: such a plan
+                          can be shown and is not carried out */
 };
 /* Texts are copied, data is taken over. */
 struct flow_item *flow_plan_add(struct flow_plan *p, const struct step *step, const char *title,
@@ -101,7 +105,8 @@ struct flow_how {
      * done: items from..n of the plan. An error ends the flow; it is returned as it is. */
     struct err *(*confirm)(void *arg, const struct flow_plan *plan, size_t from);
     void *arg;
-    void *state; /* in place of what open would make; not closed */
+    void *state;                /* in place of what open would make; not closed */
+    const struct op_dirs *dirs; /* where journals are, in place of what the config says */
 };
 struct flow_result {
     unsigned changed; /* steps that changed something, those before a crash included */

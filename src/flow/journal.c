@@ -512,3 +512,46 @@ struct err *journal_list(struct ctx *ctx, const char *dir, struct strlist *ret)
     }
     return NULL;
 }
+
+struct err *journal_put_aside(struct ctx *ctx, const char *dir, const char *id)
+{
+    AUTO(freep) char *from = xasprintf("%s" SUFFIX, id), *to = xasprintf("%s.aside", from);
+    AUTO(closep) int dir_fd = -1;
+
+    TRY(check_id(id));
+    TRY(open_dir(ctx, dir, false, &dir_fd));
+    if (renameat(dir_fd, from, dir_fd, to) < 0 || fsync(dir_fd) < 0)
+        return err_sys(errno, "cannot put '%s/%s' aside", dir, from);
+    return NULL;
+}
+
+/* May it go? An operation that has ended counts in *ended. */
+static bool is_litter(struct ctx *ctx, const char *dir, const char *id, size_t keep, size_t *ended)
+{
+    AUTO(journal_records_clear) struct journal_records r = {0};
+    bool busy = false;
+    struct err *e = journal_read(ctx, dir, id, &r, &busy);
+
+    if (e || busy) {
+        err_free(e); /* what cannot be read is for the operator to look at */
+        return false;
+    }
+    if (r.n == 0)
+        return true;
+    return r.items[r.n - 1].kind == REC_END && ++*ended > keep;
+}
+
+struct err *journal_prune(struct ctx *ctx, const char *dir, size_t keep)
+{
+    AUTO(strlist_clear) struct strlist ids = {0};
+    size_t ended = 0;
+
+    TRY(journal_list(ctx, dir, &ids));
+    for (size_t i = ids.n; i-- > 0;) {
+        AUTO(freep) char *path = xasprintf("%s/%s" SUFFIX, dir, ids.items[i]);
+
+        if (is_litter(ctx, dir, ids.items[i], keep, &ended))
+            TRY(fsroot_unlink(ctx->root, path));
+    }
+    return NULL;
+}

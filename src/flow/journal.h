@@ -74,3 +74,9 @@ void journal_closep(struct journal **j);
 
 /* The ids in a folder, sorted; a folder that does not exist has none. */
 struct err *journal_list(struct ctx *ctx, const char *dir, struct strlist *ret) MUST_CHECK;
+/* Takes one out of the way that cannot be read: it is renamed to <id>.j.aside and not looked at any
+ * more. */
+struct err *journal_put_aside(struct ctx *ctx, const char *dir, const char *id) MUST_CHECK;
+/* Removes what nobody needs: files of operations that never began, and of those that have ended all
+ * but the latest `keep` (by the ids' order). One that is open anywhere stays. */
+struct err *journal_prune(struct ctx *ctx, const char *dir, size_t keep) MUST_CHECK;

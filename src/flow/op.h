@@ -76,8 +76,8 @@ struct err *op_list(struct ctx *ctx, const struct op_dirs *dirs, struct ops *ret
 struct err *op_get(struct ctx *ctx, const struct op_dirs *dirs, const char *id, struct op *ret)
     MUST_CHECK;
 bool op_is_unfinished(const struct op *op); /* OP_RUNNING counts as well */
-/* The operation that is unfinished or under way; *ret_found false: none. With several the latest
- * that is no stop, else the latest. `status` begins with its op_line. */
+/* The operation that is unfinished or under way; *ret_found false: none. With several the latest: a
+ * stop comes before the one that it suspended. `status` begins with its op_line. */
 struct err *op_unfinished(struct ctx *ctx, const struct op_dirs *dirs, struct op *ret,
                           bool *ret_found) MUST_CHECK;
 /* One line for people: "operation X is unfinished, at step 3 of 7 (snapshot): …; go on with

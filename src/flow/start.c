@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "flow/ports.h"
+#include "flow/unit_state.h"
 #include "look/status.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
@@ -17,14 +18,6 @@
 #define POLL_MS   200
 #define TIP_MS    400
 #define TAIL_B    4096
-
-struct start_arg {
-    const struct unit_config *u;
-    const struct flow_report *report;
-    uint64_t begun_ns;
-    enum unit_phase phase;
-    struct known_u64 first; /* processed slot at the first look */
-};
 
 /* The last line with words of a log file, for an error; NULL when there is none. */
 static char *last_line(struct ctx *ctx, const char *path)
@@ -53,26 +46,7 @@ static struct err *ended(struct ctx *ctx, const struct unit_config *u, const cha
     return err_hint(e, "see '%s'", ctx->cfg->validator.log);
 }
 
-static struct err *answers(struct ctx *ctx, void *arg, bool *ret_done)
-{
-    struct start_arg *a = arg;
-    struct unit_status st = {0};
-
-    TRY(a->u->runtime->status(ctx, &a->u->unit, &st));
-    a->phase = st.phase;
-    if (st.phase == PH_FAILED || st.phase == PH_STOPPED)
-        return ended(ctx, a->u, st.detail[0] ? st.detail : "it is gone");
-    /* detail is what the admin socket said when it did not answer */
-    *ret_done = st.phase == PH_RUNNING || (st.phase == PH_STARTING && !st.detail[0]);
-    return NULL;
-}
-
-bool unit_runs(const struct unit_status *st)
-{
-    return st->phase == PH_RUNNING || st->phase == PH_STARTING;
-}
-
-struct err *start_may(const struct unit_status *st)
+static struct err *may_start(const struct unit_status *st)
 {
     if (st->phase != PH_STOPPING)
         return NULL;
@@ -80,39 +54,88 @@ struct err *start_may(const struct unit_status *st)
                    "a stop of the validator is under way; finish it with 'agavectl stop'");
 }
 
-/* Nobody waits for it any more, but it runs. */
-static struct err *goes_on(struct err *e)
+struct err *start_decide(struct ctx *ctx, const char *agave_bin, struct json *inputs,
+                         bool *ret_running)
 {
-    if (e && (e->kind == ERR_TIMEOUT || e->kind == ERR_CANCELLED))
-        e = err_hint(e, "the validator goes on; look with 'agavectl status'");
-    return e;
-}
-
-struct err *start_unit(struct ctx *ctx, const struct unit_config *u,
-                       const struct flow_report *report, bool *ret_changed)
-{
-    struct start_arg a = {.u = u, .report = report};
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
     struct unit_status st = {0};
 
-    report_begin(report, "start");
+    TRY(unit_config_new(ctx, agave_bin, &u));
     TRY(u->runtime->status(ctx, &u->unit, &st));
-    TRY(start_may(&st));
-    *ret_changed = !unit_runs(&st);
-    if (*ret_changed) {
+    TRY(may_start(&st));
+    *ret_running = unit_runs(&st);
+    if (!*ret_running) { /* before anything is changed */
         TRY(unit_config_check(ctx, u));
         TRY(ports_check(ctx));
-        if (ctx_cancelled(ctx))
-            return err_new(ERR_CANCELLED, "interrupted before the validator was started");
-        TRY(u->runtime->start(ctx, &u->unit));
     }
-    TRY(goes_on(wait_until(ctx, "an answer on the validator's admin socket", ANSWER_MS, POLL_MS,
-                           answers, &a)));
-    AUTO(freep) pid_t *pids = NULL;
-    size_t n = 0;
-    TRY(u->runtime->pids(ctx, &u->unit, &pids, &n));
-    report_end(report, *ret_changed, "process %d on ledger %s", n ? pids[0] : 0, u->unit.ledger);
+    json_put(inputs, "program", json_new_str(u->unit.bin));
+    json_put(inputs, "ledger", json_new_str(u->unit.ledger));
+    json_put(inputs, "running", json_new_bool(*ret_running));
     return NULL;
 }
+
+static struct err *start_ready(struct ctx *ctx, struct step_run *s)
+{
+    struct unit_state *state = s->state;
+    struct unit_status st = {0};
+
+    TRY(state->u->runtime->status(ctx, &state->u->unit, &st));
+    TRY(may_start(&st));
+    s->nothing = unit_runs(&st);
+    if (s->nothing)
+        return NULL;
+    TRY(unit_config_check(ctx, state->u));
+    return ports_check(ctx);
+}
+
+static struct err *start_act(struct ctx *ctx, struct step_run *s)
+{
+    struct unit_state *state = s->state;
+
+    if (ctx_cancelled(ctx))
+        return err_new(ERR_CANCELLED, "interrupted before the validator was started");
+    return state->u->runtime->start(ctx, &state->u->unit);
+}
+
+static struct err *tell_pid(struct ctx *ctx, struct step_run *s)
+{
+    struct unit_state *state = s->state;
+    AUTO(freep) pid_t *pids = NULL;
+    size_t n = 0;
+
+    TRY(state->u->runtime->pids(ctx, &state->u->unit, &pids, &n));
+    free(s->text);
+    s->text = xasprintf("process %d on ledger %s", n ? pids[0] : 0, state->u->unit.ledger);
+    return NULL;
+}
+
+static struct err *start_verify(struct ctx *ctx, struct step_run *s, bool *ret_done)
+{
+    struct unit_state *state = s->state;
+    struct unit_status st = {0};
+
+    TRY(state->u->runtime->status(ctx, &state->u->unit, &st));
+    if (!s->probing && (st.phase == PH_FAILED || st.phase == PH_STOPPED))
+        return ended(ctx, state->u, st.detail[0] ? st.detail : "it is gone");
+    /* detail is what the admin socket said when it did not answer */
+    *ret_done = st.phase == PH_RUNNING || (st.phase == PH_STARTING && !st.detail[0]);
+    return *ret_done ? tell_pid(ctx, s) : NULL;
+}
+
+#define GOES_ON "the validator goes on; look with 'agavectl status'"
+
+const struct step step_start = {
+    .name = "start",
+    .cls = STEP_PROBE_FIRST, /* a second process on one ledger is refused, but not to be tried */
+    .bound = true,
+    .waits_for = "an answer on the validator's admin socket",
+    .goes_on = GOES_ON,
+    .timeout_ms = ANSWER_MS,
+    .poll_ms = POLL_MS,
+    .ready = start_ready,
+    .act = start_act,
+    .verify = start_verify,
+};
 
 static void tell_progress(const struct flow_report *report, const struct status *s)
 {
@@ -137,46 +160,56 @@ static void tell_progress(const struct flow_report *report, const struct status 
     report_progress(report, "%s", strbuf_text(&b));
 }
 
-static struct err *at_tip(struct ctx *ctx, void *arg, bool *ret_done)
+static struct err *tip_ready(struct ctx *ctx, struct step_run *s)
 {
-    struct start_arg *a = arg;
-    struct status_params p = unit_config_status(ctx, a->u);
-    AUTO(status_clear) struct status s = {0};
-    char took[32];
+    struct unit_state *state = s->state;
 
-    TRY(status_gather(ctx, &p, &s));
-    if (s.unit.phase == PH_FAILED)
-        return ended(ctx, a->u, s.unit.detail);
-    if (s.unit.phase == PH_STOPPED || s.unit.phase == PH_STOPPING)
-        return err_new(ERR_REFUSED, "somebody stopped the validator meanwhile");
-    /* A validator fresh from a snapshot stands near the tip without having replayed anything: it is
-     * there when it has moved. */
-    const struct known_u64 *now = &s.slots[RPC_PROCESSED];
-    if (!a->first.known)
-        a->first = *now;
-    *ret_done = s.health == HEALTH_OK && now->known && now->v > a->first.v;
-    tell_progress(a->report, &s);
-    if (*ret_done)
-        report_end(
-            a->report, false,
-            "at the tip: slot %" PRIu64 ", gap %" PRIu64 ", %zu of %zu "
-            "references agree, after %s",
-            s.tip.v, s.gap.v, s.n_agree, s.n_refs,
-            fmt_duration((double)(clock_mono_ns(ctx) - a->begun_ns) / 1e9, took, sizeof(took)));
+    state->begun_ns = clock_mono_ns(ctx);
+    state->first.known = false;
+    s->timeout_ms = ctx->cfg->up.timeout_s * 1000;
     return NULL;
 }
 
-struct err *start_wait_tip(struct ctx *ctx, const struct unit_config *u,
-                           const struct flow_report *report)
+static struct err *tip_verify(struct ctx *ctx, struct step_run *s, bool *ret_done)
 {
-    struct start_arg a = {.u = u, .report = report, .begun_ns = clock_mono_ns(ctx)};
+    struct unit_state *state = s->state;
+    struct status_params p = unit_config_status(ctx, state->u);
+    AUTO(status_clear) struct status st = {0};
+    char took[32];
 
-    report_begin(report, "tip");
-    return goes_on(wait_until(ctx, "the tip", ctx->cfg->up.timeout_s * 1000, TIP_MS, at_tip, &a));
+    TRY(status_gather(ctx, &p, &st));
+    if (st.unit.phase == PH_FAILED)
+        return ended(ctx, state->u, st.unit.detail);
+    if (st.unit.phase == PH_STOPPED || st.unit.phase == PH_STOPPING)
+        return err_new(ERR_REFUSED, "somebody stopped the validator meanwhile");
+    /* A validator fresh from a snapshot stands near the tip without having replayed anything: it is
+     * there when it has moved. */
+    const struct known_u64 *now = &st.slots[RPC_PROCESSED];
+    if (!state->first.known)
+        state->first = *now;
+    *ret_done = st.health == HEALTH_OK && now->known && now->v > state->first.v;
+    tell_progress(s->report, &st);
+    if (*ret_done)
+        s->text = xasprintf(
+            "at the tip: slot %" PRIu64 ", gap %" PRIu64 ", %zu of %zu "
+            "references agree, after %s",
+            st.tip.v, st.gap.v, st.n_agree, st.n_refs,
+            fmt_duration((double)(clock_mono_ns(ctx) - state->begun_ns) / 1e9, took, sizeof(took)));
+    return NULL;
 }
 
+const struct step step_tip = {
+    .name = "tip",
+    .cls = STEP_IDEMPOTENT,
+    .waits_for = "the tip",
+    .goes_on = GOES_ON,
+    .poll_ms = TIP_MS,
+    .ready = tip_ready,
+    .verify = tip_verify,
+};
+
 /* A host that is not as the config says would give the validator the wrong disk. */
-static struct err *storage_holds(struct ctx *ctx)
+static struct err *storage_holds(struct ctx *ctx, struct step_run *s)
 {
     AUTO(check_report_clear) struct check_report r = {0};
 
@@ -187,18 +220,55 @@ static struct err *storage_holds(struct ctx *ctx)
         if (!f->ignored && (f->sev == SEV_FAIL || f->sev == SEV_UNKNOWN))
             return err_new(ERR_REFUSED, "%s: %s; 'agavectl up' prepares the host", f->id, f->what);
     }
+    s->text = xstrdup("as the config says");
     return NULL;
 }
 
-struct err *flow_start(struct ctx *ctx, const struct start_opts *opts,
-                       const struct flow_report *report, bool *ret_changed)
-{
-    AUTO(unit_config_freep) struct unit_config *u = NULL;
+static const struct step step_holds = {
+    .name = "holds",
+    .cls = STEP_IDEMPOTENT,
+    .bound = true,
+    .ready = storage_holds,
+};
 
-    TRY(unit_config_new(ctx, opts->agave_bin, &u));
-    report_begin(report, "storage");
-    TRY(storage_holds(ctx));
-    report_end(report, false, "as the config says");
-    TRY(start_unit(ctx, u, report, ret_changed));
-    return opts->wait_tip ? start_wait_tip(ctx, u, report) : NULL;
+static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
+{
+    const struct start_opts *o = opts;
+    bool running = false;
+
+    TRY(start_decide(ctx, o->agave_bin, ret->inputs, &running));
+    flow_plan_add(ret, &step_holds, "storage", NULL, "look at the storage");
+    flow_plan_add(ret, &step_start, "start", NULL, "start the validator");
+    if (o->wait_tip)
+        flow_plan_add(ret, &step_tip, "tip", NULL, "wait until it is at the tip");
+    return NULL;
+}
+
+static struct json *wish(struct ctx *ctx, const void *opts)
+{
+    const struct start_opts *o = opts;
+    struct json *j = json_new_object();
+
+    json_put(j, "agave_bin", json_new_str(o->agave_bin));
+    json_put(j, "wait_tip", json_new_bool(o->wait_tip));
+    return j;
+}
+
+static const struct step *const steps[] = {&step_holds, &step_start, &step_tip, NULL};
+
+const struct flow start_flow = {
+    .name = "start",
+    .summary = "start the validator on a prepared host",
+    .version = 1,
+    .steps = steps,
+    .decide = decide,
+    .wish = wish,
+    .open = unit_state_open,
+    .close = unit_state_close,
+};
+
+struct err *flow_start(struct ctx *ctx, const struct start_opts *opts, const struct flow_how *how,
+                       struct flow_result *ret)
+{
+    return flow_run(ctx, &start_flow, opts, how, ret);
 }

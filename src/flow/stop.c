@@ -6,22 +6,30 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "config/config.h"
+#include "flow/op.h"
 #include "io/clock.h"
+#include "look/unit_config.h"
 #include "solana/admin.h"
 
 #define ASK_MS  10000
 #define POLL_MS 200
 
-struct wait_arg {
+struct stop_state {
     const struct runtime *rt;
     const struct unit *u;
+    struct unit_config *owned; /* what rt and u are from; NULL: the caller's */
     const struct flow_report *report;
     uint64_t begun_ns;
+    pid_t pid;         /* the main process when it was looked at first; 0: it did not run */
+    bool asked, deaf;  /* by an earlier stop; and it listens no more */
+    struct json *undo; /* what stop_begin gave */
+    struct stop_proof *proof;
 };
 
 static struct err *gone(struct ctx *ctx, void *arg, bool *ret_done)
 {
-    struct wait_arg *w = arg;
+    struct stop_state *w = arg;
     AUTO(freep) pid_t *pids = NULL;
     AUTO(strlist_clear) struct strlist stuck = {0};
     char took[32];
@@ -51,7 +59,7 @@ static struct err *cannot_ask(struct err *e, pid_t pid)
     return err_hint(refused, "nothing was killed; if it is still starting, try again in a minute");
 }
 
-static struct err *wait_gone(struct ctx *ctx, struct wait_arg *w)
+static struct err *wait_gone(struct ctx *ctx, struct stop_state *w)
 {
     AUTO(freep) pid_t *pids = NULL;
     size_t n = 0;
@@ -74,86 +82,188 @@ static struct err *wait_gone(struct ctx *ctx, struct wait_arg *w)
                        "'agavectl stop'");
 }
 
-/* Before anything is changed somebody must be listening; *ret_deaf: not any more, because an
- * earlier stop asked it already (Agave closes its admin socket long before it ends). */
-static struct err *hold(struct ctx *ctx, struct wait_arg *w, pid_t pid, bool *ret_deaf,
-                        struct json **ret_undo)
+/* Before anything is changed somebody must be listening; deaf: not any more, because an earlier
+ * stop asked it already (Agave closes its admin socket long before it ends). */
+static struct err *must_listen(struct ctx *ctx, struct stop_state *w)
 {
     struct admin_progress answers;
     struct unit_status st = {0};
 
     TRY(w->rt->status(ctx, w->u, &st));
-    bool asked = st.phase == PH_STOPPING;
+    w->asked = st.phase == PH_STOPPING;
     struct err *e = admin_start_progress(ctx, w->u->ledger, ASK_MS, &answers);
-    *ret_deaf = e && asked && e->kind != ERR_CANCELLED;
-    if (*ret_deaf)
+    w->deaf = e && w->asked && e->kind != ERR_CANCELLED;
+    if (w->deaf)
         e = err_free(e);
-    TRY(cannot_ask(e, pid));
+    TRY(cannot_ask(e, w->pid));
     if (ctx_cancelled(ctx))
         return err_new(ERR_CANCELLED, "interrupted before the validator was asked to exit");
-    TRY(w->rt->stop_begin(ctx, w->u, w->u->ladder_s, ret_undo));
-    report_end(w->report, !asked, "%s",
-               asked ? "an earlier stop is under way" : "nothing starts it again");
     return NULL;
 }
 
-static struct err *end_it(struct ctx *ctx, struct wait_arg *w, pid_t pid)
+static struct err *hold_ready(struct ctx *ctx, struct step_run *s)
 {
+    struct stop_state *w = s->state;
+    AUTO(freep) pid_t *pids = NULL;
+    size_t n = 0;
+
+    w->report = s->report;
+    w->begun_ns = clock_mono_ns(ctx);
+    TRY(w->rt->pids(ctx, w->u, &pids, &n));
+    w->pid = n ? pids[0] : 0;
+    if (!n)
+        return NULL;
+    TRY(must_listen(ctx, w));
+    s->text = xstrdup(w->asked ? "an earlier stop is under way" : "nothing starts it again");
+    return NULL;
+}
+
+/* A unit that died is wanted still: after a stop nothing may bring it back. What is to be undone is
+ * what the first hold found. */
+static struct err *hold_act(struct ctx *ctx, struct step_run *s)
+{
+    struct stop_state *w = s->state;
     AUTO(json_freep) struct json *undo = NULL;
-    char took[32];
-    bool deaf = false;
 
-    report_begin(w->report, "hold");
-    TRY(hold(ctx, w, pid, &deaf, &undo));
-
-    report_begin(w->report, "ask");
-    if (!deaf)
-        TRY(cannot_ask(admin_exit(ctx, w->u->ledger, ASK_MS), pid));
-    report_end(w->report, !deaf,
-               deaf ? "process %d was asked before and listens no more"
-                    : "process %d was asked to exit over its admin socket",
-               pid);
-
-    report_begin(w->report, "wait");
-    TRY(wait_gone(ctx, w));
-    fmt_duration((double)(clock_mono_ns(ctx) - w->begun_ns) / 1e9, took, sizeof(took));
-    report_end(w->report, true, "process %d ended after %s", pid, took);
-    return w->rt->stop_end(ctx, w->u, undo);
+    s->changed = w->pid && !w->asked;
+    TRY(w->rt->stop_begin(ctx, w->u, w->u->ladder_s, &undo));
+    s->learned = s->before ? json_ref(s->before) : TAKE(undo);
+    w->undo = json_free(w->undo);
+    w->undo = json_ref(s->learned);
+    return NULL;
 }
 
-static struct err *prove(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
-                         struct stop_proof **ret)
+static struct err *ask_act(struct ctx *ctx, struct step_run *s)
 {
-    struct err *e = stop_prove(ctx, rt, u, ret);
+    struct stop_state *w = s->state;
 
-    if (e && e->kind == ERR_REFUSED)
-        e = err_hint(e, "nothing was killed; look again with 'agavectl stop'");
-    return e;
+    s->changed = w->pid && !w->deaf;
+    if (s->changed)
+        TRY(cannot_ask(admin_exit(ctx, w->u->ledger, ASK_MS), w->pid));
+    if (w->pid)
+        s->text = xasprintf(w->deaf ? "process %d was asked before and listens no more"
+                                    : "process %d was asked to exit over its admin socket",
+                            w->pid);
+    return NULL;
 }
+
+static struct err *wait_act(struct ctx *ctx, struct step_run *s)
+{
+    struct stop_state *w = s->state;
+    char took[32];
+
+    s->changed = w->pid != 0;
+    if (w->pid) {
+        TRY(wait_gone(ctx, w));
+        fmt_duration((double)(clock_mono_ns(ctx) - w->begun_ns) / 1e9, took, sizeof(took));
+        s->text = xasprintf("process %d ended after %s", w->pid, took);
+    }
+    return w->rt->stop_end(ctx, w->u, w->undo);
+}
+
+static struct err *prove_act(struct ctx *ctx, struct step_run *s)
+{
+    struct stop_state *w = s->state;
+    struct err *e = stop_prove(ctx, w->rt, w->u, &w->proof);
+
+    s->changed = false;
+    if (e && e->kind == ERR_REFUSED)
+        return err_hint(e, "nothing was killed; look again with 'agavectl stop'");
+    TRY(e);
+    s->text = xstrdup("no process or thread of it is left, its ledger's lock was free");
+    return NULL;
+}
+
+/* All are about processes: a stop that goes on does them again, each looks first. */
+static const struct step step_hold = {
+    .name = "hold",
+    .cls = STEP_IDEMPOTENT,
+    .bound = true,
+    .ready = hold_ready,
+    .act = hold_act,
+};
+static const struct step step_ask = {
+    .name = "ask", .cls = STEP_IDEMPOTENT, .bound = true, .act = ask_act};
+static const struct step step_wait = {
+    .name = "wait", .cls = STEP_IDEMPOTENT, .bound = true, .act = wait_act};
+static const struct step step_prove = {
+    .name = "prove", .cls = STEP_IDEMPOTENT, .bound = true, .act = prove_act};
+
+static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
+{
+    const struct stop_opts *o = opts;
+
+    json_put(ret->inputs, "ledger", json_new_str(o->u->ledger));
+    json_put(ret->inputs, "ladder_s", json_new_u64(o->u->ladder_s));
+    flow_plan_add(ret, &step_hold, "hold", NULL, "see to it that nothing starts the validator");
+    flow_plan_add(ret, &step_ask, "ask", NULL, "ask it to exit");
+    flow_plan_add(ret, &step_wait, "wait", NULL, "wait for its end");
+    flow_plan_add(ret, &step_prove, "prove", NULL, "prove that nothing of it is left");
+    return NULL;
+}
+
+static struct json *wish(struct ctx *ctx, const void *opts)
+{
+    const struct stop_opts *o = opts;
+    struct json *j = json_new_object();
+
+    json_put(j, "ledger", json_new_str(o->u->ledger));
+    return j;
+}
+
+static void state_clear(struct stop_state *w)
+{
+    stop_proof_release(w->proof);
+    unit_config_free(w->owned);
+    json_free(w->undo);
+}
+
+static void close_state(void *state)
+{
+    state_clear(state);
+    free(state);
+}
+
+static struct err *open_state(struct ctx *ctx, const struct json *inputs, void **ret)
+{
+    struct unit_config *u;
+    struct stop_state *w;
+
+    TRY(unit_config_new(ctx, NULL, &u));
+    w = xcalloc(1, sizeof(*w));
+    *w = (struct stop_state){.rt = u->runtime, .u = &u->unit, .owned = u};
+    *ret = w;
+    return NULL;
+}
+
+static const struct step *const steps[] = {&step_hold, &step_ask, &step_wait, &step_prove, NULL};
+
+const struct flow stop_flow = {
+    .name = "stop",
+    .summary = "stop the validator, with proof",
+    .version = 1,
+    .steps = steps,
+    .always = true,
+    .decide = decide,
+    .wish = wish,
+    .open = open_state,
+    .close = close_state,
+};
 
 struct err *flow_stop(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
                       const struct flow_report *report, bool *ret_changed,
                       struct stop_proof **ret_proof)
 {
-    struct wait_arg w = {.rt = rt, .u = u, .report = report, .begun_ns = clock_mono_ns(ctx)};
-    AUTO(stop_proof_releasep) struct stop_proof *proof = NULL;
-    AUTO(freep) pid_t *pids = NULL;
-    AUTO(json_freep) struct json *undo = NULL;
-    size_t n = 0;
+    AUTO(state_clear) struct stop_state state = {.rt = rt, .u = u};
+    AUTO(freep) char *dir = xasprintf("%s/op", u->state_dir);
+    struct stop_opts opts = {.rt = rt, .u = u};
+    struct op_dirs dirs = {.journal = ctx->cfg ? ctx->cfg->journal_dir : NULL, .state = dir};
+    struct flow_how how = {.report = report, .state = &state, .dirs = &dirs};
+    struct flow_result done;
 
-    TRY(rt->pids(ctx, u, &pids, &n));
-    if (n) {
-        TRY(end_it(ctx, &w, pids[0]));
-    } else {
-        /* A unit that died is wanted still: after a stop nothing may bring it back. */
-        TRY(rt->stop_begin(ctx, u, u->ladder_s, &undo));
-        TRY(rt->stop_end(ctx, u, undo));
-    }
-    report_begin(report, "prove");
-    TRY(prove(ctx, rt, u, &proof));
-    report_end(report, false, "no process or thread of it is left, its ledger's lock was free");
-    *ret_changed = n > 0;
+    TRY(flow_run(ctx, &stop_flow, &opts, &how, &done));
+    *ret_changed = state.pid != 0;
     if (ret_proof)
-        *ret_proof = TAKE(proof);
+        *ret_proof = TAKE(state.proof);
     return NULL;
 }

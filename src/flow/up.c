@@ -1,69 +1,20 @@
 /* Up: prepare the host, get a snapshot, start, wait for the tip. The steps know nothing of each
- * other but their order; each looks first, so that the flow can be run again at any point. */
+ * other but their order; each looks first, so that the flow can go on at any point. */
 #include "flow/up.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/config.h"
-#include "flow/ports.h"
+#include "flow/prepare.h"
 #include "flow/snapshot_get.h"
 #include "flow/start.h"
-#include "look/status.h"
-#include "look/unit_config.h"
+#include "flow/unit_state.h"
 #include "io/clock.h"
-#include "stage/engine.h"
+#include "look/status.h"
 
 #define REFERENCES_MS 30000
 #define POLL_MS       500
-
-struct prepare_arg {
-    const struct flow_report *report;
-    struct up_result *result;
-    char *first; /* the first change that would be made */
-};
-
-static void on_change(void *arg, const struct stage *s, const struct change *c,
-                      enum stage_moment when)
-{
-    struct prepare_arg *a = arg;
-
-    if (when == STAGE_PLANNED && !a->first)
-        a->first = xasprintf("%s %s", change_kind_name(c->kind), c->object);
-    if (when == STAGE_BEGIN) {
-        report_begin(a->report, s->name);
-        report_progress(a->report, "%s %s", change_kind_name(c->kind), c->object);
-    } else if (when == STAGE_DONE) {
-        report_end(a->report, true, "%s: %s", c->object, c->after ? c->after : "done");
-        a->result->changed++;
-    }
-}
-
-/* While the validator runs its storage is only looked at: a mount over its ledger would hide it,
- * and a second validator would be started on the same identity. */
-static struct err *prepare(struct ctx *ctx, bool running, const struct flow_report *report,
-                           struct up_result *result)
-{
-    struct prepare_arg arg = {.report = report, .result = result};
-    struct stage_run_opts opts = {.dry_run = running, .on_change = on_change, .arg = &arg};
-    AUTO(stage_report_clear) struct stage_report done = {0};
-    struct err *e = stages_apply(ctx, &opts, &done);
-    AUTO(freep) char *first = arg.first;
-
-    if (running && done.planned) {
-        err_free(e); /* what follows from that change not having been made */
-        return err_new(ERR_REFUSED,
-                       "nothing is changed while the validator runs, and the storage is not as the "
-                       "config says (missing: %s); stop it first with 'agavectl stop'",
-                       first);
-    }
-    TRY(e);
-    if (done.changed == 0) {
-        report_begin(report, "storage");
-        report_end(report, false, "%zu stages in place", done.in_place);
-    }
-    return NULL;
-}
 
 struct tip_arg {
     const struct status_params *params;
@@ -109,10 +60,10 @@ static struct err *ask_tip(struct ctx *ctx, const struct unit_config *u, uint64_
     return e;
 }
 
-static struct err *get_snapshot(struct ctx *ctx, const struct unit_config *u,
-                                const struct flow_report *report, struct up_result *result)
+static struct err *snapshot_act(struct ctx *ctx, struct step_run *s)
 {
     const struct config *c = ctx->cfg;
+    struct unit_state *state = s->state;
     const struct strlist *sources =
         c->snapshot.sources.n ? &c->snapshot.sources : &c->cluster.references;
     struct snapshot_want want = {
@@ -123,39 +74,62 @@ static struct err *get_snapshot(struct ctx *ctx, const struct unit_config *u,
         .uid = (uint32_t)c->validator.uid,
         .gid = (uint32_t)c->validator.gid,
     };
-    AUTO(freep) char *summary = NULL;
-    bool changed = false;
 
-    report_begin(report, "snapshot");
-    TRY(ask_tip(ctx, u, &want.tip));
-    TRY(snapshot_get(ctx, &want, report, &changed, &summary));
-    report_end(report, changed, "%s", summary);
-    result->changed += changed;
+    TRY(ask_tip(ctx, state->u, &want.tip));
+    return snapshot_get(ctx, &want, s->report, &s->changed, &s->text);
+}
+
+/* Which archive is taken is decided by what the cluster serves when its turn comes, and verified:
+ * a choice from before a crash may be gone or too old. */
+static const struct step step_snapshot = {
+    .name = "snapshot",
+    .cls = STEP_IDEMPOTENT, /* a whole archive is found again, half ones are removed */
+    .act = snapshot_act,
+};
+
+static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
+{
+    static const struct prepare_opts storage;
+    const struct up_opts *o = opts;
+    bool running = false;
+
+    TRY(start_decide(ctx, o->agave_bin, ret->inputs, &running));
+    TRY_CTX(prepare_decide(ctx, &storage, running, ret), "prepare");
+    if (!running)
+        flow_plan_add(ret, &step_snapshot, "snapshot", NULL, "get a snapshot");
+    flow_plan_add(ret, &step_start, "start", NULL, "start the validator");
+    if (!o->no_wait)
+        flow_plan_add(ret, &step_tip, "tip", NULL, "wait until it is at the tip");
     return NULL;
 }
 
-struct err *flow_up(struct ctx *ctx, const struct up_opts *opts, const struct flow_report *report,
-                    struct up_result *ret)
+static struct json *wish(struct ctx *ctx, const void *opts)
 {
-    AUTO(unit_config_freep) struct unit_config *u = NULL;
-    struct unit_status st = {0};
-    struct up_result result = {0};
-    bool changed = false;
+    const struct up_opts *o = opts;
+    struct json *j = json_new_object();
 
-    TRY(unit_config_new(ctx, opts->agave_bin, &u));
-    TRY(unit_config_check(ctx, u)); /* before anything is changed */
-    TRY(u->runtime->status(ctx, &u->unit, &st));
-    TRY(start_may(&st));
-    bool running = unit_runs(&st);
-    if (!running)
-        TRY(ports_check(ctx));
-    TRY_CTX(prepare(ctx, running, report, &result), "prepare");
-    if (!running)
-        TRY_CTX(get_snapshot(ctx, u, report, &result), "snapshot");
-    TRY_CTX(start_unit(ctx, u, report, &changed), "start");
-    result.changed += changed;
-    if (!opts->no_wait)
-        TRY_CTX(start_wait_tip(ctx, u, report), "tip");
-    *ret = result;
-    return NULL;
+    json_put(j, "agave_bin", json_new_str(o->agave_bin));
+    json_put(j, "no_wait", json_new_bool(o->no_wait));
+    return j;
+}
+
+static const struct step *const steps[] = {
+    &step_change, &step_change_once, &step_storage, &step_snapshot, &step_start, &step_tip, NULL,
+};
+
+const struct flow up_flow = {
+    .name = "up",
+    .summary = "from bare block devices to a validator at the tip",
+    .version = 1,
+    .steps = steps,
+    .decide = decide,
+    .wish = wish,
+    .open = unit_state_open,
+    .close = unit_state_close,
+};
+
+struct err *flow_up(struct ctx *ctx, const struct up_opts *opts, const struct flow_how *how,
+                    struct flow_result *ret)
+{
+    return flow_run(ctx, &up_flow, opts, how, ret);
 }

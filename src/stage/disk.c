@@ -280,7 +280,7 @@ struct err *disk_plan(const struct disk *d, const struct findings *f, struct pla
     /* Not destructive: made only on a device that is blank, which is looked at again just before.
      */
     if (fixable(d, f, d->id_content))
-        plan_add(ret, CHANGE_CREATE, VERB_FORMAT, d->device, "blank", "xfs");
+        plan_add(ret, CHANGE_CREATE, VERB_FORMAT, d->device, "blank", "xfs")->once = true;
     plan_add(ret, CHANGE_CREATE, VERB_MOUNT, d->mount, NULL, d->device)->undoable = true;
     return NULL;
 }

@@ -283,3 +283,32 @@ void stages_check(struct ctx *ctx, const struct check_opts *opts, struct check_r
         check_stage(ctx, scene, t[i], ret);
     }
 }
+
+struct err *stage_wants(struct ctx *ctx, const struct stage *s, const struct change *c, bool *ret)
+{
+    AUTO(findings_clear) struct findings f = {0};
+    AUTO(plan_clear) struct plan p = {.stage = s};
+
+    TRY(look_once(ctx, s, &f));
+    TRY(s->plan(ctx, &f, &p));
+    *ret = false;
+    for (size_t i = 0; i < p.n && !*ret; i++)
+        *ret = p.items[i].kind == c->kind && p.items[i].verb == c->verb &&
+               str_eq(p.items[i].object, c->object) && str_eq(p.items[i].arg, c->arg);
+    return NULL;
+}
+
+struct err *stage_may_change(struct ctx *ctx, const struct stage *s)
+{
+    for (size_t i = 0; s->after && s->after[i]; i++) {
+        const struct stage *before = stage_by_name(stage_table, s->after[i]);
+        AUTO(findings_clear) struct findings f = {0};
+
+        if (!before || !before->enabled(ctx))
+            continue;
+        TRY_CTX(look_once(ctx, before, &f), "stage '%s'", before->name);
+        TRY_CTX(must_hold(&f), "nothing is changed while stage '%s' fails (%s)", before->name,
+                s->order_reason);
+    }
+    return NULL;
+}

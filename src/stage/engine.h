@@ -72,3 +72,11 @@ struct check_opts {
 void stages_check(struct ctx *ctx, const struct check_opts *opts, struct check_report *ret);
 /* NULL: no such stage. */
 const struct stage *stage_by_name(const struct stage *const *table, const char *name);
+
+/* For changes that were planned at another time. Would it be planned now? One that has been made,
+ * or is not needed any more, is not. */
+struct err *stage_wants(struct ctx *ctx, const struct stage *s, const struct change *c, bool *ret)
+    MUST_CHECK;
+/* Do all stages hold that s names in `after`? Else ERR_REFUSED with the first finding that fails.
+ */
+struct err *stage_may_change(struct ctx *ctx, const struct stage *s) MUST_CHECK;

@@ -17,6 +17,7 @@ const char *change_kind_name(enum change_kind k);
 struct change {
     enum change_kind kind;
     bool destructive; /* loses data or stops a voting validator */
+    bool once; /* a second time would do harm: after a crash in the middle the operator is asked */
     bool undoable;
     char *object, *before, *after; /* for people and for -o json; before may be NULL */
     int verb;                      /* the stage's own number for it */

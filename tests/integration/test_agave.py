@@ -31,7 +31,7 @@ class Node2:
         identity.chmod(0o600)
         self.config = t.dir / "agavectl.yaml"
         self.config.write_text(json.dumps({      # JSON is YAML
-            "state_dir": str(t.dir / "state"),
+            "state_dir": str(t.dir / "state"), "journal_dir": str(t.dir / "op"),
             "storage": {"volume": {"device": volume.dev, "mount": str(self.srv / "solana")},
                         "ramdisk": {"device": ram.dev, "mount": str(self.srv / "solana" / "ramdisk")},
                         "kind_root": str(self.srv / "kind"), "bind": str(self.srv / "kind" / "solana")},

@@ -142,6 +142,7 @@ cluster:
 status:
   timeout_ms: {timeout_ms}
 state_dir: {t.dir}/state
+journal_dir: {t.dir}/op
 """)
 
     def run(self, *args, **kw):

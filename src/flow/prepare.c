@@ -1,0 +1,349 @@
+/* Prepare: the host's storage as the config says. The changes are planned by the stages once, at
+ * the decision, and written down; a change that is not needed any more when its turn comes is left
+ * out, and no other is made that loses anything. What a mount uncovers (a folder with the wrong
+ * owner, say) could not be planned before: the last step repairs it when a second time does no
+ * harm. */
+#include "flow/prepare.h"
+
+#include <stdlib.h>
+
+#include "base/fault.h"
+#include "base/str.h"
+#include "flow/unit_state.h"
+#include "stage/engine.h"
+
+static struct json *change_json(const struct stage *s, const struct change *c)
+{
+    struct json *j = json_new_object();
+
+    json_put(j, "stage", json_new_str(s->name));
+    json_put(j, "kind", json_new_u64(c->kind));
+    json_put(j, "verb", json_new_u64((uint64_t)c->verb));
+    json_put(j, "object", json_new_str(c->object));
+    json_put(j, "before", json_new_str(c->before));
+    json_put(j, "after", json_new_str(c->after));
+    json_put(j, "arg", json_new_str(c->arg));
+    return j;
+}
+
+struct decide_arg {
+    struct flow_plan *plan;
+    const char *const *destroy;
+    char *first;       /* the first change, for a refusal */
+    char *not_allowed; /* the first object that would be destroyed without permission */
+};
+
+static bool is_in(const char *const *list, const char *word)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        if (str_eq(list[i], word))
+            return true;
+    return false;
+}
+
+static void on_planned(void *arg, const struct stage *s, const struct change *c,
+                       enum stage_moment when)
+{
+    struct decide_arg *a = arg;
+    struct flow_item *item =
+        flow_plan_add(a->plan, c->once || c->destructive ? &step_change_once : &step_change,
+                      s->name, change_json(s, c), "%s %s%s%s", change_kind_name(c->kind), c->object,
+                      c->after ? ": " : "", c->after ? c->after : "");
+
+    item->destroys = c->destructive ? xstrdup(c->object) : NULL;
+    if (!a->first)
+        a->first = xasprintf("%s %s", change_kind_name(c->kind), c->object);
+    if (c->destructive && !a->not_allowed && !is_in(a->destroy, c->object))
+        a->not_allowed = xstrdup(c->object);
+}
+
+static struct json *names_json(const char *const *list)
+{
+    struct json *j = list ? json_new_array() : NULL;
+
+    for (size_t i = 0; list && list[i]; i++)
+        json_push(j, json_new_str(list[i]));
+    return j;
+}
+
+static struct err *not_while_running(const char *first)
+{
+    return err_new(ERR_REFUSED,
+                   "nothing is changed while the validator runs, and the storage is not as the "
+                   "config says (missing: %s); stop it first with 'agavectl stop'",
+                   first);
+}
+
+/* While the validator runs its storage is only looked at: a mount over its ledger would hide it,
+ * and a second validator would be started on the same identity. */
+struct err *prepare_decide(struct ctx *ctx, const struct prepare_opts *o, bool running,
+                           struct flow_plan *ret)
+{
+    struct decide_arg arg = {.plan = ret, .destroy = o->destroy};
+    struct stage_run_opts opts = {
+        .only = o->stages, .dry_run = true, .on_change = on_planned, .arg = &arg};
+    AUTO(stage_report_clear) struct stage_report looked = {0};
+    struct err *e = stages_apply(ctx, &opts, &looked);
+    AUTO(freep) char *first = arg.first, *not_allowed = arg.not_allowed;
+
+    if (running && first) {
+        err_free(e); /* what follows from that change not having been made */
+        return not_while_running(first);
+    }
+    TRY(e);
+    json_put(ret->inputs, "stages", names_json(o->stages));
+    json_put(ret->inputs, "destroy", names_json(o->destroy));
+    flow_plan_add(ret, &step_storage, NULL, NULL, "look at the storage");
+    /* Said last, so that a plan can be shown for it: only carrying it out is refused. */
+    ret->not_allowed = TAKE(not_allowed);
+    return NULL;
+}
+
+static struct err *text_of(const struct json *j, const char *key, char **ret)
+{
+    const char *text;
+
+    if (!json_get(j, key))
+        return NULL;
+    TRY_CTX(json_as_str(json_get(j, key), &text), "%s", key);
+    *ret = xstrdup(text);
+    return NULL;
+}
+
+static void change_clear(struct change *c)
+{
+    free(c->object);
+    free(c->before);
+    free(c->after);
+    free(c->arg);
+}
+
+static struct err *change_of(const struct json *j, const struct stage **ret_stage,
+                             struct change *ret)
+{
+    const char *name;
+    uint64_t kind, verb;
+
+    TRY(json_as_str(json_get(j, "stage"), &name));
+    TRY(json_as_u64(json_get(j, "kind"), &kind));
+    TRY(json_as_u64(json_get(j, "verb"), &verb));
+    *ret_stage = stage_by_name(stage_table, name);
+    if (!*ret_stage || !(*ret_stage)->plan || kind > CHANGE_RUN || verb > INT32_MAX)
+        return err_new(ERR_CORRUPT, "there is no such change of a stage '%s'", name);
+    ret->kind = (enum change_kind)kind;
+    ret->verb = (int)verb;
+    TRY(text_of(j, "object", &ret->object));
+    TRY(text_of(j, "before", &ret->before));
+    TRY(text_of(j, "after", &ret->after));
+    return text_of(j, "arg", &ret->arg);
+}
+
+static struct err *still_wanted(struct ctx *ctx, const struct step_run *s, bool *ret)
+{
+    AUTO(change_clear) struct change c = {0};
+    const struct stage *stage;
+
+    TRY(change_of(s->data, &stage, &c));
+    return stage_wants(ctx, stage, &c, ret);
+}
+
+static struct err *must_not_run(struct ctx *ctx, const struct step_run *s, const char *what)
+{
+    struct unit_state *state = s->state;
+    struct unit_status st = {0};
+
+    TRY(state->u->runtime->status(ctx, &state->u->unit, &st));
+    return unit_is_there(&st) ? not_while_running(what) : NULL;
+}
+
+static struct err *change_ready(struct ctx *ctx, struct step_run *s)
+{
+    AUTO(change_clear) struct change c = {0};
+    const struct stage *stage;
+    bool wanted = false;
+
+    TRY(change_of(s->data, &stage, &c));
+    TRY(stage_wants(ctx, stage, &c, &wanted));
+    s->nothing = !wanted;
+    if (!wanted)
+        return NULL;
+    TRY(must_not_run(ctx, s, c.object));
+    return stage_may_change(ctx, stage);
+}
+
+static struct err *change_act(struct ctx *ctx, struct step_run *s)
+{
+    AUTO(change_clear) struct change c = {0};
+    const struct stage *stage;
+
+    TRY(change_of(s->data, &stage, &c));
+    report_progress(s->report, "%s %s", change_kind_name(c.kind), c.object);
+    TRY_CTX(stage->apply(ctx, &c), "stage '%s'", stage->name);
+    s->text = xasprintf("%s: %s", c.object, c.after ? c.after : "done");
+    return NULL;
+}
+
+static struct err *change_verify(struct ctx *ctx, struct step_run *s, bool *ret_done)
+{
+    bool wanted = false;
+
+    TRY(still_wanted(ctx, s, &wanted));
+    *ret_done = !wanted;
+    return NULL;
+}
+
+/* Mounts and RAM disks end with the boot. */
+const struct step step_change = {
+    .name = "change",
+    .cls = STEP_PROBE_FIRST,
+    .bound = true,
+    .ready = change_ready,
+    .act = change_act,
+    .verify = change_verify,
+};
+/* Once: a second mkfs would take what was put there after the first, and its half-made file system
+ * looks like somebody's data. */
+const struct step step_change_once = {
+    .name = "change-once",
+    .cls = STEP_ONCE,
+    .bound = true,
+    .ready = change_ready,
+    .act = change_act,
+    .verify = change_verify,
+};
+
+/* A list that lives as long as the JSON that it is from. */
+struct names {
+    const char **items;
+};
+static void names_clear(struct names *n)
+{
+    free(n->items);
+}
+
+static struct err *names_of(const struct json *j, struct names *ret)
+{
+    if (!j)
+        return NULL;
+    ret->items = xcalloc(json_len(j) + 1, sizeof(*ret->items));
+    for (size_t i = 0; i < json_len(j); i++)
+        TRY(json_as_str(json_at(j, i), &ret->items[i]));
+    return NULL;
+}
+
+struct storage_arg {
+    const struct flow_report *report;
+    char *first, *harmful;
+};
+
+static void on_late_change(void *arg, const struct stage *s, const struct change *c,
+                           enum stage_moment when)
+{
+    struct storage_arg *a = arg;
+
+    if (when == STAGE_PLANNED && !a->first)
+        a->first = xasprintf("%s %s", change_kind_name(c->kind), c->object);
+    if (when == STAGE_PLANNED && (c->once || c->destructive) && !a->harmful)
+        a->harmful = xasprintf("%s %s", change_kind_name(c->kind), c->object);
+    if (when == STAGE_BEGIN) {
+        report_begin(a->report, s->name);
+        report_progress(a->report, "%s %s", change_kind_name(c->kind), c->object);
+    } else if (when == STAGE_DONE) {
+        report_end(a->report, true, "%s: %s", c->object, c->after ? c->after : "done");
+    }
+}
+
+static struct err *run_stages(struct ctx *ctx, const struct step_run *s, bool dry,
+                              struct storage_arg *arg, struct stage_report *ret)
+{
+    AUTO(names_clear) struct names only = {0};
+    struct stage_run_opts opts = {.dry_run = dry, .on_change = on_late_change, .arg = arg};
+
+    TRY(names_of(json_get(s->inputs, "stages"), &only));
+    opts.only = only.items;
+    return stages_apply(ctx, &opts, ret);
+}
+
+static struct err *storage_ready(struct ctx *ctx, struct step_run *s)
+{
+    struct storage_arg arg = {.report = s->report};
+    AUTO(stage_report_clear) struct stage_report looked = {0};
+    struct err *e = run_stages(ctx, s, true, &arg, &looked);
+    AUTO(freep) char *first = arg.first, *harmful = arg.harmful;
+
+    if (!e && harmful)
+        e = err_new(ERR_REFUSED,
+                    "%s is needed as well, which was not decided when this began: run the command "
+                    "again",
+                    harmful);
+    if (!e && first)
+        e = must_not_run(ctx, s, first);
+    s->nothing = !first;
+    if (s->nothing && s->changed_before && !e)
+        return NULL;
+    report_begin(s->report, "storage");
+    TRY(e);
+    if (s->nothing)
+        report_end(s->report, false, "%zu stages in place", looked.in_place);
+    return NULL;
+}
+
+static struct err *storage_act(struct ctx *ctx, struct step_run *s)
+{
+    struct storage_arg arg = {.report = s->report};
+    AUTO(stage_report_clear) struct stage_report done = {0};
+    struct err *e = run_stages(ctx, s, false, &arg, &done);
+
+    free(arg.first);
+    free(arg.harmful);
+    return e;
+}
+
+const struct step step_storage = {
+    .name = "storage",
+    .cls = STEP_IDEMPOTENT,
+    .bound = true,
+    .ready = storage_ready,
+    .act = storage_act,
+};
+
+static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
+{
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+    struct unit_status st = {0};
+
+    TRY(unit_config_new(ctx, NULL, &u));
+    TRY(u->runtime->status(ctx, &u->unit, &st));
+    return prepare_decide(ctx, opts, unit_is_there(&st), ret);
+}
+
+static struct json *wish(struct ctx *ctx, const void *opts)
+{
+    const struct prepare_opts *o = opts;
+    struct json *j = json_new_object();
+
+    json_put(j, "stages", names_json(o->stages));
+    json_put(j, "destroy", names_json(o->destroy));
+    return j;
+}
+
+static const struct step *const steps[] = {&step_change, &step_change_once, &step_storage, NULL};
+
+const struct flow prepare_flow = {
+    .name = "prepare",
+    .summary = "make the host's storage as the config says",
+    .version = 1,
+    .steps = steps,
+    .decide = decide,
+    .wish = wish,
+    .open = unit_state_open,
+    .close = unit_state_close,
+};
+
+struct err *flow_prepare(struct ctx *ctx, const struct prepare_opts *opts,
+                         const struct flow_how *how, struct flow_result *ret)
+{
+    static const struct prepare_opts all;
+
+    return flow_run(ctx, &prepare_flow, opts ? opts : &all, how, ret);
+}
