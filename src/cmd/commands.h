@@ -10,11 +10,13 @@ extern const struct cmd cmd_completion;
 extern const struct cmd cmd_config;
 extern const struct cmd cmd_config_init; /* a part of cmd_config */
 extern const struct cmd cmd_help;
+extern const struct cmd cmd_history;
 extern const struct cmd cmd_lab;
 /* Parts of lab, in files of their own. */
 extern const struct cmd cmd_lab_fault;
 extern const struct cmd cmd_lab_heal;
 extern const struct cmd cmd_man;
+extern const struct cmd cmd_op;
 extern const struct cmd cmd_shreds;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_status;
