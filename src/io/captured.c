@@ -188,15 +188,13 @@ static struct err *proc_captured_run(struct ctx *ctx, const struct proc_spec *sp
 
 const struct proc_ops proc_captured = {.run = proc_captured_run};
 
-/* The socket as that host names it; requests have it with the root in front. NULL: TCP. */
-static const char *socket_of(const struct ctx *ctx, const struct http_request *req)
+/* A path as that host names it; whoever asks has the root in front. NULL stays NULL. */
+static const char *on_host(const struct ctx *ctx, const char *path)
 {
     const char *dir = fsroot_dir(ctx->root);
     size_t n = strlen(dir);
 
-    if (!req->unix_socket || strncmp(req->unix_socket, dir, n) != 0 || req->unix_socket[n] != '/')
-        return req->unix_socket;
-    return req->unix_socket + n;
+    return path && strncmp(path, dir, n) == 0 && path[n] == '/' ? path + n : path;
 }
 
 static bool fits(const struct json *answer, const char *sock, const struct http_request *req)
@@ -268,7 +266,7 @@ static struct err *answer_of(const struct ctx *ctx, const struct http_request *r
                              struct http_response *ret)
 {
     const struct json *all = json_get(fsroot_captured(ctx->root), "answers");
-    const char *fail, *sock = socket_of(ctx, req);
+    const char *fail, *sock = on_host(ctx, req->unix_socket);
     uint64_t status;
 
     for (size_t i = 0; i < json_len(all); i++) {
@@ -300,3 +298,25 @@ static struct err *http_captured_many(struct ctx *ctx, const struct http_request
 }
 
 const struct http_ops http_captured = {.many = http_captured_many};
+
+struct err *captured_sock_ask(const struct ctx *ctx, const char *path, const char *request,
+                              char **ret)
+{
+    const struct json *all = json_get(fsroot_captured(ctx->root), "sockets");
+    const char *sock = on_host(ctx, path), *at, *has, *fail;
+
+    for (size_t i = 0; i < json_len(all); i++) {
+        const struct json *s = json_at(all, i), *line = json_get(s, "line");
+
+        TRY(text(s, "path", "", &at));
+        TRY(text(s, "has", "", &has));
+        if (!str_eq(at, sock) || !strstr(request, has))
+            continue;
+        TRY(text(s, "fail", NULL, &fail));
+        if (fail)
+            return fail_as(s, sock, NULL, fail);
+        *ret = line ? json_text(line, false) : xstrdup("");
+        return NULL;
+    }
+    return err_new(ERR_NOTFOUND, "'%s': this captured host has no answer of it", sock);
+}

@@ -24,9 +24,10 @@
  *   kernel_clock {synchronized, offset_ms, max_error_ms} (read by host/timesync.c)
  *   programs     [{argv: […], exit, out, err}]; a program that is not listed is not there
  *   answers      [{method, url, unix, body_has, status, body}] or with fail: text, kind:
- *                 absent|notfound|refused|timeout|remote in place of status and body; body is a text
- *                 or any JSON; no url fits every one; the first that fits answers. unix is the
- *                 socket that was asked; one without an answer is not there
+ *                 absent|notfound|refused|timeout|remote in place of status and body; body is a
+ * text or any JSON; no url fits every one; the first that fits answers. unix is the socket that was
+ * asked; one without an answer is not there sockets      [{path, has, line}] or with fail and kind
+ * as above: a Unix socket that answers a line with a line (any JSON) when has is in it
  */
 extern const struct proc_ops proc_captured; /* from "programs" of ctx->root */
 extern const struct http_ops http_captured; /* from "answers" of ctx->root */
@@ -37,3 +38,7 @@ struct err *captured_stat(const struct json *facts, const char *path, struct sta
                           bool *ret_found) MUST_CHECK;
 struct err *captured_statvfs(const struct json *facts, const char *path, struct statvfs *ret)
     MUST_CHECK;
+
+/* For io/sock.c: path as the process sees it. The errors of sock_ask. */
+struct err *captured_sock_ask(const struct ctx *ctx, const char *path, const char *request,
+                              char **ret) MUST_CHECK;

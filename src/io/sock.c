@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "io/captured.h"
 #include "io/clock.h"
+#include "io/fsroot.h"
 
 #define CANCEL_POLL_MS 100
 #define BACKLOG_MS     20 /* a full accept queue of a Unix socket cannot be polled for */
@@ -162,8 +164,10 @@ struct err *sock_ask(struct ctx *ctx, const char *path, const char *request, uin
                      .fd = -1,
                      .timeout_ms = timeout_ms,
                      .deadline_ns = clock_system.mono_ns() + timeout_ms * NS_PER_MS};
-    struct err *e = connect_to(&t);
 
+    if (ctx && fsroot_captured(ctx->root))
+        return captured_sock_ask(ctx, path, request, ret);
+    struct err *e = connect_to(&t);
     if (!e)
         e = send_line(&t, request);
     if (!e)

@@ -13,6 +13,7 @@
 #include "fixture.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
+#include "io/sock.h"
 
 static const char host_json[] =
     "{\"captured_ms\": 1700000000123,"
@@ -27,7 +28,11 @@ static const char host_json[] =
     "              {\"url\": \"http://b/\", \"fail\": \"connection refused\"},"
     "              {\"unix\": \"/run/d.sock\", \"url\": \"http://d/info\", \"body\": {}},"
     "              {\"unix\": \"/run/c.sock\", \"fail\": \"permission denied\","
-    "               \"kind\": \"refused\"}]}";
+    "               \"kind\": \"refused\"}],"
+    " \"sockets\": [{\"path\": \"/l/admin.rpc\", \"has\": \"startProgress\","
+    "               \"line\": {\"result\": \"Running\"}},"
+    "              {\"path\": \"/l/old.rpc\", \"fail\": \"nobody listens\", \"kind\": "
+    "\"absent\"}]}";
 
 static void host_open(struct fixture *f)
 {
@@ -144,6 +149,21 @@ static void sockets_answer_as_they_did(void **state)
     assert_err(http_one(&f.ctx, &req, &r), ERR_NOTFOUND, "'/run/n.sock'");
 }
 
+/* The machine's own socket at that path must not be asked. */
+static void lines_are_answered_as_they_were(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+    AUTO(freep) char *line = NULL;
+
+    host_open(&f);
+    AUTO(freep) char *admin = fsroot_path(f.ctx.root, "/l/admin.rpc");
+    AUTO(freep) char *old = fsroot_path(f.ctx.root, "/l/old.rpc");
+    assert_ok(sock_ask(&f.ctx, admin, "{startProgress}", 100, 100, &line));
+    assert_string_equal(line, "{\"result\":\"Running\"}");
+    assert_err(sock_ask(&f.ctx, admin, "{exit}", 100, 100, &line), ERR_NOTFOUND, "'/l/admin.rpc'");
+    assert_err(sock_ask(&f.ctx, old, "{exit}", 100, 100, &line), ERR_ABSENT, "nobody listens");
+}
+
 static void its_time_is_the_captures(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
@@ -179,6 +199,7 @@ int main(void)
         cmocka_unit_test(programs_answer_as_they_did),
         cmocka_unit_test(servers_answer_as_they_did),
         cmocka_unit_test(sockets_answer_as_they_did),
+        cmocka_unit_test(lines_are_answered_as_they_were),
         cmocka_unit_test(its_time_is_the_captures),
         cmocka_unit_test(a_folder_without_the_file_is_no_captured_host),
     };
