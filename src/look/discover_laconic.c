@@ -6,10 +6,9 @@
 #include "io/fsroot.h"
 #include "look/discover_args.h"
 #include "look/discover_parts.h"
+#include "runtime/kubeconfig.h"
 
-#define SPEC     "spec.yml"
-#define PASSWD   "/etc/passwd"
-#define PASSWD_B (1 << 20)
+#define SPEC "spec.yml"
 
 static struct err *choose_deployment(struct asking *a, char **ret)
 {
@@ -61,8 +60,8 @@ static void found_volumes(struct asking *a, const char *spec)
                       roles[i].volume);
             continue;
         }
-        AUTO(freep) char *place = place_on_host(&a->host, &a->host, v->host, asking_kind_root(a));
-        AUTO(freep) char *path = xasprintf("%s%s", place ? place : v->host, roles[i].file);
+        AUTO(freep) char *place = asking_place(a, v->host);
+        AUTO(freep) char *path = xasprintf("%s%s", place, roles[i].file);
         /* The name of the file within the log folder is only known of a validator that runs. */
         if (!*roles[i].file || !is_found(a->d, roles[i].key))
             found_text(a->d, roles[i].key, path, origin);
@@ -100,35 +99,6 @@ static void found_kind(struct asking *a, const char *spec, const char *deploymen
             found_text(a->d, "kind.mount", l->mounts[i].node, "extraMounts of kind-config.yml");
 }
 
-/* The home of a user, from the host's own passwd; *ret NULL: none. */
-static struct err *home_of(struct ctx *ctx, uint64_t uid, char **ret)
-{
-    AUTO(freep) char *text = NULL;
-    char *save = NULL;
-    struct err *e = fsroot_read(ctx->root, PASSWD, PASSWD_B, &text, NULL);
-
-    *ret = NULL;
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    TRY(e);
-    for (char *line = strtok_r(text, "\n", &save); line && !*ret;
-         line = strtok_r(NULL, "\n", &save)) {
-        char *field[7] = {line};
-        uint64_t is = UINT64_MAX;
-        size_t n = 1;
-
-        for (char *p = strchr(line, ':'); p && n < 7; p = strchr(p + 1, ':'), n++) {
-            *p = 0;
-            field[n] = p + 1;
-        }
-        if (n == 7)
-            err_free(parse_u64(field[2], 0, UINT32_MAX, &is)); /* UINT64_MAX is nobody */
-        if (n == 7 && is == uid && field[5][0] == '/')
-            *ret = xstrdup(field[5]);
-    }
-    return NULL;
-}
-
 /* Where the deployment's owner has laconic-so: an editable install is in no PATH of root's. */
 static struct err *found_laconic_bin(struct asking *a)
 {
@@ -137,7 +107,7 @@ static struct err *found_laconic_bin(struct asking *a)
     struct stat st;
 
     TRY(fsroot_stat(a->ctx->root, a->laconic.dir, &st));
-    TRY(home_of(a->ctx, st.st_uid, &home));
+    TRY(user_home(a->ctx, st.st_uid, &home));
     if (!home)
         return NULL;
     path = xasprintf("%s/.local/bin/laconic-so", home);

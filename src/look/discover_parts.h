@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "host/fstab.h"
 #include "host/mounts.h"
 #include "look/discover.h"
 #include "look/laconic.h"
@@ -42,9 +43,6 @@ void noted(struct discovery *d, const char *fmt, ...) PRINTF(2, 3);
  * host. To be freed. */
 char *place_on_host(const struct mounts *own, const struct mounts *host, const char *path,
                     const char *avoid);
-/* From where the ledger and the accounts are: devices, mounts, the bind, who owns them. */
-struct err *discover_storage(struct ctx *ctx, struct discovery *d, const struct mounts *host,
-                             bool has_kind) MUST_CHECK;
 /* The name of a block device that stays the same over a reboot: /dev/zvol/…, /dev/disk/by-id/…,
  * else the one that it has (*ret_stable false; a RAM disk's own name stays). To be freed. */
 struct err *stable_device(struct ctx *ctx, const char *device, char **ret, bool *ret_stable)
@@ -60,13 +58,23 @@ struct asking {
     bool has_laconic;
     bool has_unit;
     size_t n_running;
-    bool contained; /* the validator runs in a mount namespace of its own */
+    bool contained; /* the validator runs in a pod */
+    char *cgroup;   /* of the validator that runs, or NULL */
+    struct fstab fstab;
 };
 
 /* Where kind's copies of our folders are, or NULL: never the names that the host itself uses. */
 const char *asking_kind_root(const struct asking *a);
+/* A path that kind's copies may hold, as the host's own: by what is mounted, else by what fstab
+ * binds at boot, else as it is. To be freed. */
+char *asking_place(const struct asking *a, const char *path);
+/* A command line without its program. own: the mounts of who gave it; NULL: the host's paths. */
+void found_args(struct asking *a, const char *who, const struct mounts *own, char *const *argv);
 /* The sources. The deployment folder is read first and asked last: what runs wins over what was
  * deployed, but only the folder says where kind's copies are. */
 struct err *ask_laconic(struct asking *a) MUST_CHECK;
 struct err *ask_processes(struct asking *a) MUST_CHECK;
+struct err *ask_units(struct asking *a) MUST_CHECK;
 void ask_deployed(struct asking *a);
+/* From where the ledger and the accounts are: devices, mounts, the bind, who owns them. */
+struct err *discover_storage(struct asking *a) MUST_CHECK;

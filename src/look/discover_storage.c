@@ -7,7 +7,7 @@
 #include "io/fsroot.h"
 #include "look/discover_parts.h"
 
-#define MOUNTS "the mount table"
+#define MOUNTS "the mount table and /etc/fstab"
 
 static bool is_ram(const char *device)
 {
@@ -68,7 +68,7 @@ static struct err *ramdisk(struct ctx *ctx, struct discovery *d, const struct mo
 {
     const char *accounts = d->cfg->validator.accounts;
 
-    if (m == volume || str_eq(m->target, "/")) {
+    if ((volume && str_eq(m->target, volume->target)) || str_eq(m->target, "/")) {
         if (is_found(d, "validator.accounts"))
             found_text(d, "storage.ramdisk.mount", accounts, "the accounts have no mount");
         not_found(d, "storage.ramdisk.device", "'%s' is on the same file system as '%s'", accounts,
@@ -137,18 +137,73 @@ static struct err *owner(struct ctx *ctx, struct discovery *d)
     return NULL;
 }
 
-struct err *discover_storage(struct ctx *ctx, struct discovery *d, const struct mounts *host,
-                             bool has_kind)
+/* What fstab mounts for a path when nothing is mounted there now: a host that is down for repair.
+ */
+static const struct fstab_entry *planned(const struct asking *a, const char *path)
 {
-    const struct mount_info *v = mounts_over(host, d->cfg->validator.ledger);
-    const struct mount_info *r = mounts_over(host, d->cfg->validator.accounts);
+    const struct fstab_entry *best = NULL;
 
-    TRY(kind_storage(ctx, d, has_kind));
+    for (size_t i = 0; i < a->fstab.n; i++) {
+        const struct fstab_entry *f = &a->fstab.items[i];
+        size_t n = strlen(f->target);
+
+        if (str_eq(f->target, "/") || fstab_option(f, "bind", NULL) ||
+            fstab_option(f, "rbind", NULL) || strncmp(path, f->target, n) != 0 ||
+            (path[n] != '/' && path[n]))
+            continue;
+        if (!best || n > strlen(best->target))
+            best = f;
+    }
+    return best;
+}
+
+/* As a mount that is not there yet; its texts are owned by the fstab and by *ret_device. */
+static const struct mount_info *mount_of(const struct asking *a, const char *path,
+                                         struct mount_info *room, char **ret_device)
+{
+    const struct mount_info *m = mounts_over(&a->host, path);
+    const struct fstab_entry *f = planned(a, path);
+
+    if (!f || (m && strlen(m->target) >= strlen(f->target)))
+        return m;
+    *ret_device = fstab_device(f);
+    *room = (struct mount_info){.root = (char *)(uintptr_t) "/",
+                                .target = f->target,
+                                .fstype = f->type,
+                                .source = *ret_device};
+    return room;
+}
+
+static void planned_bind(struct asking *a, const struct mount_info *volume)
+{
+    for (size_t i = 0; i < a->fstab.n; i++) {
+        const struct fstab_entry *f = &a->fstab.items[i];
+        AUTO(freep) char *origin = xasprintf("/etc/fstab:%u", f->line);
+
+        if ((fstab_option(f, "bind", NULL) || fstab_option(f, "rbind", NULL)) &&
+            str_eq(f->spec, volume->target))
+            found_text(a->d, "storage.bind", f->target, origin);
+    }
+}
+
+struct err *discover_storage(struct asking *a)
+{
+    struct mount_info v_room, r_room;
+    AUTO(freep) char *v_device = NULL;
+    AUTO(freep) char *r_device = NULL;
+    struct discovery *d = a->d;
+    const struct mount_info *v = mount_of(a, d->cfg->validator.ledger, &v_room, &v_device);
+    const struct mount_info *r = mount_of(a, d->cfg->validator.accounts, &r_room, &r_device);
+    bool own = v && !str_eq(v->target, "/");
+
+    TRY(kind_storage(a->ctx, d, a->has_laconic));
     if (v)
-        TRY(volume(ctx, d, v));
+        TRY(volume(a->ctx, d, v));
     if (r)
-        TRY(ramdisk(ctx, d, r, v));
-    if (v && *d->cfg->storage.kind_root && !str_eq(v->target, "/"))
-        bind(d, host, v);
-    return owner(ctx, d);
+        TRY(ramdisk(a->ctx, d, r, v));
+    if (own && v != &v_room && *d->cfg->storage.kind_root)
+        bind(d, &a->host, v);
+    if (own && *d->cfg->storage.kind_root && !is_found(d, "storage.bind"))
+        planned_bind(a, v);
+    return owner(a->ctx, d);
 }

@@ -47,6 +47,10 @@ void kubeconfig_paths_clear(struct kubeconfig_paths *p);
 struct err *kubeconfig_find(struct ctx *ctx, const struct kubeconfig_places *where,
                             struct kubeconfig_paths *ret) MUST_CHECK;
 
+/* The home of a user: below ctx->root's /etc/passwd, on this machine also of a directory service.
+ * *ret NULL: none. To be freed. ERR_SYS, ERR_BADINPUT. */
+struct err *user_home(struct ctx *ctx, uid_t uid, char **ret) MUST_CHECK;
+
 /* Reads the files (one that is missing is skipped while another is there) and those that they name
  * (relative to the file's folder), below ctx->root, and resolves a context; NULL: current-context.
  *

@@ -171,26 +171,34 @@ static char *home_of_service(uid_t uid)
     return xstrdup(pw.pw_dir);
 }
 
-/* The kubeconfig of a user when it is there; else where it would be is added to looked. */
-static struct err *try_home(struct ctx *ctx, uid_t uid, const char *from,
-                            struct kubeconfig_paths *ret, struct strbuf *looked)
+struct err *user_home(struct ctx *ctx, uid_t uid, char **ret)
 {
     AUTO(freep) char *passwd = NULL;
-    struct stat st;
     struct err *e = fsroot_read(ctx->root, "/etc/passwd", PASSWD_MAX_B, &passwd, NULL);
 
     if (e && e->kind == ERR_NOTFOUND)
         e = err_free(e);
     TRY(e);
-    AUTO(freep) char *home = passwd ? home_in(passwd, uid) : NULL;
-    if (!home && str_eq(fsroot_dir(ctx->root), "/"))
-        home = home_of_service(uid);
+    *ret = passwd ? home_in(passwd, uid) : NULL;
+    if (!*ret && str_eq(fsroot_dir(ctx->root), "/"))
+        *ret = home_of_service(uid);
+    return NULL;
+}
+
+/* The kubeconfig of a user when it is there; else where it would be is added to looked. */
+static struct err *try_home(struct ctx *ctx, uid_t uid, const char *from,
+                            struct kubeconfig_paths *ret, struct strbuf *looked)
+{
+    AUTO(freep) char *home = NULL;
+    struct stat st;
+
+    TRY(user_home(ctx, uid, &home));
     if (!home) {
         strbuf_printf(looked, "%suser %u has no home", looked->len ? ", " : "", uid);
         return NULL;
     }
     AUTO(freep) char *path = xasprintf("%s/.kube/config", home);
-    e = fsroot_stat(ctx->root, path, &st);
+    struct err *e = fsroot_stat(ctx->root, path, &st);
     if (e && e->kind == ERR_NOTFOUND) {
         strbuf_printf(looked, "%s'%s'", looked->len ? ", " : "", path);
         return err_free(e);

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """agavectl config init on made-up hosts: what is found, what contradicts, what is refused."""
-import json, os, re
-from pathlib import Path
-from harness import SOURCE, Skip, main, test
+import json, os, sys
+from harness import BIN, main, test
 
 CLUSTER = "laconic-70ce4c4b47e23b85"
 DIR = "/srv/deployments/agave"
@@ -163,6 +162,7 @@ def the_host_of_the_runbook(t):
         "kubernetes.namespace": f"laconic-{CLUSTER}", "kubernetes.deployment": f"{CLUSTER}-deployment",
         "kubernetes.volumes": ["validator-snapshots=/mnt/solana/snapshots", "validator-ledger=/mnt/solana/ledger",
                                "validator-accounts=/mnt/solana/ramdisk/accounts", "validator-log=/mnt/solana/log"],
+        "kubernetes.kubeconfig": "/home/operator/.kube/config",
         "laconic.bin": "/home/operator/.local/bin/laconic-so", "laconic.deployment_dir": DIR,
     }
     assert {k: got[k] for k in want} == want, {k: (got[k], v) for k, v in want.items() if got[k] != v}
@@ -268,6 +268,64 @@ def paths_without_kind_mount_root(t):
     assert "# from no kind-mount-root in /srv/deployments/agave/spec.yml\n  kind_root: \"\"\n" in r.out, r.out
 
 
+UNIT = """\
+[Unit]
+Description=validator
+[Service]
+User=sol
+Environment=SOLANA_METRICS_CONFIG=host=x,u=me,p=topsecret
+ExecStart=/opt/bin/agave-validator --identity /home/sol/id.json \\
+    --ledger /mnt/ledger --snapshots /mnt/snapshots --accounts /mnt/accounts \\
+    --log /home/sol/validator.log --rpc-port 8899 --no-voting --private-rpc
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def unit(h, text=UNIT):
+    h.file("/etc/systemd/system/sol.service", text)
+    return h.file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nsol:x:1005:1006::/home/sol:/bin/sh\n")
+
+
+@test
+def a_systemd_unit(t):
+    r = init(t, unit(Host(t.dir / "h")))
+    assert r.code == 0 and "note: the unit is sol.service" in r.err and "topsecret" not in r.out + r.err, r
+    got = effective(t, r.out)
+    want = {"validator.runtime": "systemd", "validator.uid": 1005, "validator.gid": 1006, "validator.ledger": "/mnt/ledger",
+            "validator.identity": "/home/sol/id.json", "validator.log": "/home/sol/validator.log",
+            "validator.bin": "/opt/bin/agave-validator", "validator.args": ["--private-rpc"], "validator.env": []}
+    assert {k: got[k] for k in want} == want, got
+    h = unit(Host(t.dir / "script"), UNIT.split("ExecStart")[0] + "ExecStart=/home/sol/bin/validator.sh\n")
+    h.file("/home/sol/bin/validator.sh", "#!/bin/sh\nexec agave-validator --ledger /x\n")
+    r = init(t, h)
+    assert r.code == 0 and "sol.service runs the script '/home/sol/bin/validator.sh'" in r.err, r
+    got = effective(t, r.out)
+    assert got["validator.runtime"] == "systemd" and got["validator.uid"] == 1005 and got["validator.ledger"] != "/x", got
+    h.process(50, ["agave-validator", "--ledger", "/mnt/l", "--snapshots", "/mnt/s", "--rpc-port", "8899"], HOST_MOUNTS,
+              uid=1005, gid=1006, cgroup="/system.slice/sol.service")
+    r = init(t, h)
+    got = effective(t, r.out)
+    assert got["validator.runtime"] == "systemd" and got["validator.ledger"] == "/mnt/l" and "script" not in r.err, r
+    r = init(t, unit(deployment(Host(t.dir / "both"))))
+    assert r.code == 0 and 'validator.runtime: systemd (/etc/systemd/system/sol.service) contradicts kubernetes' in r.err, r
+
+
+@test
+def what_fstab_would_mount(t):
+    """After a reboot that went wrong nothing is mounted; the next boot's table says where things are."""
+    h = deployment(Host(t.dir / "h"))
+    h.link("/dev/zvol/tank/solana", "../../zd0")
+    h.file("/etc/fstab", "/dev/zd0 /srv/solana xfs noatime 0 0\n/dev/ram0 /srv/solana/ramdisk xfs noatime,nofail 0 0\n"
+                         "/srv/solana /srv/kind/solana none rbind,nofail 0 0\nbroken\n")
+    got = found(t, h)
+    want = {"storage.volume.device": "/dev/zvol/tank/solana", "storage.volume.mount": "/srv/solana",
+            "storage.ramdisk.device": "/dev/ram0", "storage.ramdisk.mount": "/srv/solana/ramdisk",
+            "storage.bind": "/srv/kind/solana", "validator.ledger": "/srv/solana/ledger",
+            "validator.accounts": "/srv/solana/ramdisk/accounts"}
+    assert {k: got[k] for k in want} == want, got
+
+
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nvolumes: {}\n"
 BAD = [  # which file, its text, exit code, what is said
     ("spec", BOMB, 2, "spec.yml:1: anchors and tags are not allowed"),
@@ -333,6 +391,44 @@ def which_deployment_folder(t):
     assert found(t, h)["laconic.deployment_dir"] == DIR
     r = init(t, h, "--deployment-dir", "/nowhere")
     assert r.code == 1 and "/nowhere/spec.yml" in r.err, r
+
+
+@test
+def written_once_and_never_over(t):
+    """In a mount namespace of its own, so that /etc and /srv are not this machine's."""
+    t.need_root()
+    script = t.dir / "script.py"
+    script.write_text(f"""
+import glob, os, subprocess, sys
+for d in ("/etc", "/srv"):
+    subprocess.run(["mount", "-t", "tmpfs", "none", d], check=True)
+os.makedirs("{DIR}")
+for name, text in {dict(zip(("spec.yml", "deployment.yml", "kind-config.yml"), (SPEC, DEPLOYMENT, KIND)))!r}.items():
+    open("{DIR}/" + name, "w").write(text)
+def run(*args):
+    p = subprocess.run([sys.argv[1], "config", "init", "--no-lab", *args], capture_output=True, text=True)
+    return p.returncode, p.stdout, p.stderr
+etc = "/etc/agavectl/agavectl.yaml"
+code, text, err = run()
+assert code == 0 and "{CLUSTER}" in text and not os.path.exists(etc), (code, text, err)
+code, out, err = run("--write")
+assert code == 0 and open(etc).read() == text and out.startswith(etc + ": written"), (code, out, err)
+assert os.stat(etc).st_mode & 0o777 == 0o644
+open(etc, "a").write("up: {{tip_slots: 5}}\\n")
+mine = open(etc).read()
+code, out, err = run("--write")
+assert code == 4 and not out and "is there already; nothing was written" in err and open(etc).read() == mine, (code, err)
+code, out, err = run("--write", "--force")
+copies = glob.glob(etc + ".*")
+assert code == 0 and len(copies) == 1 and open(copies[0]).read() == mine and open(etc).read() != mine, (code, out, err)
+p = subprocess.run([sys.argv[1], "config", "check", "--no-lab"], capture_output=True, text=True)
+assert p.returncode == 0 and p.stdout == etc + ": ok\\n", p
+open(etc, "w").write("broken: [\\n")
+code, out, err = run("--write", "--force")
+assert code == 2 and open(etc).read() == "broken: [\\n", (code, out, err)
+""")
+    t.sh("unshare", "--mount", "--propagation", "private", sys.executable, script, BIN)
+    t.real("namespaces", "a mount namespace for /etc and /srv")
 
 
 @test
