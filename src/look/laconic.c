@@ -340,7 +340,9 @@ static const char *below(const char *path, const char *dir)
 {
     size_t n = str_eq(dir, "/") ? 0 : strlen(dir);
 
-    return strncmp(path, dir, n) == 0 && (path[n] == '/' || !path[n]) ? path + n : NULL;
+    if (strncmp(path, dir, n) != 0 || (path[n] != '/' && path[n]))
+        return NULL;
+    return str_eq(path, "/") ? "" : path + n;
 }
 
 /* As laconic-so translates it when it makes the PV. */
@@ -365,7 +367,9 @@ static char *node_by_kind(const struct laconic *l, const struct laconic_volume *
             rest = r;
         }
     }
-    return best ? xasprintf("%s%s", str_eq(best->node, "/") ? "" : best->node, rest) : NULL;
+    if (!best)
+        return NULL;
+    return xasprintf("%s%s", str_eq(best->node, "/") && *rest ? "" : best->node, rest);
 }
 
 static void place_volumes(struct laconic *l)

@@ -101,14 +101,25 @@ static char *own_rpc_url(const struct config *c)
 
 struct err *unit_config_new(struct ctx *ctx, const char *agave_bin, struct unit_config **ret)
 {
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+
+    TRY(unit_config_look(ctx, agave_bin, &u));
+    if (!u->runtime)
+        return err_new(ERR_ABSENT,
+                       "this version has no driver for runtime '%s' yet: check, status and config "
+                       "work",
+                       ctx->cfg->validator.runtime);
+    *ret = TAKE(u);
+    return NULL;
+}
+
+struct err *unit_config_look(struct ctx *ctx, const char *agave_bin, struct unit_config **ret)
+{
     AUTO(unit_config_freep) struct unit_config *u = xcalloc(1, sizeof(*u));
     const struct config *c = ctx->cfg;
     const char *bin = agave_bin ? agave_bin : c->validator.bin;
 
     u->runtime = runtime_by_name(c->validator.runtime);
-    if (!u->runtime)
-        return err_new(ERR_BADINPUT, "validator.runtime: '%s' is not a runtime of this agavectl",
-                       c->validator.runtime);
     /* Not there: the name stays as it is, for unit_config_check to complain about. */
     (void)err_free(proc_find(ctx, bin, &u->bin));
     if (!u->bin)

@@ -10,8 +10,8 @@
  * looks at. Borrows from ctx->cfg, which must outlive it. */
 struct unit_config {
     struct unit unit;
-    const struct runtime *runtime;
-    char *rpc_url; /* of the node itself */
+    const struct runtime *runtime; /* NULL: no driver (unit_config_look alone) */
+    char *rpc_url;                 /* of the node itself */
 
     char *bin;
     struct strlist argv, env;
@@ -19,8 +19,11 @@ struct unit_config {
 
 /* Needs ctx->cfg. agave_bin: in place of validator.bin, or NULL. Whether the program is there and
  * the config is enough to start it is not asked here: stop and status must work without.
- * ERR_BADINPUT (no such runtime). */
+ * ERR_ABSENT: this version has no driver for the config's runtime. */
 struct err *unit_config_new(struct ctx *ctx, const char *agave_bin, struct unit_config **ret)
+    MUST_CHECK;
+/* The same for who only looks: without a driver runtime is NULL. */
+struct err *unit_config_look(struct ctx *ctx, const char *agave_bin, struct unit_config **ret)
     MUST_CHECK;
 /* May it be started? To be asked before a start. ERR_ABSENT (no such program), ERR_BADINPUT (a key
  * of the config is missing, or validator.args repeats what another key says). */

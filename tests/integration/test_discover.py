@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """agavectl config init on made-up hosts: what is found, what contradicts, what is refused."""
 import json, os, sys
-from harness import BIN, main, test
+from harness import BIN, SOURCE, main, test
 
 CLUSTER = "laconic-70ce4c4b47e23b85"
 DIR = "/srv/deployments/agave"
@@ -166,6 +166,19 @@ def the_host_of_the_runbook(t):
         "laconic.bin": "/home/operator/.local/bin/laconic-so", "laconic.deployment_dir": DIR,
     }
     assert {k: got[k] for k in want} == want, {k: (got[k], v) for k, v in want.items() if got[k] != v}
+
+
+@test
+def the_example_is_what_is_found_there(t):
+    """Each value of examples/biscayne.yaml comes out of the discovery as well, but what no host knows."""
+    example = SOURCE / "examples" / "biscayne.yaml"
+    r = t.run("config", "check", "-c", example)
+    assert r.code == 0 and r.out == f"{example}: ok\n", r
+    want, got = effective(t, example.read_text()), found(t, runbook(t))
+    differ = {k: (v, got[k]) for k, v in want.items() if got[k] != v}
+    assert differ.pop("cluster.references") == (["https://api.mainnet-beta.solana.com"], []), differ
+    assert differ.pop("validator.args") == ([], ["--limit-ledger-size", "50000000"]), differ
+    assert not differ, differ
 
 
 @test

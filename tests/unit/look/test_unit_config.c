@@ -175,6 +175,22 @@ static void contradictions_are_refused(void **state)
     assert_null(unit_config_check(&ctx, u));
 }
 
+static void a_runtime_without_a_driver(void **state)
+{
+    AUTO(config_freep) struct config *c = parsed("validator: {runtime: kubernetes, rpc_port: 9}");
+    struct ctx ctx = {.cfg = c, .proc = &proc_system, .clock = &clock_system};
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+
+    assert_err(unit_config_new(&ctx, NULL, &u), ERR_ABSENT,
+               "this version has no driver for runtime 'kubernetes' yet: check, status and config "
+               "work");
+    assert_null(u);
+    assert_null(unit_config_look(&ctx, NULL, &u)); /* for status */
+    assert_null(u->runtime);
+    assert_string_equal(u->rpc_url, "http://127.0.0.1:9");
+    assert_null(unit_config_status(&ctx, u).runtime);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +198,7 @@ int main(void)
         cmocka_unit_test(what_is_not_set_is_no_flag),
         cmocka_unit_test(a_missing_program_stops_only_a_start),
         cmocka_unit_test(contradictions_are_refused),
+        cmocka_unit_test(a_runtime_without_a_driver),
     };
 
     return cmocka_run_group_tests_name("unit_config", tests, NULL, NULL);
