@@ -29,6 +29,7 @@ struct scene *scene_free(struct scene *s)
     err_free(s->mounts_asked.err);
     pids_clear(&s->validator);
     err_free(s->validator_asked.err);
+    scene_clear_cluster(s);
     free(s);
     return NULL;
 }

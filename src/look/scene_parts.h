@@ -1,6 +1,7 @@
 #pragma once
 
 #include "look/scene.h"
+#include "look/scene_cluster.h"
 
 /* The inside of a scene: for the files that fill it. */
 
@@ -18,4 +19,20 @@ struct scene {
     struct mounts mounts;
     struct asked validator_asked;
     struct pids validator;
+
+    /* scene_cluster.c */
+    struct asked docker_asked, node_asked, node_mounts_asked;
+    struct docker docker;
+    struct docker_info docker_info;
+    struct docker_inspect node;
+    struct mounts node_mounts;
+    struct asked kube_asked, deployment_asked, pods_asked, pvs_asked, pvcs_asked, kube_node_asked;
+    struct kube_access access;
+    struct kube kube;
+    struct kube_deployment deployment;
+    struct kube_pods pods;
+    struct kube_pvs pvs;
+    struct kube_pvcs pvcs;
+    struct kube_node kube_node;
 };
+void scene_clear_cluster(struct scene *s);

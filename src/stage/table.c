@@ -2,5 +2,17 @@
 #include "stage/table.h"
 
 const struct stage *const stage_table[] = {
-    &stage_volume, &stage_ramdisk, &stage_bind, &stage_dirs, NULL,
+    /* 1: base system */
+    &stage_docker,
+    /* 2: what the kind node sees */
+    /* 4: the validator's storage and limits, before anything of 3 or 5 is started */
+    &stage_volume,
+    &stage_ramdisk,
+    &stage_bind,
+    &stage_dirs,
+    /* 3: cluster */
+    &stage_cluster,
+    /* 5: the validator */
+    &stage_propagation,
+    NULL,
 };
