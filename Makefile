@@ -1,5 +1,5 @@
 # The front door: make, make run, make test, make test-long. Everything else is Meson's.
-.PHONY: all deps run test test-long strict install clean format
+.PHONY: all deps run test test-long cluster strict install clean format
 
 me := $(shell id -u)
 SUDO := $(if $(filter 0,$(me)),,sudo)
@@ -24,10 +24,14 @@ run: all
 strict: all
 	@$(call build,build-dev) --native-file native/dev.ini
 
-test: strict
+# Docker is not put on a developer's machine for a test; on CI's it is.
+cluster: strict
+	@[ -z "$$CI" ] || tools/install-deps --cluster || echo 'tests with Docker are left out'
+
+test: cluster
 	@tools/run-tests build-dev
 
-test-long: strict
+test-long: cluster
 	@tools/run-tests build-dev --long
 
 install: all
