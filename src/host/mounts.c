@@ -210,6 +210,17 @@ const struct mount_info *mounts_at(const struct mounts *m, const char *path)
     return x && str_eq(x->target, path) ? x : NULL;
 }
 
+char *mount_inner_path(const struct mount_info *m, const char *path)
+{
+    size_t n = strlen(m->target);
+    const char *rest = n == 1 ? path : path + n;
+    const char *root = str_eq(m->root, "/") ? "" : m->root;
+
+    if (str_eq(rest, "/"))
+        rest = "";
+    return *root || *rest ? xasprintf("%s%s", root, rest) : xstrdup("/");
+}
+
 const char *mount_propagation(const struct mount_info *m)
 {
     if (m->shared)

@@ -34,18 +34,6 @@ static void places_clear(struct places *p)
     *p = (struct places){0};
 }
 
-/* The part of path below the mount, appended to the mount's own root; to be freed. */
-static char *inner_path(const struct mount_info *m, const char *path)
-{
-    size_t n = strlen(m->target);
-    const char *rest = n == 1 ? path : path + n;
-    const char *root = str_eq(m->root, "/") ? "" : m->root;
-
-    if (str_eq(rest, "/"))
-        rest = "";
-    return *root || *rest ? xasprintf("%s%s", root, rest) : xstrdup("/");
-}
-
 static bool at_or_below(const char *path, const char *base)
 {
     size_t n = strlen(base);
@@ -74,7 +62,7 @@ static struct err *places_of(struct ctx *ctx, const char *folder, struct places 
     const struct mount_info *on = mounts_over(&m, real);
     if (!on)
         return err_new(ERR_CORRUPT, "the table of mounts has no root");
-    places_add(ret, on, inner_path(on, real));
+    places_add(ret, on, mount_inner_path(on, real));
     for (size_t i = 0; i < m.n; i++)
         if (at_or_below(m.items[i].target, real))
             places_add(ret, &m.items[i], xstrdup(m.items[i].root));
@@ -126,7 +114,7 @@ static bool inside(const struct search *s, const struct mounts *view, const char
 
     if (!m)
         return false; /* a socket, a pipe, an anonymous file */
-    AUTO(freep) char *inner = inner_path(m, path);
+    AUTO(freep) char *inner = mount_inner_path(m, path);
     for (size_t i = 0; i < s->places.n && !found; i++) {
         const struct place *p = &s->places.items[i];
 

@@ -56,21 +56,12 @@ static struct err *check_root(struct ctx *ctx, const struct mounts *m, struct fi
     return NULL;
 }
 
-/* The same folder of the same file system? inner: path within the file system. */
-static char *inner_of(const struct mount_info *m, const char *path)
-{
-    const char *rest = strlen(m->target) == 1 ? path : path + strlen(m->target);
-
-    if (str_eq(m->root, "/"))
-        return xstrdup(*rest ? rest : "/");
-    return xasprintf("%s%s", m->root, str_eq(rest, "/") ? "" : rest);
-}
-
+/* The same folder of the same file system? */
 static bool same_place(const struct mount_info *a, const char *a_path, const struct mount_info *b,
                        const char *b_path)
 {
-    AUTO(freep) char *x = inner_of(a, a_path);
-    AUTO(freep) char *y = inner_of(b, b_path);
+    AUTO(freep) char *x = mount_inner_path(a, a_path);
+    AUTO(freep) char *y = mount_inner_path(b, b_path);
 
     return a->major == b->major && a->minor == b->minor && str_eq(x, y);
 }

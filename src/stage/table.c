@@ -14,5 +14,6 @@ const struct stage *const stage_table[] = {
     &stage_cluster,
     /* 5: the validator */
     &stage_propagation,
+    &stage_unit,
     NULL,
 };

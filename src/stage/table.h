@@ -5,3 +5,4 @@
 /* The stages, each in the file of its name; the order is in table.c. */
 extern const struct stage stage_volume, stage_ramdisk, stage_bind, stage_dirs;
 extern const struct stage stage_docker, stage_cluster, stage_propagation;
+extern const struct stage stage_unit;
