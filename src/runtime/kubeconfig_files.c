@@ -54,6 +54,8 @@ static struct err *open_regular(struct ctx *ctx, const char *path, int *ret_fd, 
     TRY(fsroot_openat(ctx->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd));
     if (fstat(fd, ret) < 0)
         return err_sys(errno, "cannot look at '%s'", path);
+    if (fsroot_captured(ctx->root)) /* who owns the copy says nothing about that host */
+        TRY(fsroot_stat(ctx->root, path, ret));
     if (!S_ISREG(ret->st_mode))
         return err_new(ERR_BADINPUT, "'%s' is not a regular file", path);
     *ret_fd = TAKE_FD(fd);
