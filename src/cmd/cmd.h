@@ -27,6 +27,8 @@ struct opt {
     size_t offset;
     uint64_t min, max, def;     /* OPT_U64 */
     const char *const *choices; /* OPT_STR: allowed words, NULL-terminated, or NULL */
+    const char
+        *bare; /* "--name" alone means "--name=BARE": the value never stands apart; or NULL */
 };
 
 enum cmd_flags {

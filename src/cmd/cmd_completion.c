@@ -104,7 +104,7 @@ static void sh_step(const struct node *n, struct strbuf *b)
  */
 static void sh_value(const struct node *n, const struct opt *o, struct strbuf *b)
 {
-    if (o->type == OPT_FLAG)
+    if (o->type == OPT_FLAG || o->bare)
         return;
     strbuf_printf(b, "    '%s:--%s'", n->path, o->lng);
     if (o->shrt)
@@ -252,7 +252,7 @@ static void fish_opt(const struct node *n, const struct opt *o, struct strbuf *b
         strbuf_puts(b, " -x -a '");
         put_choices(n, o, b);
         strbuf_puts(b, "'");
-    } else if (o->type != OPT_FLAG) {
+    } else if (o->type != OPT_FLAG && !o->bare) {
         strbuf_puts(b, names_file(o->arg) ? " -r -F" : " -x");
     }
     strbuf_puts(b, " -d ");

@@ -65,7 +65,7 @@ static void put_opt(struct strbuf *b, const struct cmd *cmd, const struct opt *o
     put_text(b, o->lng);
     strbuf_puts(b, "\\fR");
     if (o->arg)
-        strbuf_printf(b, " \\fI%s\\fR", o->arg);
+        strbuf_printf(b, "%s\\fI%s\\fR%s", o->bare ? "[=" : " ", o->arg, o->bare ? "]" : "");
     strbuf_puts(b, "\n");
     put_line(b, "", text);
 }

@@ -1,36 +1,28 @@
-/* agavectl status: one look, as a screen for people or as one JSON document. Decides nothing: what
- * the facts mean is look/status's business. */
+/* agavectl status: one look, or one after another, as a screen for people or as a JSON document.
+ * Decides nothing: what the facts mean is look/status's business. */
 #include <inttypes.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/str.h"
+#include "cmd/cmd_status_host.h"
 #include "cmd/commands.h"
+#include "cmd/watch.h"
+#include "config/config.h"
+#include "look/found.h"
 #include "look/status.h"
 #include "look/unit_config.h"
 
-#define LABEL "%-10s "
+#define LABEL STATUS_LABEL
 
 struct status_opts {
     bool check;
+    uint64_t watch_s; /* 0: one look */
 };
-
-/* "1,234,567": slots are long numbers that people compare. */
-static const char *grouped(uint64_t v, char buf[static 32])
-{
-    char digits[24];
-    int n = snprintf(digits, sizeof(digits), "%" PRIu64, v), at = 0;
-
-    for (int i = 0; i < n; i++) {
-        if (i > 0 && (n - i) % 3 == 0)
-            buf[at++] = ',';
-        buf[at++] = digits[i];
-    }
-    buf[at] = 0;
-    return buf;
-}
 
 static const char *slot_text(struct known_u64 slot, char buf[static 32])
 {
-    return slot.known ? grouped(slot.v, buf) : "unknown";
+    return slot.known ? status_grouped(slot.v, buf) : "unknown";
 }
 
 static void print_slots(const struct status *s, struct out *out)
@@ -56,7 +48,7 @@ static void print_gap(const struct status *s, uint64_t tip_slots, struct out *ou
     if (!s->gap.known) {
         out_printf(out, LABEL "unknown\n", "gap");
     } else {
-        out_printf(out, LABEL "%s slot%s", "gap", grouped(s->gap.v, slots),
+        out_printf(out, LABEL "%s slot%s", "gap", status_grouped(s->gap.v, slots),
                    s->gap.v == 1 ? "" : "s");
         if (s->gap.v <= tip_slots)
             out_printf(out, ", at the tip\n");
@@ -80,17 +72,22 @@ static void print_unit(const struct status *s, struct out *out)
     char time[32];
 
     if (s->phase_known)
-        out_printf(out, LABEL "%s\n", "phase", s->phase.text);
+        out_printf(out, LABEL "%s", "phase", s->phase.text);
     else
-        out_printf(out, LABEL "unknown: %s\n", "phase",
+        out_printf(out, LABEL "unknown: %s", "phase",
                    s->phase_error ? s->phase_error : "not looked at");
-    out_printf(out, LABEL "%s, %s", "unit", s->runtime ? s->runtime : "none",
+    if (s->start_rate.known)
+        out_printf(out, ", %.1f slots/s", s->start_rate.per_s[0]);
+    if (s->start_eta_s.known)
+        out_printf(out, ", through in %s",
+                   fmt_duration((double)s->start_eta_s.v, time, sizeof(time)));
+    out_printf(out, "\n" LABEL "%s, %s", "unit", s->runtime ? s->runtime : "not ours",
                unit_phase_name(s->unit.phase));
     for (size_t i = 0; i < s->n_pids; i++)
         out_printf(out, "%s%d", i ? " " : ", pid ", (int)s->pids[i]);
     if (s->age_s.known)
         out_printf(out, ", up %s", fmt_duration((double)s->age_s.v, time, sizeof(time)));
-    if (s->unit.phase != PH_UNKNOWN)
+    if (s->unit.phase != PH_UNKNOWN && s->runtime)
         out_printf(out, ", restarts %u", s->unit.restarts);
     out_printf(out, "%s%s\n", s->unit_error ? "; " : "", s->unit_error ? s->unit_error : "");
 }
@@ -102,7 +99,7 @@ static void print_age(const struct status *s, struct known_u64 slot, struct out 
 
     out_printf(out, "%s", slot_text(slot, buf));
     if (slot.known && s->tip.known && s->tip.v >= slot.v)
-        out_printf(out, " (%s slots old)", grouped(s->tip.v - slot.v, buf));
+        out_printf(out, " (%s slots old)", status_grouped(s->tip.v - slot.v, buf));
 }
 
 static void print_snapshot(const struct status *s, struct out *out)
@@ -147,7 +144,8 @@ static void print_references(const struct status *s, struct out *out)
         const char *says = r->error    ? bare(r->error)
                            : r->agrees ? "agrees"
                                        : "another tip: set aside";
-        const char *const cells[] = {r->url, r->slot.known ? grouped(r->slot.v, buf) : NULL, says};
+        const char *const cells[] = {r->url, r->slot.known ? status_grouped(r->slot.v, buf) : NULL,
+                                     says};
 
         table_row(t, cells);
     }
@@ -161,29 +159,115 @@ static void print_status(const struct status *s, uint64_t tip_slots, struct out 
                s->reason ? ": " : "", s->reason ? s->reason : "");
     print_slots(s, out);
     print_gap(s, tip_slots, out);
+    if (s->via_pid)
+        out_printf(out, LABEL "asked in the network namespace of process %d\n", "rpc",
+                   (int)s->via_pid);
     print_unit(s, out);
+    status_print_host(&s->host, out);
     print_snapshot(s, out);
     print_references(s, out);
+}
+
+/* What is looked at: the unit of the config, or a validator that was found running. */
+struct subject {
+    struct unit_config *unit;
+    struct founds found;
+    struct status_params params;
+    struct rates_book book; /* of a watch */
+};
+
+static void subject_clear(struct subject *s)
+{
+    unit_config_freep(&s->unit);
+    founds_clear(&s->found);
+}
+
+static struct err *name_all(const struct founds *f)
+{
+    AUTO(strbuf_clear) struct strbuf b = {0};
+
+    for (size_t i = 0; i < f->n; i++)
+        strbuf_printf(&b, "%sprocess %d on ledger '%s'", i ? ", " : "", (int)f->items[i].pid,
+                      f->items[i].ledger);
+    return err_new(ERR_BADINPUT,
+                   "no config, and %zu validators run here: %s; say in a config which one is meant "
+                   "(validator.ledger)",
+                   f->n, strbuf_text(&b));
+}
+
+/* Without a config: the one validator that runs on this host. */
+static struct err *find_subject(struct ctx *ctx, struct subject *ret)
+{
+    size_t unseen = 0;
+
+    TRY(found_validators(ctx, &ret->found, &unseen));
+    if (ret->found.n == 0 && unseen)
+        return err_new(ERR_REFUSED,
+                       "no config, and %zu processes with locks cannot be looked at by this user; "
+                       "run it with sudo",
+                       unseen);
+    if (ret->found.n == 0)
+        return err_new(ERR_BADINPUT, "no config, and no validator runs on this host; begin with "
+                                     "'agavectl config example'");
+    if (ret->found.n > 1)
+        return name_all(&ret->found);
+    ret->params = found_status(&ret->found.items[0]);
+    log_note("agavectl: no config: this is process %d (%s) on ledger '%s'", (int)ret->params.pid,
+             ret->found.items[0].name, ret->found.items[0].ledger);
+    return NULL;
+}
+
+static struct err *choose_subject(struct ctx *ctx, struct subject *ret)
+{
+    if (ctx->cfg) {
+        TRY(unit_config_new(ctx, NULL, &ret->unit));
+        ret->params = unit_config_status(ctx, ret->unit);
+    } else {
+        TRY(find_subject(ctx, ret));
+    }
+    ret->params.host = true;
+    return NULL;
+}
+
+struct frame_arg {
+    const struct status_opts *opts;
+    const struct status_params *params;
+    int *exit;
+};
+
+static struct err *frame(struct ctx *ctx, void *arg, struct out *out)
+{
+    const struct frame_arg *a = arg;
+    AUTO(status_clear) struct status s = {0};
+
+    TRY(status_gather(ctx, a->params, &s));
+    if (out->json)
+        out_json(out, status_json(&s));
+    else
+        print_status(&s, a->params->tip_slots, out);
+    if (a->opts->check && s.health != HEALTH_OK)
+        *a->exit = 3;
+    return NULL;
 }
 
 static struct err *status_run(struct ctx *ctx, const void *opts, int argc, char **argv,
                               struct out *out)
 {
     const struct status_opts *o = opts;
-    AUTO(unit_config_freep) struct unit_config *u = NULL;
-    AUTO(status_clear) struct status s = {0};
-    struct status_params params;
+    AUTO(subject_clear) struct subject subject = {0};
+    struct frame_arg a = {.opts = o, .params = &subject.params, .exit = &out->exit};
+    struct err *e;
 
-    TRY(unit_config_new(ctx, NULL, &u));
-    params = unit_config_status(ctx, u);
-    TRY(status_gather(ctx, &params, &s));
-    if (out->json)
-        out_json(out, status_json(&s));
-    else
-        print_status(&s, params.tip_slots, out);
-    if (o->check && s.health != HEALTH_OK)
-        out->exit = 3;
-    return NULL;
+    if (o->check && o->watch_s)
+        return err_new(ERR_BADINPUT, "'--check' and '--watch' exclude each other");
+    TRY(choose_subject(ctx, &subject));
+    if (!o->watch_s)
+        return frame(ctx, &a, out);
+    rates_load(ctx, subject.params.state_dir, &subject.book);
+    subject.params.book = &subject.book;
+    e = watch_run(ctx, out, o->watch_s * 1000, frame, &a);
+    rates_save(ctx, subject.params.state_dir, &subject.book);
+    return e;
 }
 
 static const struct opt options[] = {
@@ -191,6 +275,15 @@ static const struct opt options[] = {
      .lng = "check",
      .help = "exit 3 unless health is ok",
      .offset = offsetof(struct status_opts, check)},
+    {.type = OPT_U64,
+     .lng = "watch",
+     .arg = "SECONDS",
+     .help =
+         "again and again, in place on a terminal, until Ctrl-C; every 2 s unless said otherwise",
+     .offset = offsetof(struct status_opts, watch_s),
+     .min = 1,
+     .max = 3600,
+     .bare = "2"},
     {0},
 };
 
@@ -199,9 +292,10 @@ const struct cmd cmd_status = {
     .summary = "show health, slots, gap to the tip, phase and unit",
     .usage = "",
     .detail =
-        "Looks once at the unit, its admin socket, its RPC, the references and the snapshots on "
-        "disk, within status.timeout_ms even when all of them are dead. What cannot be looked at "
-        "is unknown (null in JSON).\n"
+        "Looks once at the unit, its admin socket, its RPC, the references, the snapshots on "
+        "disk, and what the kernel counts of its memory and network, within status.timeout_ms even "
+        "when all of them are dead. What cannot be looked at is unknown (null in JSON). Without a "
+        "config it is the validator that runs on this host, found by the lock on its ledger.\n"
         "\n"
         "health is the first of these that holds, and says why:\n"
         "  stopped    nothing runs, and neither its admin socket nor its RPC answers\n"
@@ -218,9 +312,15 @@ const struct cmd cmd_status = {
         "down or lies changes nothing. Two that contradict each other give no ok.\n"
         "\n"
         "Rates and the time to the tip need two looks, 2 s to 10 min apart; the last ones are "
-        "kept in state_dir.",
+        "kept in state_dir.\n"
+        "\n"
+        "memory is what counts against the lowest limit of the unit's control groups, or against "
+        "the host's memory when there is none, without the page cache of files, which the kernel "
+        "drops before it kills. Its trend needs looks 30 s apart. udp counts everything in the "
+        "unit's network namespace, tvu the sockets of its TVU port alone. When the unit has a "
+        "network namespace of its own, its RPC is asked in there (root only).",
     .example = "agavectl status -o json",
-    .flags = CMD_CONFIG | CMD_JSON,
+    .flags = CMD_CONFIG_MAYBE | CMD_JSON,
     .opts = options,
     .opts_size = sizeof(struct status_opts),
     .run = status_run,

@@ -112,7 +112,11 @@ static void put_opt(struct strbuf *b, const struct cmd *cmd, const struct opt *o
         strbuf_printf(&left, "-%c, ", o->shrt);
     else
         strbuf_puts(&left, "    ");
-    strbuf_printf(&left, "--%s%s%s", o->lng, o->arg ? " " : "", o->arg ? o->arg : "");
+    strbuf_printf(&left, "--%s%s%s%s", o->lng,
+                  o->bare  ? "[="
+                  : o->arg ? " "
+                           : "",
+                  o->arg ? o->arg : "", o->bare ? "]" : "");
     put_row(b, strbuf_text(&left), text);
 }
 

@@ -169,6 +169,8 @@ static struct err *take_long(struct cmdline *c, char **argv, int *i)
                       : store(t, NULL);
     if (equals)
         return store(t, equals + 1);
+    if (t.opt->bare)
+        return store(t, t.opt->bare);
     if (!argv[*i + 1])
         return need_value(t.opt);
     return store(t, argv[++*i]);
@@ -189,6 +191,8 @@ static struct err *take_short(struct cmdline *c, char **argv, int *i)
         }
         if (p[1])
             return store(t, p + 1);
+        if (t.opt->bare)
+            return store(t, t.opt->bare);
         if (!argv[*i + 1])
             return need_value(t.opt);
         return store(t, argv[++*i]);

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "host/pids.h"
+#include "host/sockets.h"
 #include "io/clock.h"
 
 /* The names that a validator's process has, in the kernel's 15 bytes. */
@@ -133,6 +134,21 @@ static void look_at_oom(struct ctx *ctx, const struct known_u64 *killed, struct 
 
 /* ---- UDP ------------------------------------------------------------------------------------- */
 
+/* A port that is only assumed must at least be the validator's own. */
+static struct err *check_owner(struct ctx *ctx, pid_t pid, uint16_t port)
+{
+    AUTO(bound_sockets_clear) struct bound_sockets all = {0};
+    bool own = false;
+
+    TRY(sockets_read(ctx, pid, PORT_UDP, &all));
+    for (size_t i = 0; i < all.n && !own; i++)
+        if (all.items[i].port == port && all.items[i].inode)
+            TRY(socket_is_of(ctx, pid, all.items[i].inode, &own));
+    if (!own)
+        return err_new(ERR_NOTFOUND, "UDP port %u is not the validator's", port);
+    return NULL;
+}
+
 static void look_at_tvu(struct ctx *ctx, const struct unit_host_params *p, pid_t pid,
                         uint64_t start, struct unit_udp *d)
 {
@@ -146,6 +162,8 @@ static void look_at_tvu(struct ctx *ctx, const struct unit_host_params *p, pid_t
     e = udp_port(ctx, pid, (uint16_t)d->tvu_port.v, &d->tvu);
     if (!e && d->tvu.sockets == 0)
         e = err_new(ERR_NOTFOUND, "no socket is bound to UDP port %u", (unsigned)d->tvu_port.v);
+    if (!e && d->tvu_from == TVU_RANGE)
+        e = check_owner(ctx, pid, (uint16_t)d->tvu_port.v);
     d->tvu_known = !e;
     note(&d->tvu_error, e);
     if (!d->tvu_known)

@@ -9,7 +9,7 @@
 struct opts {
     bool flag, other;
     const char *text;
-    uint64_t number, size_b;
+    uint64_t number, size_b, every;
     struct strlist list;
 };
 static const char *const colours[] = {"red", "green", NULL};
@@ -45,6 +45,15 @@ static const struct opt walk_opts[] = {
      .arg = "SIZE",
      .help = "x",
      .offset = offsetof(struct opts, size_b)},
+    {.type = OPT_U64,
+     .shrt = 'e',
+     .lng = "every",
+     .arg = "S",
+     .help = "x",
+     .offset = offsetof(struct opts, every),
+     .min = 1,
+     .max = 60,
+     .bare = "2"},
     {.type = OPT_LIST,
      .lng = "item",
      .arg = "X",
@@ -133,6 +142,29 @@ static void defaults_and_globals(void **state)
     assert_null(((const struct opts *)d.opts)->text);
 }
 
+/* "--every" has a value of its own, and takes none that stands apart. */
+static void an_option_that_may_stand_bare(void **state)
+{
+    static const struct {
+        const char *line;
+        uint64_t want;
+        int argc;
+    } rows[] = {
+        {"agavectl walk", 0, 0},           {"agavectl walk --every", 2, 0},
+        {"agavectl walk --every=5", 5, 0}, {"agavectl walk --every 5", 2, 1},
+        {"agavectl walk -e", 2, 0},        {"agavectl walk -e5", 5, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(cmdline_clear) struct cmdline c = {0};
+        char store[256];
+
+        assert_null(parse(rows[i].line, &c, store));
+        assert_int_equal(((const struct opts *)c.opts)->every, rows[i].want);
+        assert_int_equal(c.argc, rows[i].argc);
+    }
+}
+
 /* Help is answered even where arguments are missing. */
 static void help_needs_no_arguments(void **state)
 {
@@ -176,7 +208,8 @@ static void each_fault_has_its_words(void **state)
         {"agavectl walk -n10", "option '--number': '10' is not a number from 2 to 9"},
         {"agavectl walk --size 5X",
          "option '--size': '5X' is not a size such as 512M, 4GiB or 1.5T"},
-        {"agavectl walk -o yaml", "option '--output': 'yaml' is not one of text, json, nagios, junit, prometheus"},
+        {"agavectl walk -o yaml",
+         "option '--output': 'yaml' is not one of text, json, nagios, junit, prometheus"},
         {"agavectl --lab walk --no-lab", "'--lab' and '--no-lab' exclude each other"},
     };
 
@@ -194,9 +227,8 @@ static void each_fault_has_its_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_land_in_the_struct),
-        cmocka_unit_test(defaults_and_globals),
-        cmocka_unit_test(help_needs_no_arguments),
+        cmocka_unit_test(options_land_in_the_struct),    cmocka_unit_test(defaults_and_globals),
+        cmocka_unit_test(an_option_that_may_stand_bare), cmocka_unit_test(help_needs_no_arguments),
         cmocka_unit_test(each_fault_has_its_words),
     };
 

@@ -24,7 +24,8 @@ static void check_opt(const char *name, const struct opt *o, const struct opt *a
     check_text(o->lng, o->help);
     if ((o->type == OPT_FLAG) != !o->arg)
         fail_msg("%s --%s: an argument's name for all but flags", name, o->lng);
-    if (o->type == OPT_U64 && (o->def < o->min || o->def > o->max))
+    /* What may stand bare may be left out as well, and 0 says so. */
+    if (o->type == OPT_U64 && !(o->bare && o->def == 0) && (o->def < o->min || o->def > o->max))
         fail_msg("%s --%s: its default is out of its range", name, o->lng);
     assert_true(o->offset < size);
     for (const struct opt *p = all; p->lng; p++)
