@@ -33,8 +33,7 @@ static void note_want(struct finding *f, const char *want, const char *got, cons
     f->source = source ? xstrdup(source) : NULL;
 }
 
-/* A file system in memory, or any on a device in memory. */
-static struct err *lies_in_memory(struct ctx *ctx, const struct mount_info *on, bool *ret)
+struct err *disk_in_memory(struct ctx *ctx, const struct mount_info *on, bool *ret)
 {
     enum ramdev kind = RAMDEV_NONE;
     struct err *e = NULL;
@@ -64,7 +63,7 @@ static struct err *check_folder(struct ctx *ctx, const struct disk *d, const str
         return NULL;
     }
     bool memory = false;
-    struct err *blind = lies_in_memory(ctx, on, &memory);
+    struct err *blind = disk_in_memory(ctx, on, &memory);
     if (blind)
         sev = SEV_UNKNOWN;
     else if (is_zfs(on->fstype))

@@ -4,6 +4,7 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
+#include "host/mounts.h"
 #include "look/scene.h"
 #include "stage/finding.h"
 #include "stage/stage.h"
@@ -24,3 +25,6 @@ struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *
 /* Pure: from the findings alone. */
 struct err *disk_plan(const struct disk *d, const struct findings *f, struct plan *ret) MUST_CHECK;
 struct err *disk_apply(struct ctx *ctx, const struct disk *d, const struct change *c) MUST_CHECK;
+/* Is it a file system in memory, or any on a device in memory? ERR_NOTFOUND (no such device in
+ * /sys), ERR_SYS. */
+struct err *disk_in_memory(struct ctx *ctx, const struct mount_info *on, bool *ret) MUST_CHECK;

@@ -10,6 +10,10 @@ const struct stage *const stage_table[] = {
     &stage_ramdisk,
     &stage_bind,
     &stage_dirs,
+    &stage_space,
+    &stage_sysctl,
+    &stage_limits,
+    &stage_time,
     /* 3: cluster */
     &stage_cluster,
     /* 5: the validator */

@@ -131,13 +131,13 @@ static void the_clock(void **state)
     f.ctx.root = fsroot_close(f.ctx.root);
     assert_ok(fsroot_open(f.dir, &f.ctx.root));
     fixture_put(&f, "/host.json",
-                "{\"kernel_clock\": {\"synchronized\": true, \"offset_ms\": -7}}");
+                "{\"kernel_clock\": {\"synchronized\": true, \"offset_ms\": -7.4, \"max_error_ms\": 2.6}}");
     f.ctx.root = fsroot_close(f.ctx.root);
     assert_ok(fsroot_open_captured(f.dir, &f.ctx.root));
     assert_ok(kernel_clock(&f.ctx, &c));
     assert_true(c.synchronized);
     assert_int_equal(c.offset_ms, -7);
-    assert_int_equal(c.max_error_ms, 0);
+    assert_int_equal(c.max_error_ms, 3);
 }
 
 int main(void)
