@@ -1,14 +1,13 @@
 /* agavectl status: one look, or one after another, as a screen for people or as a JSON document.
  * Decides nothing: what the facts mean is look/status's business. */
-#include <inttypes.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/str.h"
 #include "cmd/cmd_status_host.h"
 #include "cmd/commands.h"
 #include "cmd/watch.h"
-#include "config/config.h"
+#include "flow/op.h"
 #include "look/found.h"
 #include "look/status.h"
 #include "look/unit_config.h"
@@ -153,6 +152,47 @@ static void print_references(const struct status *s, struct out *out)
     table_print(t, out);
 }
 
+/* An operation that was not finished: before anything else, because other flows wait for it. */
+struct unfinished {
+    bool found;
+    struct op op;
+    char *error; /* NULL: looked at */
+};
+
+static void unfinished_clear(struct unfinished *u)
+{
+    op_clear(&u->op);
+    free(u->error);
+}
+
+static void look_at_operations(struct ctx *ctx, struct unfinished *ret)
+{
+    AUTO(op_dirs_clear) struct op_dirs dirs = {0};
+    struct err *e;
+
+    op_dirs_get(ctx, &dirs);
+    e = op_unfinished(ctx, &dirs, &ret->op, &ret->found);
+    if (e)
+        ret->error = xstrdup(e->text);
+    (void)err_free(e); /* shown: could not look is not "none" */
+}
+
+static void print_operation(const struct unfinished *u, struct out *out)
+{
+    AUTO(freep) char *line = u->found ? op_line(&u->op) : NULL;
+
+    if (line)
+        out_printf(out, "%s\n", line);
+    else if (u->error)
+        out_printf(out, "cannot tell whether an operation is unfinished: %s\n", u->error);
+}
+
+static void put_operation(const struct unfinished *u, struct json *doc)
+{
+    json_put(doc, "operation", u->found ? op_json(&u->op, false) : NULL);
+    json_put(doc, "operation_error", json_new_str(u->error));
+}
+
 static void print_status(const struct status *s, uint64_t tip_slots, struct out *out)
 {
     out_printf(out, LABEL "%s%s%s\n", "health", status_health_name(s->health),
@@ -239,12 +279,19 @@ static struct err *frame(struct ctx *ctx, void *arg, struct out *out)
 {
     const struct frame_arg *a = arg;
     AUTO(status_clear) struct status s = {0};
+    AUTO(unfinished_clear) struct unfinished u = {0};
+    struct json *doc;
 
     TRY(status_gather(ctx, a->params, &s));
-    if (out->json)
-        out_json(out, status_json(&s));
-    else
+    look_at_operations(ctx, &u);
+    if (out->json) {
+        doc = status_json(&s);
+        put_operation(&u, doc);
+        out_json(out, doc);
+    } else {
+        print_operation(&u, out);
         print_status(&s, a->params->tip_slots, out);
+    }
     if (a->opts->check && s.health != HEALTH_OK)
         *a->exit = 3;
     return NULL;

@@ -101,32 +101,31 @@ static struct err *render(struct ctx *ctx, const struct out *out,
     return e;
 }
 
-static struct err *show(struct ctx *ctx, int fd, bool terminal, const char *text)
+/* *drawn: the window that the frame was cut to. */
+static struct err *show(struct ctx *ctx, int fd, bool terminal, const char *text,
+                        struct window *drawn)
 {
-    struct window w = window_of(fd);
     AUTO(freep) char *screen = NULL;
 
     if (!terminal)
         return write_all(ctx, fd, text);
-    screen = watch_screen(text, w.columns, w.rows);
+    *drawn = window_of(fd);
+    screen = watch_screen(text, drawn->columns, drawn->rows);
     return write_all(ctx, fd, screen);
 }
 
 /* Until the next frame is due. */
 static struct err *wait_for_next(struct ctx *ctx, int fd, bool terminal, uint64_t due_ns,
-                                 const char *text)
+                                 const char *text, struct window drawn)
 {
-    struct window before = window_of(fd);
-
     while (!ctx_cancelled(ctx) && !deadline_passed(ctx, due_ns)) {
         uint64_t left_ms = deadline_left_ms(ctx, due_ns), step_ms = terminal ? LOOK_MS : left_ms;
         struct window now;
 
         ctx->clock->wait((left_ms < step_ms ? left_ms : step_ms) * 1000000, ctx->cancelled);
         now = window_of(fd);
-        if (terminal && (now.columns != before.columns || now.rows != before.rows))
-            TRY(show(ctx, fd, terminal, text));
-        before = now;
+        if (terminal && (now.columns != drawn.columns || now.rows != drawn.rows))
+            TRY(show(ctx, fd, terminal, text, &drawn));
     }
     return NULL;
 }
@@ -136,6 +135,7 @@ struct err *watch_run(struct ctx *ctx, struct out *out, uint64_t interval_ms,
 {
     int fd = fileno(out->f);
     bool terminal = isatty(fd) && !out->json;
+    struct window drawn = {0};
 
     for (bool first = true; !ctx_cancelled(ctx); first = false) {
         AUTO(freep) char *text = NULL;
@@ -149,8 +149,8 @@ struct err *watch_run(struct ctx *ctx, struct out *out, uint64_t interval_ms,
         TRY(e);
         if (!first && !terminal && !out->json)
             TRY(write_all(ctx, fd, "\n"));
-        TRY(show(ctx, fd, terminal, text));
-        TRY(wait_for_next(ctx, fd, terminal, due_ns, text));
+        TRY(show(ctx, fd, terminal, text, &drawn));
+        TRY(wait_for_next(ctx, fd, terminal, due_ns, text, drawn));
     }
     return NULL;
 }

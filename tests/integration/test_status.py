@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """agavectl status against servers that answer well, badly, or not at all. All of it on loopback."""
-import json, socket, threading, time
+import fcntl, json, os, pty, re, select, signal, socket, struct, subprocess, sys, termios, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-from harness import test, main
+from harness import BIN, Skip, test, main
 
 SANITIZED_S = 1.0  # what the start of a sanitized program may add to the second that status has
 
@@ -99,7 +100,7 @@ class Admin:
                 self.held.append(peer)
                 continue
             request = json.loads(peer.recv(65536))
-            result = {"startProgress": self.progress,
+            result = {"startProgress": self.progress, "contactInfo": None,
                       "startTime": {"secs_since_epoch": self.start_s, "nanos_since_epoch": 0}}[request["method"]]
             peer.sendall(json.dumps({"jsonrpc": "2.0", "result": result, "id": request["id"]}).encode() + b"\n")
             peer.close()
@@ -351,6 +352,310 @@ def a_voting_node_has_the_minimal_methods_only(t):
     got, r = host.json()
     assert got["health"] == "ok", r
     assert got["snapshot"]["full_slot"] is None and got["snapshot"]["error"], r
+
+
+# A process that looks like a validator to the kernel: it holds the lock on its ledger, has an admin socket, an RPC
+# port, and TVU sockets that it never reads, so that they drop. In a network namespace of its own.
+VALIDATOR = r"""
+import ctypes, fcntl, json, os, socket, subprocess, sys, threading, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+args = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+held = bytearray(os.urandom(1 << 20) * 64)
+if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):
+    sys.exit("no network namespace: " + os.strerror(ctypes.get_errno()))
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+if "--private-run" in args:
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
+lock = open(args["--ledger"] + "/ledger.lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+tvu = []
+for _ in range(2):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    s.bind(("127.0.0.1", 8012))
+    tvu.append(s)
+
+def send():
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            for _ in range(20):
+                out.sendto(bytes(1000), ("127.0.0.1", 8012))
+        time.sleep(0.05)
+
+def result(method, params):
+    return {"startProgress": "Running", "startTime": {"secs_since_epoch": 1700000000, "nanos_since_epoch": 0},
+            "contactInfo": {"id": "3Ge7jUyTVAdpaU2jv66GPQhZ1yPcUmCjFTsFM6DCPM49", "gossip": "127.0.0.1:8001",
+                            "tvu": "127.0.0.1:8012", "tpu": "127.0.0.1:1", "serve_repair": "127.0.0.1:1",
+                            "rpc": "0.0.0.0:0", "shred_version": 7},
+            "getHealth": "ok", "getSlot": 1000}.get(method)
+
+def reply(body):
+    ask = json.loads(body)
+    return json.dumps({"jsonrpc": "2.0", "id": ask["id"], "result": result(ask["method"], ask["params"])}).encode()
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = reply(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    log_message = lambda *args: None
+
+def admin(s):
+    while True:
+        peer = s.accept()[0]
+        peer.sendall(reply(peer.recv(65536)) + b"\n")
+        peer.close()
+
+threading.Thread(target=send, daemon=True).start()
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(args["--ledger"] + "/admin.rpc")
+listener.listen(8)
+threading.Thread(target=admin, args=(listener,), daemon=True).start()
+rpc = ThreadingHTTPServer(("127.0.0.1", int(args["--rpc-port"])), Handler)
+threading.Thread(target=rpc.serve_forever, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+os._exit(0)
+"""
+
+
+class Validator:
+    """VALIDATOR as a process; pid is as the host sees it."""
+
+    def __init__(self, t, ledger, rpc_port, *more, before=()):
+        t.need_root()
+        script = t.dir / "validator.py"
+        script.write_text(VALIDATOR)
+        argv = ["agave-validator", script, "--ledger", ledger, "--rpc-port", rpc_port, *more]
+        if before:
+            argv = [*before, sys.executable, *argv[1:]]
+        self.process = subprocess.Popen(list(map(str, argv)), executable=None if before else sys.executable,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        t.later(self.end)
+        assert self.process.stdout.readline() == b"ready\n"
+        self.pid = self.process.pid
+        if before:  # unshare --fork: the child is the one
+            self.pid = int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text())
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+    def resident(self):
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1]) << 10
+
+
+def own_memory_cgroup():
+    """The folder of our cgroup that counts memory; version 1 or 2."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            return 1, Path("/sys/fs/cgroup/memory" + path)
+    return 2, Path("/sys/fs/cgroup" + path)
+
+
+def limited(t, v, limit):
+    """Puts a validator into a memory cgroup of its own with a limit; its path as the kernel names it, or None."""
+    version, parent = own_memory_cgroup()
+    group = parent / f"agavectl-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        t.later(group.rmdir)
+        (group / ("memory.limit_in_bytes" if version == 1 else "memory.max")).write_text(str(limit))
+        (group / "cgroup.procs").write_text(str(v.pid))
+    except OSError as e:
+        print(f"# not real: cgroups: {e}")
+        return None
+    t.later(lambda: t.until("an empty cgroup", lambda: not (group / "cgroup.procs").read_text(), 20))
+    t.later(v.end)
+    t.real("cgroups", f"version {version}, with a limit of its own")
+    return re.sub(r"^/sys/fs/cgroup(/memory)?", "", str(group))
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+@test
+def a_validator_as_the_kernel_sees_it(t):
+    """Memory, UDP and TVU of a process, whose RPC can be reached in its own network namespace only."""
+    host = Host(t, None, [server(t, slots(1010))])
+    port = int(re.search(r"rpc_port: (\d+)", host.config.read_text())[1])
+    v = Validator(t, host.ledger, port)
+    limit = 1 << 30
+    group = limited(t, v, limit)
+    t.real("namespaces", "RPC of a process in a network namespace of its own")
+    got, r = host.json()
+    assert got["unit"]["pids"] == [v.pid] and got["via"] == f"netns of process {v.pid}", r
+    assert got["slots"]["finalized"] == 1000 and got["rpc_error"] is None, r
+    assert got["health"] == "ok" and got["phase"] == "running" and got["start"]["text"] == "running", r
+    memory = got["memory"]
+    assert abs(memory["resident_b"] - v.resident()) < v.resident() / 10, (memory, v.resident())
+    assert memory["resident_b"] > 64 << 20, memory
+    assert memory["held_b"] <= memory["limit_b"] <= memory["host_total_b"], memory
+    assert memory["trend_b_s"] is None and memory["limit_in_s"] is None, memory
+    if group:
+        assert memory["limit_by"] == "cgroup" and memory["limit_b"] == limit, memory
+        assert memory["cgroup"]["path"] == memory["cgroup"]["limit_path"] == group, (group, memory)
+        assert memory["cgroup"]["oom_kills"] == 0, memory
+    assert got["udp"]["scope"] == f"network namespace of process {v.pid}", r
+    assert got["udp"]["in_per_s"] is None and got["udp"]["error"] is None, r
+    tvu = got["udp"]["tvu"]
+    assert (tvu["port"], tvu["port_from"], tvu["sockets"]) == (8012, "contact_info", 2), tvu
+    assert tvu["rx_queue_b"] > 0, tvu
+    assert got["relay"] is None and got["oom"]["error"] is None, r
+
+    def second():
+        got, _ = host.json()
+        return got if got["udp"]["errors_per_s"] is not None and got["udp"]["tvu"]["drops_per_s"] else None
+
+    got = t.until("rates of UDP", second, 20, 0.3)
+    assert 50 < got["udp"]["rcvbuf_errors_per_s"] <= got["udp"]["errors_per_s"] < 2000, got["udp"]
+    assert 50 < got["udp"]["tvu"]["drops_per_s"] < 2000 and got["udp"]["tvu"]["drops"] > 100, got["udp"]
+    text = host.run().out
+    for part in (r"^rpc +asked in the network namespace of process \d+$", r"^memory +\d.* resident; ",
+                 r"^udp +[\d,]+ in, [\d.]+ lost to full buffers", r"^tvu +port 8012: [\d,]+ dropped \([\d.]+/s\), ",
+                 r"^relay +not configured$"):
+        assert re.search(part, text, re.M), (part, text)
+
+
+@test
+def another_user_still_gets_an_answer(t):
+    """Without the right to enter the namespace the node is asked from here alone, and that fails."""
+    host = Host(t, None, [server(t, slots(1010))])
+    port = int(re.search(r"rpc_port: (\d+)", host.config.read_text())[1])
+    Validator(t, host.ledger, port)
+    for p in (t.dir, host.ledger, host.snapshots):
+        p.chmod(0o755)
+    r = t.run("--reuid=65534", "--regid=65534", "--clear-groups", BIN, "--config", host.config, "status", "-o", "json",
+              bin="/usr/bin/setpriv", env={"ASAN_OPTIONS": "detect_leaks=0"})
+    if r.code == 127 or "ermission denied" in r.err:
+        raise Skip("another user cannot run the program from this folder")
+    got = json.loads(r.out)
+    assert got["via"] is None and got["slots"]["finalized"] is None and got["rpc_error"], r
+    assert got["health"] != "ok", r
+
+
+@test
+def without_a_config(t):
+    """In a pid namespace with one validator in it: found by its lock, told by its command line."""
+    if Path("/etc/agavectl/agavectl.yaml").exists():
+        raise Skip("this machine has a config in /etc/agavectl")
+    ledger = t.dir / "ledger"
+    ledger.mkdir()
+    (ledger / "snapshot-802-5vz4jENNJdy3VU1fUMjz9qomfbEaExGFtyJtmcTtQDYq.tar.zst").write_bytes(b"x")
+    v = Validator(t, ledger, free_port(), "--private-run", "yes",
+                  before=["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"])
+    enter = ["-t", v.pid, "--mount", "--pid", BIN, "--no-lab", "status"]
+    r = t.run(*enter, "-o", "json", bin="/usr/bin/nsenter")
+    assert r.code == 0 and f"on ledger '{ledger}'" in r.err, r
+    got = json.loads(r.out)
+    assert got["unit"] == {"runtime": None, "state": "running", "pids": [1], "restarts": None,
+                           "age_s": got["unit"]["age_s"], "error": None}, r
+    assert got["unit"]["age_s"] > 1_000_000 and got["phase"] == "running", r
+    assert got["slots"]["processed"] == 1000 and got["via"] == "netns of process 1", r
+    assert got["health"] == "unknown" and "no reference tells the tip" in got["reason"], r
+    assert got["snapshot"]["full_slot"] == 802, r
+    assert got["memory"]["resident_b"] > 64 << 20 and got["udp"]["tvu"]["port"] == 8012, r
+    v.end()
+    r = t.run("--fork", "--mount", "--pid", "--mount-proc", BIN, "--no-lab", "status", bin="/usr/bin/unshare")
+    assert r.code == 2 and "no validator runs on this host" in r.err, r
+
+
+@test
+def an_unfinished_operation_comes_first(t):
+    host = Host(t, None, [server(t, slots(1010))])
+    got, r = host.json()
+    assert got["operation"] is None and got["operation_error"] is None, r
+    assert host.run().out.startswith("health "), r
+    (t.dir / "op").mkdir(mode=0o700)
+    (t.dir / "op" / "20261123T050000-1.j").write_bytes(b"agvctl-j" + bytes(9))  # torn, or of another program
+    (t.dir / "op" / "20261123T050000-1.j").chmod(0o600)
+    got, r = host.json()
+    assert got["operation"]["id"] == "20261123T050000-1", r
+    text = host.run().out.splitlines()
+    assert text[0].startswith("operation 20261123T050000-1 ") and text[1].startswith("health "), text
+
+
+def watch(t, host, *args, **kw):
+    p = subprocess.Popen([BIN, "--config", host.config, "status", *args], stdin=subprocess.DEVNULL, **kw)
+    t.later(lambda: p.poll() is None and (p.kill(), p.wait()))
+    return p
+
+
+@test
+def watch_as_blocks_and_as_lines(t):
+    node = Node()
+    host = Host(t, server(t, node.answer), [server(t, slots(1010))])
+    Admin(t, host.ledger)
+    p = watch(t, host, "--watch=1", "-o", "json", stdout=subprocess.PIPE)
+    docs = [json.loads(p.stdout.readline()) for _ in range(4)]
+    p.send_signal(signal.SIGINT)
+    p.stdout.read()
+    assert p.wait(20) == 0
+    assert all(d["schema_version"] == 1 and d["tip"] == 1010 for d in docs), docs
+    assert docs[0]["replay_rate"] is None and docs[3]["replay_rate"] == 0, docs
+    p = watch(t, host, "--watch=1", stdout=subprocess.PIPE)
+    text = b""
+    while text.count(b"health ") < 3:
+        text += p.stdout.readline()
+    p.send_signal(signal.SIGTERM)
+    text += p.stdout.read()
+    assert p.wait(20) == 0
+    assert b"\033" not in text, text
+    frames = text.decode().split("\n\nhealth ")
+    assert len(frames) >= 3 and all("REFERENCE" in f for f in frames[:2]), text
+    r = host.run("--watch", "--check")
+    assert r.code == 2 and "exclude each other" in r.err, r
+    r = host.run("--watch=0")
+    assert r.code == 2, r
+
+
+@test
+def watch_redraws_in_place(t):
+    """On a terminal: home, erased line by line, cut to the window, again when the window changes."""
+    node = Node()
+    host = Host(t, server(t, node.answer), [server(t, slots(1010))])
+    Admin(t, host.ledger)
+    master, slave = pty.openpty()
+    resize = lambda rows, columns: fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    resize(9, 40)
+    p = watch(t, host, "--watch=1", stdout=slave)
+    seen = b""
+
+    def read_until(what, probe, timeout=20):
+        nonlocal seen
+        end = time.monotonic() + timeout
+        while not probe(seen):
+            assert time.monotonic() < end, (what, seen)
+            if select.select([master], [], [], 0.2)[0]:
+                seen += os.read(master, 65536)
+
+    read_until("two frames", lambda s: s.count(b"\033[J") >= 2)
+    frames = seen.decode().split("\033[H")[1:]
+    assert len(frames) >= 2 and seen.startswith(b"\033[H"), seen
+    assert "\033[2J" not in seen.decode() and "\033[?" not in seen.decode(), seen
+    for f in frames[:2]:
+        lines = f.removesuffix("\033[J").replace("\r", "").split("\n")
+        assert lines[0].startswith("health ") and len(lines) == 9 and lines[-1] == "", f
+        assert all(len(x.removesuffix("\033[K")) <= 39 and x.endswith("\033[K") for x in lines[:-1]), f
+    p2 = watch(t, host, "--watch=3600", stdout=slave)
+    p.send_signal(signal.SIGINT)
+    assert p.wait(20) == 0
+    seen = b""
+    read_until("the first frame", lambda s: b"\033[J" in s)
+    seen = b""
+    resize(40, 120)
+    read_until("a frame of the new size", lambda s: b"REFERENCE" in s and b"\033[J" in s)
+    p2.send_signal(signal.SIGINT)
+    assert p2.wait(20) == 0
+    os.close(master)
+    os.close(slave)
 
 
 main()
