@@ -30,6 +30,7 @@ struct scene *scene_free(struct scene *s)
     pids_clear(&s->validator);
     err_free(s->validator_asked.err);
     scene_clear_cluster(s);
+    scene_clear_status(s);
     free(s);
     return NULL;
 }

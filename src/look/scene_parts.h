@@ -2,6 +2,7 @@
 
 #include "look/scene.h"
 #include "look/scene_cluster.h"
+#include "look/status.h"
 
 /* The inside of a scene: for the files that fill it. */
 
@@ -34,5 +35,10 @@ struct scene {
     struct kube_pvs pvs;
     struct kube_pvcs pvcs;
     struct kube_node kube_node;
+
+    /* scene_status.c */
+    struct asked status_asked;
+    struct status status;
 };
 void scene_clear_cluster(struct scene *s);
+void scene_clear_status(struct scene *s);

@@ -19,5 +19,7 @@ const struct stage *const stage_table[] = {
     /* 5: the validator */
     &stage_propagation,
     &stage_unit,
+    &stage_snapshots,
+    &stage_health,
     NULL,
 };

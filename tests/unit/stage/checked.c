@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/str.h"
 #include "io/clock.h"
@@ -59,6 +60,17 @@ void checked_clear(struct checked *c)
     config_free(c->cfg);
 }
 
+/* What makes process 100 the validator for everybody who asks. */
+static void lock_ledger(struct checked *c)
+{
+    struct stat st;
+
+    fixture_put(&c->f, "/srv/solana/ledger/ledger.lock", "%s", "");
+    assert_ok(fsroot_stat(c->f.ctx.root, "/srv/solana/ledger/ledger.lock", &st));
+    fixture_put(&c->f, "/proc/locks", "1: FLOCK  ADVISORY  WRITE 100 %x:%x:%llu 0 EOF\n",
+                major(st.st_dev), minor(st.st_dev), (unsigned long long)st.st_ino);
+}
+
 void checked_validator(struct checked *c, const char *more_args)
 {
     AUTO(freep)
@@ -70,6 +82,7 @@ void checked_validator(struct checked *c, const char *more_args)
         *more_args ? " " : "", more_args);
 
     fixture_process(&c->f, 100, "agave-validator", "/usr/local/bin/agave-validator", argv, 5000);
+    lock_ledger(c);
     fixture_put(&c->f, "/proc/100/status", "Name:\tx\nUid:\t1000\t1000\t1000\t1000\n");
     fixture_put(&c->f, "/proc/100/mountinfo", "%s", mounts);
     fixture_put(&c->f, "/proc/100/oom_score_adj", "0\n");
