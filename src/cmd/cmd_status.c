@@ -7,8 +7,10 @@
 #include "cmd/cmd_status_host.h"
 #include "cmd/commands.h"
 #include "cmd/watch.h"
+#include "config/config.h"
 #include "flow/op.h"
 #include "look/found.h"
+#include "look/scene.h"
 #include "look/status.h"
 #include "look/unit_config.h"
 
@@ -257,11 +259,29 @@ static struct err *find_subject(struct ctx *ctx, struct subject *ret)
     return NULL;
 }
 
+/* Without a driver for the config's runtime: who holds the ledger. */
+static void find_process(struct ctx *ctx, struct status_params *p)
+{
+    AUTO(scene_freep) struct scene *scene = scene_new();
+    const struct pids *found;
+    struct err *e = scene_validator(ctx, scene, &found);
+
+    log_note("agavectl: this version has no driver for runtime '%s' yet: its unit is not looked at",
+             ctx->cfg->validator.runtime);
+    if (e)
+        log_note("agavectl: %s", e->text);
+    else if (found->n)
+        p->pid = found->items[0].id.pid;
+    err_free(e);
+}
+
 static struct err *choose_subject(struct ctx *ctx, struct subject *ret)
 {
     if (ctx->cfg) {
-        TRY(unit_config_new(ctx, NULL, &ret->unit));
+        TRY(unit_config_look(ctx, NULL, &ret->unit));
         ret->params = unit_config_status(ctx, ret->unit);
+        if (!ret->unit->runtime)
+            find_process(ctx, &ret->params);
     } else {
         TRY(find_subject(ctx, ret));
     }

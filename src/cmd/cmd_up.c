@@ -4,32 +4,42 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/commands.h"
+#include "cmd/confirm.h"
 #include "cmd/progress.h"
 #include "flow/up.h"
+
+struct up_cmd_opts {
+    struct up_opts up;
+    struct confirm_opts confirm;
+};
 
 static const struct opt opts[] = {
     {.type = OPT_STR,
      .lng = "agave-bin",
      .arg = "FILE",
      .help = "this validator program in place of the config's",
-     .offset = offsetof(struct up_opts, agave_bin)},
+     .offset = offsetof(struct up_cmd_opts, up.agave_bin)},
     {.type = OPT_FLAG,
      .lng = "no-wait",
      .help = "return when the validator has been started",
-     .offset = offsetof(struct up_opts, no_wait)},
+     .offset = offsetof(struct up_cmd_opts, up.no_wait)},
+    CONFIRM_YES(struct up_cmd_opts, confirm),
+    CONFIRM_PLAN(struct up_cmd_opts, confirm),
+    CONFIRM_DESTROY(struct up_cmd_opts, confirm),
     {0},
 };
 
-static struct err *cmd_up_run(struct ctx *ctx, const void *o, int argc, char **argv,
-                              struct out *out)
+static struct err *run_up(struct ctx *ctx, const struct up_cmd_opts *o, const struct up_opts *want,
+                          struct out *out)
 {
+    struct confirm confirm = {.ctx = ctx, .opts = &o->confirm};
     struct flow_result result = {0};
     struct progress p;
 
     progress_init(&p);
     log_note("up:");
-    struct flow_how how = {.report = &p.report};
-    struct err *e = flow_up(ctx, o, &how, &result);
+    struct flow_how how = {.report = &p.report, .confirm = confirm_ask, .arg = &confirm};
+    struct err *e = flow_up(ctx, want, &how, &result);
     progress_close(&p);
     if (e)
         return e;
@@ -49,6 +59,19 @@ static struct err *cmd_up_run(struct ctx *ctx, const void *o, int argc, char **a
     return NULL;
 }
 
+static struct err *cmd_up_run(struct ctx *ctx, const void *opts_, int argc, char **argv,
+                              struct out *out)
+{
+    const struct up_cmd_opts *o = opts_;
+    AUTO(strlist_clear) struct strlist destroy = {0};
+    struct up_opts want = o->up;
+
+    confirm_destroys(ctx, &o->confirm, &destroy);
+    want.destroy = (const char *const *)destroy.items;
+    return o->confirm.plan ? confirm_print_plan(ctx, &up_flow, &want, out)
+                           : run_up(ctx, o, &want, out);
+}
+
 const struct cmd cmd_up = {
     .name = "up",
     .summary = "from bare block devices to a validator at the tip",
@@ -59,10 +82,13 @@ const struct cmd cmd_up = {
         "nothing and says so; after a failure, run it again and it goes on.\n\n"
         "A file system is made only on a device that is blank and that nobody uses, and that the "
         "config names. A snapshot archive is verified before it gets its name. The tip is decided "
-        "by all references of the config together.",
-    .example = "agavectl up",
+        "by all references of the config together.\n\n"
+        "Before anything is changed the plan is printed and asked about; where there is no "
+        "terminal, --yes is needed, else the exit code is 4. --plan prints it and changes nothing. "
+        "When only the start is left, nothing is asked.",
+    .example = "agavectl up --plan",
     .flags = CMD_ROOT | CMD_LOCK | CMD_CONFIG | CMD_JSON,
     .opts = opts,
-    .opts_size = sizeof(struct up_opts),
+    .opts_size = sizeof(struct up_cmd_opts),
     .run = cmd_up_run,
 };

@@ -17,6 +17,8 @@ extern const struct cmd cmd_lab_fault;
 extern const struct cmd cmd_lab_heal;
 extern const struct cmd cmd_man;
 extern const struct cmd cmd_op;
+extern const struct cmd cmd_prepare;
+extern const struct cmd cmd_restart;
 extern const struct cmd cmd_shreds;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_status;

@@ -12,6 +12,8 @@ const struct cmd *const cmd_table[] = {
     &cmd_lab,
     &cmd_man,
     &cmd_op,
+    &cmd_prepare,
+    &cmd_restart,
     &cmd_shreds,
     &cmd_start,
     &cmd_status,

@@ -469,9 +469,9 @@ static struct err *run_new(struct ctx *ctx, const struct flow *f, const void *op
     TRY(flow_plan_make(ctx, f, opts, &p));
     if (p.not_allowed)
         return err_new(ERR_REFUSED,
-                       "changing '%s' loses data: it is done only when this very object is named "
-                       "as one to destroy",
-                       p.not_allowed);
+                       "changing '%s' loses data: it is done only when this very object is named, "
+                       "with --destroy='%s'",
+                       p.not_allowed, p.not_allowed);
     TRY(confirm(how, &p, 0));
     struct err *e = past->mine.id ? give_up_for_new(ctx, &past->mine) : NULL;
     if (f->always) {

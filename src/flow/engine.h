@@ -43,6 +43,9 @@ struct step {
     /* Its outcome ends with a process or with the boot: looked at again before an operation that
      * was cut off goes on (verify; without one the step is run again). */
     bool bound;
+    /* A plan that still holds a step that asks is confirmed before it is carried out; the others do
+     * what the command is named for. One that only looks or waits is left out of what is shown. */
+    bool asks, looks;
     const char *waits_for; /* for the error when verify does not come true; NULL: one look */
     const char *goes_on;   /* said when nobody waits any more; or NULL */
     uint64_t timeout_ms, poll_ms;
@@ -60,6 +63,7 @@ struct flow_item {
     char *what;        /* what would be done, for people: "create /srv/solana: xfs of /dev/sdb" */
     char *destroys;    /* the object whose data is lost, or NULL */
     struct json *data; /* frozen for the step, or NULL */
+    bool in_place;     /* found at the decision: there will be nothing to do */
 };
 struct flow;
 struct op_dirs;

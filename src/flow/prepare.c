@@ -57,7 +57,7 @@ static void on_planned(void *arg, const struct stage *s, const struct change *c,
         a->not_allowed = xstrdup(c->object);
 }
 
-static struct json *names_json(const char *const *list)
+struct json *prepare_names(const char *const *list)
 {
     struct json *j = list ? json_new_array() : NULL;
 
@@ -91,8 +91,8 @@ struct err *prepare_decide(struct ctx *ctx, const struct prepare_opts *o, bool r
         return not_while_running(first);
     }
     TRY(e);
-    json_put(ret->inputs, "stages", names_json(o->stages));
-    json_put(ret->inputs, "destroy", names_json(o->destroy));
+    json_put(ret->inputs, "stages", prepare_names(o->stages));
+    json_put(ret->inputs, "destroy", prepare_names(o->destroy));
     flow_plan_add(ret, &step_storage, NULL, NULL, "look at the storage");
     /* Said last, so that a plan can be shown for it: only carrying it out is refused. */
     ret->not_allowed = TAKE(not_allowed);
@@ -197,6 +197,7 @@ const struct step step_change = {
     .name = "change",
     .cls = STEP_PROBE_FIRST,
     .bound = true,
+    .asks = true,
     .ready = change_ready,
     .act = change_act,
     .verify = change_verify,
@@ -207,6 +208,7 @@ const struct step step_change_once = {
     .name = "change-once",
     .cls = STEP_ONCE,
     .bound = true,
+    .asks = true,
     .ready = change_ready,
     .act = change_act,
     .verify = change_verify,
@@ -303,6 +305,7 @@ const struct step step_storage = {
     .name = "storage",
     .cls = STEP_IDEMPOTENT,
     .bound = true,
+    .looks = true,
     .ready = storage_ready,
     .act = storage_act,
 };
@@ -322,8 +325,8 @@ static struct json *wish(struct ctx *ctx, const void *opts)
     const struct prepare_opts *o = opts;
     struct json *j = json_new_object();
 
-    json_put(j, "stages", names_json(o->stages));
-    json_put(j, "destroy", names_json(o->destroy));
+    json_put(j, "stages", prepare_names(o->stages));
+    json_put(j, "destroy", prepare_names(o->destroy));
     return j;
 }
 

@@ -23,3 +23,5 @@ struct err *flow_prepare(struct ctx *ctx, const struct prepare_opts *opts,
 struct err *prepare_decide(struct ctx *ctx, const struct prepare_opts *opts, bool running,
                            struct flow_plan *ret) MUST_CHECK;
 extern const struct step step_change, step_change_once, step_storage;
+/* A NULL-terminated list as JSON; NULL gives NULL. */
+struct json *prepare_names(const char *const *list);

@@ -201,6 +201,7 @@ static struct err *tip_verify(struct ctx *ctx, struct step_run *s, bool *ret_don
 const struct step step_tip = {
     .name = "tip",
     .cls = STEP_IDEMPOTENT,
+    .looks = true,
     .waits_for = "the tip",
     .goes_on = GOES_ON,
     .poll_ms = TIP_MS,
@@ -224,10 +225,11 @@ static struct err *storage_holds(struct ctx *ctx, struct step_run *s)
     return NULL;
 }
 
-static const struct step step_holds = {
+const struct step step_holds = {
     .name = "holds",
     .cls = STEP_IDEMPOTENT,
     .bound = true,
+    .looks = true,
     .ready = storage_holds,
 };
 
@@ -238,7 +240,7 @@ static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *r
 
     TRY(start_decide(ctx, o->agave_bin, ret->inputs, &running));
     flow_plan_add(ret, &step_holds, "storage", NULL, "look at the storage");
-    flow_plan_add(ret, &step_start, "start", NULL, "start the validator");
+    flow_plan_add(ret, &step_start, "start", NULL, "start the validator")->in_place = running;
     if (o->wait_tip)
         flow_plan_add(ret, &step_tip, "tip", NULL, "wait until it is at the tip");
     return NULL;

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "flow/op.h"
+#include "flow/unit_state.h"
 #include "io/clock.h"
 #include "look/unit_config.h"
 #include "solana/admin.h"
@@ -188,6 +189,48 @@ static const struct step step_wait = {
     .name = "wait", .cls = STEP_IDEMPOTENT, .bound = true, .act = wait_act};
 static const struct step step_prove = {
     .name = "prove", .cls = STEP_IDEMPOTENT, .bound = true, .act = prove_act};
+
+/* One of the steps above within another one, which has the entry in the journal. */
+static struct err *within(struct ctx *ctx, struct step_run *outer, struct stop_state *w,
+                          const struct step *step)
+{
+    struct step_run s = {.report = outer->report, .state = w};
+
+    report_begin(s.report, step->name);
+    struct err *e = step->ready ? step->ready(ctx, &s) : NULL;
+    if (!e)
+        e = step->act(ctx, &s);
+    if (!e && s.text)
+        report_end(s.report, s.changed, "%s", s.text);
+    outer->changed |= s.changed;
+    free(s.text);
+    json_free(s.learned);
+    return e;
+}
+
+static void state_clear(struct stop_state *w);
+
+/* The proof is given back at once: what follows is a start, which wants the ledger's lock. */
+static struct err *stopped_act(struct ctx *ctx, struct step_run *s)
+{
+    static const struct step *const all[] = {&step_hold, &step_ask, &step_wait, &step_prove};
+    const struct unit_state *state = s->state;
+    AUTO(state_clear)
+    struct stop_state w = {.rt = state->u->runtime, .u = &state->u->unit};
+
+    s->changed = false;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        TRY(within(ctx, s, &w, all[i]));
+    return NULL;
+}
+
+/* Not bound: after it comes a start, and what runs then must not be stopped again by an operation
+ * that goes on. */
+const struct step step_stopped = {
+    .name = "stopped",
+    .cls = STEP_IDEMPOTENT,
+    .act = stopped_act,
+};
 
 static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
 {

@@ -27,3 +27,6 @@ extern const struct flow stop_flow; /* opts: struct stop_opts */
 struct err *flow_stop(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
                       const struct flow_report *report, bool *ret_changed,
                       struct stop_proof **ret_proof) MUST_CHECK;
+
+/* For other flows: all of a stop as one step, whose proof is not kept. state: struct unit_state. */
+extern const struct step step_stopped;

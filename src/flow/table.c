@@ -1,9 +1,10 @@
 /* The one list of flows. */
 #include "flow/prepare.h"
+#include "flow/restart.h"
 #include "flow/start.h"
 #include "flow/stop.h"
 #include "flow/up.h"
 
 const struct flow *const flow_table[] = {
-    &prepare_flow, &start_flow, &stop_flow, &up_flow, NULL,
+    &prepare_flow, &restart_flow, &start_flow, &stop_flow, &up_flow, NULL,
 };

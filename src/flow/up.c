@@ -84,20 +84,50 @@ static struct err *snapshot_act(struct ctx *ctx, struct step_run *s)
 static const struct step step_snapshot = {
     .name = "snapshot",
     .cls = STEP_IDEMPOTENT, /* a whole archive is found again, half ones are removed */
+    .asks = true,
+    .act = snapshot_act,
+};
+/* The same where nothing will be fetched, as far as names and the tip tell. */
+static const struct step step_snapshot_there = {
+    .name = "snapshot-there",
+    .cls = STEP_IDEMPOTENT,
+    .looks = true,
     .act = snapshot_act,
 };
 
+/* Will what is in the folder do? By its names alone: it is verified when its turn comes. Without a
+ * tip, no. One quick look; the step itself waits for the references. */
+static struct err *snapshot_will_do(struct ctx *ctx, const char *agave_bin, bool *ret)
+{
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+    AUTO(status_clear) struct status s = {0};
+
+    TRY(unit_config_new(ctx, agave_bin, &u));
+    struct status_params p = unit_config_status(ctx, u);
+    p.runtime = NULL;
+    p.ledger = p.rpc_url = p.state_dir = NULL;
+    TRY(status_gather(ctx, &p, &s));
+    const struct known_u64 *slot = s.incremental_slot.known ? &s.incremental_slot : &s.full_slot;
+    *ret = s.tip.known && slot->known &&
+           (s.tip.v <= slot->v || s.tip.v - slot->v <= ctx->cfg->snapshot.max_age_slots);
+    return NULL;
+}
+
 static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
 {
-    static const struct prepare_opts storage;
     const struct up_opts *o = opts;
-    bool running = false;
+    const struct prepare_opts storage = {.destroy = o->destroy};
+    bool running = false, will_do = false;
 
     TRY(start_decide(ctx, o->agave_bin, ret->inputs, &running));
     TRY_CTX(prepare_decide(ctx, &storage, running, ret), "prepare");
     if (!running)
+        TRY(snapshot_will_do(ctx, o->agave_bin, &will_do));
+    if (!running && will_do)
+        flow_plan_add(ret, &step_snapshot_there, "snapshot", NULL, "verify the snapshot");
+    else if (!running)
         flow_plan_add(ret, &step_snapshot, "snapshot", NULL, "get a snapshot");
-    flow_plan_add(ret, &step_start, "start", NULL, "start the validator");
+    flow_plan_add(ret, &step_start, "start", NULL, "start the validator")->in_place = running;
     if (!o->no_wait)
         flow_plan_add(ret, &step_tip, "tip", NULL, "wait until it is at the tip");
     return NULL;
@@ -110,11 +140,13 @@ static struct json *wish(struct ctx *ctx, const void *opts)
 
     json_put(j, "agave_bin", json_new_str(o->agave_bin));
     json_put(j, "no_wait", json_new_bool(o->no_wait));
+    json_put(j, "destroy", prepare_names(o->destroy));
     return j;
 }
 
 static const struct step *const steps[] = {
-    &step_change, &step_change_once, &step_storage, &step_snapshot, &step_start, &step_tip, NULL,
+    &step_change,         &step_change_once, &step_storage, &step_snapshot,
+    &step_snapshot_there, &step_start,       &step_tip,     NULL,
 };
 
 const struct flow up_flow = {

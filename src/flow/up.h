@@ -10,8 +10,9 @@
  * anything to do, so that a second run changes nothing. Steps: the changes of the host's stages,
  * storage, snapshot, start, tip. Nothing is undone on failure: the next run goes on. */
 struct up_opts {
-    const char *agave_bin; /* in place of the config's validator.bin, or NULL */
-    bool no_wait;          /* return when the validator has been started */
+    const char *agave_bin;      /* in place of the config's validator.bin, or NULL */
+    bool no_wait;               /* return when the validator has been started */
+    const char *const *destroy; /* objects whose data may be lost; NULL: none */
 };
 extern const struct flow up_flow; /* opts: struct up_opts */
 

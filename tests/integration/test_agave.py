@@ -74,13 +74,13 @@ def from_bare_devices_to_the_tip_and_back(t):
     ns, node1, node2 = cluster(t)
 
     t.later(lambda: node2.run("stop"))
-    up = node2.run("up")
+    up = node2.run("up", "--yes")
     assert up.code == 0, up
     for step in ("volume", "ramdisk", "bind", "dirs", "snapshot", "start"):
         assert re.search(rf"done +{step} ", up.err), (step, up)
     t.real("agave", f"agave-validator {agave.VERSION} taken to the tip of a cluster of two by 'up'")
 
-    again = node2.run("up")
+    again = node2.run("up", "--yes")
     assert again.code == 0 and "nothing was changed" in again.out, again
 
     s = node2.json("status")
@@ -117,7 +117,7 @@ def a_stuck_validator_is_not_called_healthy(t):
     ns, node1, node2 = cluster(t)
 
     t.later(lambda: node2.run("stop"))
-    up = node2.run("up")
+    up = node2.run("up", "--yes")
     assert up.code == 0, up
     rules = "table inet faults { chain in { type filter hook input priority 0; udp dport 9002-9040 drop; " \
             "udp sport 8013 drop; }; }"

@@ -60,7 +60,7 @@ def validators():
 
 def up_at_the_tip(t, before):
     """up goes on after whatever happened; before: the file systems that were there."""
-    r = crash.settled(t, "--lab", "up")
+    r = crash.settled(t, "--lab", "up", "--yes")
     assert r.code == 0, r
     s = lab.status(t)
     assert s["health"] == "ok" and len(s["unit"]["pids"]) == 1, s
@@ -119,13 +119,13 @@ def up_cut_off(t, sig, codes):
     for n in range(ROUNDS):
         lab.down(t)
         assert t.run("lab", "up", "--time-scale", "4").code == 0
-        code, delay, said = crash.cut_off(sig, full, "--lab", "up")
+        code, delay, said = crash.cut_off(sig, full, "--lab", "up", "--yes")
         print(f"# round {n}: after {delay:.3f} s of {full:.3f}: {code}: {said.splitlines()[-1:]}", flush=True)
         assert code in codes, (code, said)
         if code == 5:
             assert "interrupted" in said, said
         up_at_the_tip(t, uuids())
-        again = t.run("--lab", "up")
+        again = t.run("--lab", "up", "--yes")
         assert again.code == 0 and "nothing was changed" in again.out, again
     t.real("block devices", f"an up cut off {ROUNDS} times, on loop and zram")
 
@@ -133,7 +133,7 @@ def up_cut_off(t, sig, codes):
 @test
 def half_files_of_a_killed_fetch_are_removed(t):
     lab.up(t)
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     assert t.run("--lab", "stop").code == 0
     name = next(f.name for f in snapshots(t) if f.name.startswith("snapshot-"))
     folder = "/srv/solana/snapshots"
@@ -142,7 +142,7 @@ def half_files_of_a_killed_fetch_are_removed(t):
     for path, mode in ((ours, "600"), (other, "644"), (mine, "600")):
         t.sh("nsenter", *lab.ENTER, "touch", path)
         t.sh("nsenter", *lab.ENTER, "chmod", mode, path)
-    r = t.run("--lab", "up")
+    r = t.run("--lab", "up", "--yes")
     assert r.code == 0, r
     left = [str(f) for f in snapshots(t) if f.name.startswith("tmp-")]
     assert sorted(left) == sorted([other, mine]), left

@@ -24,7 +24,7 @@ def run(t, driver, argv, ledger, env, enter=()):
 def process_driver_with_the_stand_in(t):
     """In a lab, with the very command line that `up` used there."""
     lab.up(t)
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     pid = lab.status(t)["unit"]["pids"][0]
     argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
     env = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")[:-1]

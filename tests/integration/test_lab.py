@@ -59,7 +59,7 @@ def up_refuses_a_disk_with_content_and_changes_nothing(t):
     t.sh("mkfs.ext4", "-q", state["volume"])
     with open(state["volume"], "rb") as f:
         before = f.read(1 << 20)
-    r = t.run("--lab", "up")
+    r = t.run("--lab", "up", "--yes")
     assert r.code == 4 and state["volume"] in r.err and "ext4" in r.err, r
     with open(state["volume"], "rb") as f:
         assert f.read(1 << 20) == before
@@ -73,11 +73,11 @@ def up_goes_on_after_the_snapshots_were_gone(t):
     broken = t.dir / "agavectl.yaml"
     broken.write_text(config + "snapshot: {sources: [\"http://127.0.0.1:1\"]}\nup: {timeout_s: 60}\n")
     # The lab's namespaces with a config of ours: its snapshot source is dead.
-    r = t.run(*lab.ENTER, BIN, "-c", broken, "up", bin="/usr/bin/nsenter")
+    r = t.run(*lab.ENTER, BIN, "-c", broken, "up", "--yes", bin="/usr/bin/nsenter")
     assert r.code == 1 and "snapshot" in r.err and "127.0.0.1:1" in r.err, r
     left = t.run(*lab.ENTER, "ls", "/srv/solana/snapshots", bin="/usr/bin/nsenter")
     assert left.out == "", left
-    r = t.run("--lab", "up")
+    r = t.run("--lab", "up", "--yes")
     assert r.code == 0 and re.search(r"done +snapshot", r.err) and not re.search(r"done +volume", r.err), r
 
 
@@ -86,19 +86,19 @@ def a_caller_that_ignores_its_children_does_no_harm(t):
     """SIGCHLD is inherited as ignored: without a word from us, the kernel reaps the programs that we wait for."""
     lab.up(t)
     r = t.run("-c", "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
-              "os.execv(sys.argv[1], sys.argv[1:])", BIN, "--lab", "up", bin=sys.executable)
+              "os.execv(sys.argv[1], sys.argv[1:])", BIN, "--lab", "up", "--yes", bin=sys.executable)
     assert r.code == 0 and re.search(r"done +volume +\S+: xfs", r.err), r
 
 
 @test
 def a_validator_that_dies_is_told_and_comes_back(t):
     lab.up(t, "--time-scale", "4")
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     pid = lab.status(t)["unit"]["pids"][0]
     os.kill(pid, 9)
     s = t.until("the death in status", lambda: (lambda x: x if x["unit"]["state"] == "failed" else None)(lab.status(t)), 20)
     assert s["health"] == "stopped", s
-    r = t.run("--lab", "up")
+    r = t.run("--lab", "up", "--yes")
     assert r.code == 0, r
     # The clock runs fast here: a moment after up, it may be a few slots too far again.
     s = t.until("health ok", lambda: (lambda x: x if x["health"] == "ok" else None)(lab.status(t)), 60)
@@ -109,7 +109,7 @@ def a_validator_that_dies_is_told_and_comes_back(t):
 def a_look_alike_matters_only_on_the_same_ledger(t):
     """A process with the validator's name and ledger argument: elsewhere it is nobody, here it blocks the proof."""
     lab.up(t)
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     pretend = "exec -a agavectl-lab-validator python3 -c 'import sys; print(1, flush=True); sys.stdin.read()' " \
               "--ledger /srv/solana/ledger"
     elsewhere = "mount -t tmpfs none /srv && mkdir -p /srv/solana/ledger && " + pretend
@@ -141,7 +141,7 @@ def world(method, *params):
 @test
 def one_lying_reference_changes_nothing(t):
     lab.up(t)
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     for kind, amount in (("ahead", 100000), ("html", 1), ("error", 1), ("no-answer", 1)):
         world("fault", kind, amount, 0, 0)
         r = t.run("--lab", "status", "-o", "json")
@@ -156,7 +156,7 @@ def one_lying_reference_changes_nothing(t):
 @test
 def a_cluster_that_falls_silent_is_seen(t):
     lab.up(t, "--time-scale", "4")
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     world("fault", "turbine", 0)
     world("fault", "repair", 0)
     s = t.until("a gap", lambda: (lambda x: x if x["health"] == "behind" else None)(lab.status(t)), 60, 0.5)
@@ -168,7 +168,7 @@ def a_cluster_that_falls_silent_is_seen(t):
 @test
 def shreds_of_the_running_stand_in(t):
     lab.up(t, "--time-scale", "8")
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     def ready():
         doc = json.loads(t.run("--lab", "shreds", "600", "-o", "json").out)
         return doc if doc["ready"] else None
@@ -215,18 +215,18 @@ def a_taken_port_is_told_before_anything_is_changed(t):
                              ("udp", 9001, "gossip")):
         p, end = in_lab(t, "python3", "-c", HOLDER, kind, port)
         assert p.stdout.readline() == "ready\n"
-        r = t.run("--lab", "up")
+        r = t.run("--lab", "up", "--yes")
         assert r.code == 4 and f"port {port} ({what}" in r.err and f"process {p.pid} (python3)" in r.err, r
         assert "done" not in r.err and blank(volume), r
         end()
     ports = [in_lab(t, "python3", "-c", HOLDER, "udp", port) for port in range(9002, 9017)]   # 24 of 39 are left
     for p, _ in ports:
         assert p.stdout.readline() == "ready\n"
-    r = t.run("--lab", "up")
+    r = t.run("--lab", "up", "--yes")
     assert r.code == 4 and "only 24 ports of 9002-9040 are free for UDP" in r.err and "port 9002 is taken" in r.err, r
     assert blank(volume)
     ports[0][1]()
-    r = t.run("--lab", "up")     # 25 are enough
+    r = t.run("--lab", "up", "--yes")     # 25 are enough
     assert r.code == 0, r
     assert t.run("--lab", "stop").code == 0
     p, end = in_lab(t, "python3", "-c", HOLDER, "tcp", 9899)
@@ -244,11 +244,11 @@ def storage_is_not_changed_under_a_running_validator(t):
     t.sh("nsenter", *lab.ENTER, "mkdir", "-p", "/srv/solana/ledger")
     p, end = in_lab(t, BUILD / "tests" / "conformance" / "stubborn", "--ledger", "/srv/solana/ledger")
     t.until("its ledger's lock", lambda: t.run("--lab", "status", "-o", "json").out.count('"running"'), 20)
-    r = t.run("--lab", "up")
+    r = t.run("--lab", "up", "--yes")
     assert r.code == 4 and "while the validator runs" in r.err and "agavectl stop" in r.err, r
     assert "done" not in r.err and blank(volume), r
     end()
-    r = t.run("--lab", "up")
+    r = t.run("--lab", "up", "--yes")
     assert r.code == 0, r
 
 
