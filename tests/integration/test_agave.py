@@ -69,6 +69,38 @@ def cluster(t):
     return ns, node1, Node2(t, ns, node1.call(8899, "getGenesisHash"))
 
 
+def look_as_the_kernel(t, node1, node2, pid):
+    """What status says of a real validator's memory, UDP and TVU port, against other sources."""
+    def rates():
+        s = node2.json("status")
+        return s if s["udp"]["in_per_s"] is not None and s["udp"]["tvu"]["drops_per_s"] is not None else None
+
+    s = t.until("rates of UDP", rates, 30, 0.5)
+    resident = int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read())[1]) << 10
+    assert abs(s["memory"]["resident_b"] - resident) < resident / 10, (s["memory"], resident)
+    assert 0 < s["memory"]["held_b"] <= s["memory"]["limit_b"], s["memory"]
+    assert s["memory"]["error"] is None and s["oom"]["error"] is None, s
+    assert s["udp"]["in_per_s"] > 0 and s["udp"]["error"] is None, s["udp"]
+    assert s["udp"]["scope"] == f"network namespace of process {pid}", s["udp"]
+    gossip = {n["tvu"] for n in node1.call(8899, "getClusterNodes") if n["gossip"] == "127.0.0.1:9001"}
+    tvu = s["udp"]["tvu"]
+    assert gossip == {f"127.0.0.1:{tvu['port']}"} and tvu["port_from"] == "contact_info", (gossip, tvu)
+    assert tvu["sockets"] >= 1 and tvu["rx_queue_b"] is not None and tvu["error"] is None, tvu
+    assert s["start"]["text"] == "running" and s["operation"] is None, s
+
+    # From outside of its network namespace the same RPC answers, and nothing else does.
+    outside = t.run("-t", node2.ns.holder.pid, "--mount", BIN, "-c", node2.config, "status", "-o", "json",
+                    bin="/usr/bin/nsenter")
+    got = json.loads(outside.out)
+    assert got["via"] == f"netns of process {pid}" and got["slots"]["finalized"] >= s["slots"]["finalized"], outside
+    assert got["tip"] is None and got["health"] == "unknown", outside
+    # And without a config.
+    found = t.run(*node2.ns.enter()[1:], BIN, "--no-lab", "status", "-o", "json", bin="/usr/bin/nsenter")
+    if found.code == 0:      # else the cluster's other node is found as well
+        raise AssertionError(found)
+    assert found.code == 2 and "2 validators run here" in found.err and f"process {pid} on ledger" in found.err, found
+
+
 @test
 def from_bare_devices_to_the_tip_and_back(t):
     ns, node1, node2 = cluster(t)
@@ -88,6 +120,8 @@ def from_bare_devices_to_the_tip_and_back(t):
     assert s["unit"]["state"] == "running" and len(s["unit"]["pids"]) == 1, s
     pid = s["unit"]["pids"][0]
     assert os.readlink(f"/proc/{pid}/exe") == str(agave.program("agave-validator"))
+
+    look_as_the_kernel(t, node1, node2, pid)
 
     # The ledger of a validator that is writing it: every slot that was replayed is complete.
     last = s["slots"]["finalized"]
