@@ -7,7 +7,7 @@ Builds build-bench (release). Real ledgers and agave-ledger-tool are taken from 
 the middle one of several runs of a whole process, file caches warm; TMPDIR=/dev/shm leaves the disk out. Past a limit,
 find out why before you release.
 """
-import io, json, os, shutil, socket, statistics, subprocess, sys, tarfile, tempfile, threading, time
+import fcntl, io, json, os, shutil, socket, statistics, subprocess, sys, tarfile, tempfile, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -70,11 +70,14 @@ def serve():
 def status(folder):
     silent = socket.create_server(("127.0.0.1", 0), backlog=64)  # connects, and never says a word
     dead = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    (folder / "ledger").mkdir()
+    lock = open(folder / "ledger" / "ledger.lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # this process is the validator: its memory and sockets are looked at
     for name, references in (("two live references", [serve(), serve()]), ("one of two dead", [serve(), dead])):
         config = folder / "agavectl.yaml"
         config.write_text(json.dumps({"validator": {"ledger": f"{folder}/ledger", "snapshots": f"{folder}/snapshots",
                                                     "rpc_port": int(serve().rsplit(":")[-1])},
-                                      "cluster": {"references": references}, "state_dir": f"{folder}/state"}))
+                                      "cluster": {"references": references}, "state_dir": f"{folder}/state", "journal_dir": f"{folder}/op"}))
         config.chmod(0o600)
         took = seconds(AGAVECTL, "--config", config, "status")
         say(f"status, {name}", f"{took * 1000:.0f} ms", f"{took:.2f} of the limit", "1 s")
