@@ -14,6 +14,8 @@ const struct stage *const stage_table[] = {
     &stage_sysctl,
     &stage_limits,
     &stage_time,
+    &stage_fstab,
+    &stage_units,
     /* 3: cluster */
     &stage_cluster,
     /* 5: the validator */
