@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host/pids.h"
+#include "host/thread_wait.h"
 #include "io/fsroot.h"
 #include "io/lock.h"
 
@@ -241,6 +242,24 @@ void stop_proof_releasep(struct stop_proof **p)
     *p = stop_proof_release(*p);
 }
 
+/* Where it sleeps, and on which file and mount when the kernel tells. */
+static struct err *tell_stuck(struct ctx *ctx, pid_t pid, const struct thread_info *t,
+                              struct strlist *ret)
+{
+    AUTO(thread_wait_clear) struct thread_wait w = {0};
+    AUTO(strbuf_clear) struct strbuf text = {0};
+
+    TRY(thread_wait_find(ctx, pid, t->tid, &w));
+    strbuf_printf(&text, "thread %d (%s) in uninterruptible sleep in %s", t->tid, t->comm,
+                  t->wchan ? t->wchan : "an unknown place");
+    if (w.file)
+        strbuf_printf(&text, " at '%s'", w.file);
+    if (w.mount)
+        strbuf_printf(&text, " on the mount '%s' (%s)", w.mount, w.fstype);
+    strlist_add(ret, strbuf_text(&text));
+    return NULL;
+}
+
 struct err *stop_stuck(struct ctx *ctx, const pid_t *pids, size_t n, struct strlist *ret)
 {
     for (size_t i = 0; i < n; i++) {
@@ -256,8 +275,7 @@ struct err *stop_stuck(struct ctx *ctx, const pid_t *pids, size_t n, struct strl
             return e;
         TRY(pid_threads_stuck(ctx, id, &t));
         for (size_t k = 0; k < t.n; k++)
-            strlist_addf(ret, "thread %d (%s) in uninterruptible sleep in %s", t.items[k].tid,
-                         t.items[k].comm, t.items[k].wchan ? t.items[k].wchan : "an unknown place");
+            TRY(tell_stuck(ctx, pids[i], &t.items[k], ret));
     }
     return NULL;
 }

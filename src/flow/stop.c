@@ -47,8 +47,19 @@ static struct err *gone(struct ctx *ctx, void *arg, bool *ret_done)
     return NULL;
 }
 
+/* What keeps it from answering, where that can be seen. */
+static struct err *hint_stuck(struct ctx *ctx, struct err *e, pid_t pid)
+{
+    AUTO(strlist_clear) struct strlist stuck = {0};
+
+    err_free(stop_stuck(ctx, &pid, 1, &stuck)); /* the refusal says enough without */
+    for (size_t i = 0; i < stuck.n; i++)
+        e = err_hint(e, "%s", stuck.items[i]);
+    return e;
+}
+
 /* A validator that cannot be asked is left alone: what to do with it is the operator's decision. */
-static struct err *cannot_ask(struct err *e, pid_t pid)
+static struct err *cannot_ask(struct ctx *ctx, struct err *e, pid_t pid)
 {
     if (!e)
         return NULL;
@@ -57,6 +68,7 @@ static struct err *cannot_ask(struct err *e, pid_t pid)
     struct err *refused =
         err_new(ERR_REFUSED, "process %d cannot be asked to exit: %s", pid, e->text);
     err_free(e);
+    refused = hint_stuck(ctx, refused, pid);
     return err_hint(refused, "nothing was killed; if it is still starting, try again in a minute");
 }
 
@@ -96,7 +108,7 @@ static struct err *must_listen(struct ctx *ctx, struct stop_state *w)
     w->deaf = e && w->asked && e->kind != ERR_CANCELLED;
     if (w->deaf)
         e = err_free(e);
-    TRY(cannot_ask(e, w->pid));
+    TRY(cannot_ask(ctx, e, w->pid));
     if (ctx_cancelled(ctx))
         return err_new(ERR_CANCELLED, "interrupted before the validator was asked to exit");
     return NULL;
@@ -140,7 +152,7 @@ static struct err *ask_act(struct ctx *ctx, struct step_run *s)
 
     s->changed = w->pid && !w->deaf;
     if (s->changed)
-        TRY(cannot_ask(admin_exit(ctx, w->u->ledger, ASK_MS), w->pid));
+        TRY(cannot_ask(ctx, admin_exit(ctx, w->u->ledger, ASK_MS), w->pid));
     if (w->pid)
         s->text = xasprintf(w->deaf ? "process %d was asked before and listens no more"
                                     : "process %d was asked to exit over its admin socket",

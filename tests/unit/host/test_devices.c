@@ -22,6 +22,7 @@
 #include "host/mounts.h"
 #include "host/pid_files.h"
 #include "host/pids.h"
+#include "host/thread_wait.h"
 #include "host/zram.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
@@ -397,21 +398,26 @@ static void a_writer_on_a_frozen_file_system_is_stuck(void **state)
     AUTO(freep) char *at = real_dir(real, "frozen.mnt");
     AUTO(freep) char *file = xasprintf("%s/file", at);
     AUTO(threads_clear) struct threads t = {0};
+    AUTO(thread_wait_clear) struct thread_wait w = {0};
     struct pid_id id = {0};
     uint32_t left = 0;
 
     assert_ok(mkfs_xfs(&real->ctx, dev, NULL));
     assert_ok(mounts_mount(dev, at, "xfs", NULL));
     int fd = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int out = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(out >= 0);
     assert_int_equal(ioctl(fd, FIFREEZE, 0), 0);
     id.pid = fork();
     if (id.pid == 0)
-        _exit(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) < 0);
+        _exit(write(out, "x", 1) != 1);
+    close(out);
     /* nothing is asserted while it is frozen: a failed test must not leave it so */
     struct err *e = wait_until(&real->ctx, "the writer to hang", 5000, 10, is_stuck, &id);
     e = e ? e : pid_signal(&real->ctx, id, SIGKILL); /* of no use in this state */
     e = e ? e : pid_threads_stuck(&real->ctx, id, &t);
     e = e ? e : pids_threads_left(&real->ctx, id.pid, id.start, &left);
+    e = e ? e : thread_wait_find(&real->ctx, id.pid, id.pid, &w);
     int thawed = ioctl(fd, FITHAW, 0);
     close(fd);
     waitpid(id.pid, NULL, 0);
@@ -421,6 +427,11 @@ static void a_writer_on_a_frozen_file_system_is_stuck(void **state)
     assert_int_equal(t.n, 1);
     assert_int_equal(t.items[0].state, 'D');
     assert_true(t.items[0].wchan || t.items[0].stack);
+    if (access("/proc/self/syscall", R_OK) == 0) {
+        assert_string_equal(w.file, file);
+        assert_string_equal(w.mount, at);
+        assert_string_equal(w.fstype, "xfs");
+    }
     printf("# stuck in %s: %s\n", t.items[0].wchan ? t.items[0].wchan : "?",
            t.items[0].stack ? "with its kernel stack" : "no kernel stack");
     assert_ok(pids_threads_left(&real->ctx, id.pid, id.start, &left));
