@@ -196,6 +196,10 @@ void config_check_together(const struct config *c, struct faults *f)
     if (c->validator.voting && (!*c->validator.identity || !*c->validator.vote_account))
         FAULT_OF(f, c, "validator.voting needs validator.identity and validator.vote_account",
                  "validator.voting");
+    /* Where somebody kills at its end, as Kubernetes does, a short ladder is a kill in mid-write.
+     */
+    if (c->stop.ladder_s < 60 && !str_eq(c->validator.runtime, "process"))
+        FAULT_OF(f, c, "stop.ladder_s below 60 is for the runtime 'process' only", "stop.ladder_s");
     if (!*c->storage.bind)
         return;
     if (!*c->storage.kind_root)

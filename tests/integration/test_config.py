@@ -8,10 +8,10 @@ LAB = "/run/agavectl/lab/agavectl.yaml"
 
 # A config, and all that is said about it, line by line.
 BAD = [
-    ("validator:\n  ledgr: /a\n  voting: maybe\nstop: {ladder_s: 5}\n",
+    ("validator:\n  ledgr: /a\n  voting: maybe\nstop: {ladder_s: 4}\n",
      ["FILE:2: unknown key 'validator.ledgr'; did you mean 'validator.ledger'?",
       "FILE:3: validator.voting: 'maybe' is not true or false",
-      "FILE:4: stop.ladder_s: '5' is not a number from 60 to 7200"]),
+      "FILE:4: stop.ladder_s: '4' is not a number from 5 to 7200"]),
     ("up: {tip_slots: 1}\nup: {tip_slots: 2}\n", ["FILE:2: duplicate key 'up'"]),
     ("validator:\n\tvoting: true\n", ["FILE:2: a tab indents this line; YAML wants blanks"]),
     ("validator:\n  log: /a\udcff\n", ["FILE:2: invalid leading UTF-8 octet"]),

@@ -145,6 +145,8 @@ static void one_line_for_each_fault(void **state)
         {"a: &x 1", "c.yaml:1: anchors are not allowed"},
         {"validator: {voting: true}",
          "c.yaml:1: validator.voting needs validator.identity and validator.vote_account"},
+        {"validator: {runtime: kubernetes}\nstop: {ladder_s: 59}",
+         "c.yaml:2: stop.ladder_s below 60 is for the runtime 'process' only"},
         {"storage: {bind: /elsewhere}", "c.yaml:1: storage.bind is not below storage.kind_root"},
     };
 
@@ -166,7 +168,7 @@ static void all_faults_at_once(void **state)
     static const char text[] = "stop: {ladder_s: 1}\nup: {tip_slots: x}\nfoo: 1\n";
     AUTO(err_freep) struct err *e = config_parse(text, strlen(text), "c", &c);
 
-    assert_string_equal(e->text, "c:1: stop.ladder_s: '1' is not a number from 60 to 7200\n"
+    assert_string_equal(e->text, "c:1: stop.ladder_s: '1' is not a number from 5 to 7200\n"
                                  "c:2: up.tip_slots: 'x' is not a number from 0 to 100000\n"
                                  "c:3: unknown key 'foo'; 'agavectl config example' shows all "
                                  "keys");
