@@ -13,11 +13,13 @@
 #include "base/str.h"
 #include "fetch/find.h"
 #include "fetch/snapshot.h"
+#include "solana/rpc.h"
 #include "solana/snapshot_archive.h"
 #include "solana/snapshot_name.h"
 
 #define LEFTOVER     "tmp-" /* of fetch/place.c */
 #define FIND_MS      5000
+#define REJECTED_MAX 8         /* named in the summary */
 #define MIN_RATE_B_S (1 << 20) /* a peer below 1 MiB/s for half a minute will not make it */
 
 static const char *base_name(const char *path)
@@ -99,11 +101,42 @@ static struct err *verified_local(struct ctx *ctx, const struct snapshot_want *w
     return NULL;
 }
 
+/* Who listens, and which sources were of no use: an operator wants to strike them off the list. */
+struct fetching {
+    const struct flow_report *report;
+    struct strlist rejected;
+};
+
+static void reject(struct fetching *f, const char *source, const char *why)
+{
+    AUTO(freep) char *begin = xasprintf("%s (", source);
+    const char *from = strstr(why, source);
+
+    for (size_t i = 0; i < f->rejected.n; i++)
+        if (str_starts(f->rejected.items[i], begin))
+            return;                                      /* its first fault is enough */
+    if (from && str_starts(from + strlen(source), ": ")) /* the source is named already */
+        why = from + strlen(source) + 2;
+    strlist_addf(&f->rejected, "%s%s)", begin, why);
+}
+
+static void reject_offers(struct fetching *f, const struct fetch_found *found)
+{
+    for (size_t i = 0; i < found->n; i++) {
+        AUTO(freep) char *label = rpc_url_label(found->offers[i].source);
+
+        if (found->offers[i].why)
+            reject(f, label, found->offers[i].why);
+    }
+}
+
 static void on_progress(void *arg, const struct fetch_progress *p)
 {
+    const struct fetching *f = arg;
     char done[32], total[32], rate[32], eta[32];
 
-    report_progress(arg, "%s of %s at %s/s, %s left: %s", fmt_size(p->done_b, done, sizeof(done)),
+    report_progress(f->report, "%s of %s at %s/s, %s left: %s",
+                    fmt_size(p->done_b, done, sizeof(done)),
                     p->total_b == UINT64_MAX ? "?" : fmt_size(p->total_b, total, sizeof(total)),
                     fmt_size((uint64_t)p->rate_b_s, rate, sizeof(rate)),
                     p->eta_s < 0 ? "?" : fmt_duration(p->eta_s, eta, sizeof(eta)), p->file);
@@ -111,12 +144,14 @@ static void on_progress(void *arg, const struct fetch_progress *p)
 
 static void on_failed(void *arg, const char *source, const struct err *e)
 {
-    report_progress(arg, "%s failed (%s); trying another", source, e->text);
+    struct fetching *f = arg;
+
+    report_progress(f->report, "%s failed (%s); trying another", source, e->text);
+    reject(f, source, e->text);
 }
 
 static struct err *fetch_one(struct ctx *ctx, const struct snapshot_want *want, const char *name,
-                             const struct strlist *urls, const struct flow_report *report,
-                             struct strlist *have)
+                             const struct strlist *urls, struct fetching *f, struct strlist *have)
 {
     AUTO(fetch_report_clear) struct fetch_report done = {0};
     struct fetch_job job = {
@@ -127,7 +162,7 @@ static struct err *fetch_one(struct ctx *ctx, const struct snapshot_want *want, 
         .min_rate_b_s = MIN_RATE_B_S,
         .progress = on_progress,
         .failed = on_failed,
-        .arg = (void *)(uintptr_t)report,
+        .arg = f,
     };
 
     TRY(fetch_best(ctx, urls, &job, &done));
@@ -136,35 +171,35 @@ static struct err *fetch_one(struct ctx *ctx, const struct snapshot_want *want, 
 }
 
 static struct err *choose(struct ctx *ctx, const struct snapshot_want *want,
-                          const struct strlist *have, struct fetch_choice *ret)
+                          const struct strlist *have, struct fetching *f, struct fetch_choice *ret)
 {
     AUTO(fetch_found_clear) struct fetch_found found = {0};
     struct fetch_want limits = {.have = have};
 
     limits.min_slot = want->tip > want->max_age_slots ? want->tip - want->max_age_slots : 0;
     TRY(fetch_find(ctx, want->sources, want->n_sources, FIND_MS, &found));
+    reject_offers(f, &found);
     return fetch_pick(&found, &limits, ret);
 }
 
-static struct err *fetch_pair(struct ctx *ctx, const struct snapshot_want *want,
-                              const struct flow_report *report, struct strlist *have,
-                              uint64_t *ret_slot)
+static struct err *fetch_pair(struct ctx *ctx, const struct snapshot_want *want, struct fetching *f,
+                              struct strlist *have, uint64_t *ret_slot)
 {
     AUTO(fetch_choice_clear) struct fetch_choice first = {0};
     AUTO(fetch_choice_clear) struct fetch_choice second = {0};
     const struct fetch_choice *last = &first;
 
-    report_progress(report, "asking %zu sources", want->n_sources);
-    TRY(choose(ctx, want, have, &first));
+    report_progress(f->report, "asking %zu sources", want->n_sources);
+    TRY(choose(ctx, want, have, f, &first));
     if (!first.have_full) {
-        TRY(fetch_one(ctx, want, first.full, &first.full_urls, report, have));
-        TRY(choose(ctx, want, have, &second));
+        TRY(fetch_one(ctx, want, first.full, &first.full_urls, f, have));
+        TRY(choose(ctx, want, have, f, &second));
         /* A newer full one may have appeared meanwhile: the pair that is nearly here is better. */
         if (second.have_full)
             last = &second;
     }
     if (last->incr && !last->have_incr)
-        TRY(fetch_one(ctx, want, last->incr, &last->incr_urls, report, have));
+        TRY(fetch_one(ctx, want, last->incr, &last->incr_urls, f, have));
     *ret_slot = last->slot;
     return NULL;
 }
@@ -173,15 +208,24 @@ struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
                          const struct flow_report *report, bool *ret_changed, char **ret_summary)
 {
     AUTO(strlist_clear) struct strlist have = {0};
+    struct fetching f = {.report = report};
+    AUTO(strbuf_clear) struct strbuf text = {0};
+    struct err *e = NULL;
     uint64_t slot = 0;
 
     TRY(remove_leftovers(ctx, want->dir));
     TRY(verified_local(ctx, want, report, &have, &slot));
     *ret_changed = have.n == 0 || age_of(want, slot) > want->max_age_slots;
     if (*ret_changed)
-        TRY(fetch_pair(ctx, want, report, &have, &slot));
-    *ret_summary =
-        xasprintf("slot %" PRIu64 ", %" PRIu64 " behind the tip%s%s", slot, age_of(want, slot),
-                  have.n ? ": " : "", have.n ? have.items[have.n - 1] : "");
+        e = fetch_pair(ctx, want, &f, &have, &slot);
+    strbuf_printf(&text, "slot %" PRIu64 ", %" PRIu64 " behind the tip%s%s", slot,
+                  age_of(want, slot), have.n ? ": " : "", have.n ? have.items[have.n - 1] : "");
+    for (size_t i = 0; i < f.rejected.n && i < REJECTED_MAX; i++)
+        strbuf_printf(&text, "%s%s", i ? "; " : "; not used: ", f.rejected.items[i]);
+    if (f.rejected.n > REJECTED_MAX)
+        strbuf_printf(&text, "; and %zu more", f.rejected.n - REJECTED_MAX);
+    strlist_clear(&f.rejected);
+    TRY(e);
+    *ret_summary = strbuf_take(&text);
     return NULL;
 }

@@ -20,6 +20,7 @@ struct snapshot_want {
  * old: what is in the folder when that will do, else fetched from the source with the highest slot.
  * The incremental is looked for again after the full one has arrived, because it ages meanwhile.
  * Half files of fetches that were killed are removed. *ret_changed: something was fetched.
+ * The summary names the sources that were of no use, and why.
  * ERR_NOTFOUND names every source and why it does not serve.
  */
 struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
