@@ -19,6 +19,7 @@
 #include "host/zram.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
+#include "lab/drill_run.h"
 #include "lab/lab_faults.h"
 #include "lab/lab_files.h"
 #include "lab/lab_ns.h"
@@ -396,6 +397,7 @@ static struct err *take_down(struct ctx *ctx, struct lab_state *s, const struct 
 {
     AUTO(freep) char *users = NULL;
 
+    TRY(drill_thaw(ctx)); /* of a drill that was killed: an unmount would wait for it */
     if (s->world_pid == 0)
         TRY(find_world(ctx, s));
     TRY(end_world(ctx, s));

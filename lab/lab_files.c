@@ -161,8 +161,8 @@ static struct err *write_config(struct ctx *ctx, const struct lab_state *s)
                   " \"50000000\"]\n",
                   BIN "/agavectl-lab-validator", LAB_UID, LAB_UID, LAB_VAL_RPC_PORT, LAB_VAL_GOSSIP,
                   LAB_GOSSIP_PORT);
-    if (stat(LAB_ROCKSDB, &st) == 0)
-        strbuf_puts(&c, "  env: [\"AGAVECTL_ROCKSDB=" LAB_ROCKSDB "\"]\n");
+    strbuf_printf(&c, "  env: [\"AGAVECTL_LAB_LINGER=" LAB_DIR "/linger\"%s]\n",
+                  stat(LAB_ROCKSDB, &st) == 0 ? ", \"AGAVECTL_ROCKSDB=" LAB_ROCKSDB "\"" : "");
     strbuf_printf(&c,
                   "cluster:\n"
                   "  references: [\"http://127.0.0.1:%d\", \"http://127.0.0.1:%d\", "

@@ -25,7 +25,7 @@
 struct answer {
     int failed; /* 0, or 1 + enum err_kind */
     pid_t pid;
-    char text[512];
+    char text[LAB_NS_SAID_B];
 };
 
 typedef struct err *work_fn(struct ctx *ctx, void *arg, struct answer *a);
@@ -62,7 +62,8 @@ static struct err *in_lab(struct ctx *ctx, work_fn *fn, void *arg, struct answer
         struct err *e = work_inside(ctx, fn, arg, &a);
 
         a.failed = e ? 1 + (int)e->kind : 0;
-        snprintf(a.text, sizeof(a.text), "%s", e ? e->text : "");
+        if (e)
+            snprintf(a.text, sizeof(a.text), "%s", e->text);
         _exit(write(fds[1], &a, sizeof(a)) == sizeof(a) ? 0 : 1);
     }
     close(TAKE_FD(wr));
@@ -159,7 +160,7 @@ struct err *lab_ns_umount_srv(struct ctx *ctx)
 {
     struct answer a;
 
-    return bound(LAB_NS_MNT) && bound(LAB_NS_NET) ? in_lab(ctx, umount_srv, NULL, &a) : NULL;
+    return lab_ns_there() ? in_lab(ctx, umount_srv, NULL, &a) : NULL;
 }
 
 struct err *lab_ns_remove(struct ctx *ctx)
@@ -182,6 +183,34 @@ struct err *lab_ns_spawn(struct ctx *ctx, const struct proc_daemon_spec *spec, p
     TRY(in_lab(ctx, spawn, &copy, &a));
     *ret_pid = a.pid;
     return NULL;
+}
+
+struct work {
+    lab_ns_work *fn;
+    void *arg;
+};
+
+static struct err *run_work(struct ctx *ctx, void *arg, struct answer *a)
+{
+    const struct work *w = arg;
+
+    return w->fn(ctx, w->arg, a->text);
+}
+
+struct err *lab_ns_run(struct ctx *ctx, lab_ns_work *fn, void *arg, char ret_said[LAB_NS_SAID_B])
+{
+    struct work w = {fn, arg};
+    struct answer a;
+
+    TRY(in_lab(ctx, run_work, &w, &a));
+    if (ret_said)
+        memcpy(ret_said, a.text, sizeof(a.text));
+    return NULL;
+}
+
+bool lab_ns_there(void)
+{
+    return bound(LAB_NS_MNT) && bound(LAB_NS_NET);
 }
 
 struct err *lab_ns_users(struct ctx *ctx, char **ret)

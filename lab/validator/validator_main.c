@@ -192,6 +192,16 @@ static void rest_before_end(struct validator *v)
     nanosleep(&step, NULL);
 }
 
+/* A drill's validator that does not end: as long as the file that this names is there. */
+static void linger(void)
+{
+    const char *file = getenv("AGAVECTL_LAB_LINGER");
+    struct timespec step = {.tv_nsec = 100000000};
+
+    while (file && access(file, F_OK) == 0)
+        nanosleep(&step, NULL);
+}
+
 static struct err *run(struct validator *v)
 {
     TRY(start(&v->signals, &v->signals_on, "solSigUsr1", wait_signals, v));
@@ -204,6 +214,7 @@ static struct err *run(struct validator *v)
         ;
     agave_log_info(v->log, "solana_core::validator", "validator exit requested");
     rest_before_end(v);
+    linger();
     return NULL;
 }
 

@@ -195,8 +195,9 @@ static const struct cmd lab_status_cmd = {
     .flags = CMD_JSON,
     .run = cmd_lab_status,
 };
-static const struct cmd *const lab_subs[] = {&lab_down_cmd,   &cmd_lab_fault, &cmd_lab_heal,
-                                             &lab_status_cmd, &lab_up_cmd,    NULL};
+static const struct cmd *const lab_subs[] = {&lab_down_cmd, &cmd_lab_drill,  &cmd_lab_fault,
+                                             &cmd_lab_heal, &lab_status_cmd, &lab_up_cmd,
+                                             NULL};
 
 const struct cmd cmd_lab = {
     .name = "lab",

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cmd/commands.h"
+#include "lab/drill.h"
 #include "lab/lab_faults.h"
 
 struct fault_opts {
@@ -150,8 +151,10 @@ static struct err *cmd_heal(struct ctx *ctx, const void *opts, int argc, char **
 
     for (int i = 0; i < argc; i++)
         TRY(lab_fault_heal(ctx, argv[i], &o->nodes));
-    if (argc == 0)
+    if (argc == 0 && o->nodes.n)
         TRY(lab_fault_heal(ctx, NULL, &o->nodes));
+    else if (argc == 0)
+        TRY(lab_drill_heal(ctx));
     out_changed(out, true, argc ? "healed" : "nothing fails any more", "");
     return NULL;
 }
@@ -177,7 +180,9 @@ const struct cmd cmd_lab_heal = {
     .name = "heal",
     .summary = "end the faults of the lab's world",
     .usage = "[NAME…]",
-    .detail = "Ends the named faults, or all of them; with --node only those of these nodes.",
+    .detail =
+        "Ends the named faults, or all of them; with --node only those of these nodes. Without "
+        "any word also what a drill left behind that was killed.",
     .example = "agavectl lab heal",
     .flags = CMD_ROOT | CMD_JSON,
     .max_args = 32,

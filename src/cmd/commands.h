@@ -13,6 +13,7 @@ extern const struct cmd cmd_help;
 extern const struct cmd cmd_history;
 extern const struct cmd cmd_lab;
 /* Parts of lab, in files of their own. */
+extern const struct cmd cmd_lab_drill;
 extern const struct cmd cmd_lab_fault;
 extern const struct cmd cmd_lab_heal;
 extern const struct cmd cmd_man;

@@ -1,0 +1,135 @@
+"""Faults of the lab's world, and what agavectl makes of each: sources that die, lie or stall, losses of turbine."""
+import json
+from pathlib import Path
+
+import lab
+from harness import BIN, main, test
+
+SNAPSHOTS = "/srv/solana/snapshots"
+
+
+def fault(t, *words, node=None):
+    r = t.run("lab", "fault", *(("--node", node) if node is not None else ()), *words)
+    assert r.code == 0, r
+
+
+def shown(t):
+    r = t.run("lab", "fault", "-o", "json")
+    assert r.code == 0, r
+    return json.loads(r.out)
+
+
+def up_from(t, *nodes):
+    """up with nothing but these nodes of the world as sources; what it said."""
+    assert t.run("--lab", "stop").code == 0
+    t.sh("nsenter", *lab.ENTER, "find", SNAPSHOTS, "-maxdepth", "1", "-type", "f", "-delete")
+    config = t.dir / "agavectl.yaml"
+    urls = ", ".join(f'"http://127.1.0.{n - 2}:8899"' for n in nodes)   # 3 is the first with its own address
+    config.write_text(Path("/run/agavectl/lab/agavectl.yaml").read_text() + f"snapshot: {{sources: [{urls}]}}\n")
+    r = t.run(*lab.ENTER, BIN, "-c", config, "up", bin="/usr/bin/nsenter")
+    assert r.code == 0, r
+    s = t.until("the tip", lambda: (lambda x: x if x["health"] == "ok" else None)(lab.status(t)), 60, 0.3)
+    assert len(s["unit"]["pids"]) == 1, s
+    left = t.sh("nsenter", *lab.ENTER, "ls", SNAPSHOTS).out
+    assert "tmp-" not in left and "snapshot-" in left, left
+    return next(line for line in r.err.splitlines() if " snapshot " in line)
+
+
+def rejected(line, node, why):
+    address = f"http://127.1.0.{node - 2}:8899 ("
+    assert address in line, (node, line)
+    part = line.split(address)[1].split(")")[0]
+    assert why in part, (node, why, part)
+
+
+@test
+def up_gets_past_sources_that_fail(t):
+    lab.up(t, "--time-scale", "4", "--nodes", "12")
+    assert t.run("--lab", "up").code == 0
+    kinds = ("dead", "silent", "not-http", "error", "no-snapshots", "stale=3000")
+    for node, kind in enumerate(kinds, 3):
+        fault(t, kind, node=node)
+    line = up_from(t, *range(3, 10))    # 9 is good
+    rejected(line, 3, "refused")
+    rejected(line, 4, "no connection within")
+    print(f"# {line}")
+    rejected(line, 5, "")
+    rejected(line, 6, "status 500")
+    rejected(line, 7, "it has no snapshot")
+    assert "127.1.0.7:" not in line, line
+
+    assert t.run("lab", "heal").code == 0
+    for node, kind in enumerate(("corrupt", "short", "drops=30%", "wrong-hash"), 3):
+        fault(t, kind, node=node)
+    line = up_from(t, *range(3, 8))
+    print(f"# {line}")
+    for node in range(3, 7):
+        rejected(line, node, "")
+    assert "127.1.0.5:" not in line, line
+    assert shown(t)["nodes"][7]["files_whole"] >= 1
+
+    assert t.run("lab", "heal").code == 0
+    fault(t, "long", node=3)
+    fault(t, "slow=400KiB", "late=300ms", node=4)
+    line = up_from(t, 3, 4)
+    print(f"# {line}")
+    rejected(line, 3, "")
+    assert "127.1.0.2:" not in line, line
+    assert shown(t)["nodes"][4]["files_whole"] >= 1
+
+
+@test
+def turbine_that_is_healed_and_turbine_that_is_not(t):
+    lab.up(t, "--time-scale", "8")
+    assert t.run("--lab", "up").code == 0
+    fault(t, "repair=off", "shred-loss=30%")
+    begun = lab.status(t)["slots"]["processed"]
+    s = t.until("100 slots replayed with a third of the shreds lost",
+                lambda: (lambda x: x if x["slots"]["processed"] > begun + 100 else None)(lab.status(t)), 60, 0.5)
+    assert s["health"] == "ok", s
+    assert t.run("lab", "heal", "shred-loss").code == 0
+    fault(t, "slot-loss=30%", "slot-burst=4")
+    s = t.until("a gap: a lost slot is lost", lambda: (lambda x: x if x["health"] == "behind" else None)(lab.status(t)),
+                60, 0.5)
+    world = shown(t)["world"]
+    assert world["slotsWhole"] < world["slotsSent"] and world["faults"]["repair"] == 0, world
+    fault(t, "repair=on", "repair-recent=0", "repair-old=0", "slot-loss=off")
+    t.until("refused requests", lambda: shown(t)["world"]["repairRefused"] > 20, 30)
+    assert lab.status(t)["health"] == "behind"
+    r = t.run("lab", "heal")
+    assert r.code == 0, r
+    t.until("the tip again", lambda: lab.status(t)["health"] == "ok", 90, 0.5)
+
+
+@test
+def faults_are_said_in_an_operators_words(t):
+    r = t.run("lab", "fault", "slot-loss=20%")
+    if t.run("lab", "status").code != 0:
+        assert r.code == 1 and "no lab is up" in r.err, r
+    lab.up(t, "--nodes", "2", "--members", "10")
+    for words, said in ((["slw"], "did you mean 'slow'"), (["slow"], "say which with '--node'"),
+                        (["--node", "3", "turbine=off"], "leave '--node' out"), (["--node", "9", "dead"], "no such nodes"),
+                        (["--node", "x", "dead"], "'x' is not a number"), (["slot-loss=101%"], "from 0 to 100"),
+                        (["--node", "3", "slow=abc"], "slow")):
+        r = t.run("lab", "fault", *words)
+        assert r.code == 2 and said in r.err, (words, r)
+    fault(t, "turbine=off", "slot-loss")
+    fault(t, "slow=1MiB", "dead", node="3-4")
+    doc = shown(t)
+    assert doc["world"]["faults"]["turbine"] == 0 and doc["world"]["faults"]["slot-loss"] == 20, doc
+    assert [n["faults"] for n in doc["nodes"]] == [{}, {}, {}] + [{"dead": 1, "slow": 1 << 20}] * 2, doc
+    text = t.run("lab", "fault").out
+    assert "slow 1.0 MiB/s" in text and "5 RPC nodes, 2 with faults" in text, text
+    assert t.run("lab", "heal", "--node", "3", "slow").code == 0
+    assert shown(t)["nodes"][3]["faults"] == {"dead": 1} and shown(t)["nodes"][4]["faults"]["slow"] == 1 << 20
+    r = t.run("lab", "up", "--nodes", "40")
+    assert r.code == 0 and "40 RPC nodes" in r.err, r
+    r = t.run("lab", "up", "--nodes", "40")
+    assert r.code == 0 and "nothing was changed" in r.out, r
+    assert t.run("lab", "heal").code == 0
+    doc = shown(t)
+    assert len(doc["nodes"]) == 43 and not any(n["faults"] for n in doc["nodes"]), doc
+    assert doc["world"]["faults"]["turbine"] == 1 and doc["world"]["faults"]["slot-loss"] == 0, doc
+
+
+main()
