@@ -214,6 +214,21 @@ static bool fits(const struct json *answer, const char *sock, const struct http_
            (!has || (req->body && memmem(req->body, req->body_n, has, strlen(has))));
 }
 
+/* A JSON-RPC reply has the id of its request, which is another one each time. */
+static struct err *reply_to(const struct http_request *req, const struct json *result,
+                            struct json **ret)
+{
+    AUTO(json_freep) struct json *ask = NULL;
+
+    TRY(json_parse(req->body ? req->body : "", req->body_n, &ask));
+    struct json *reply = json_new_object();
+    json_put(reply, "jsonrpc", json_new_str("2.0"));
+    json_put(reply, "id", json_ref(json_get(ask, "id")));
+    json_put(reply, "result", json_ref(result));
+    *ret = reply;
+    return NULL;
+}
+
 /* The body as it would have come over the wire. */
 static struct err *give_body(const struct json *body, const struct http_request *req,
                              struct http_response *ret)
@@ -280,7 +295,11 @@ static struct err *answer_of(const struct ctx *ctx, const struct http_request *r
         TRY(number(a, "status", 200, &status));
         ret->status = (int)status;
         ret->url = xstrdup(req->url);
-        return give_body(json_get(a, "body"), req, ret);
+        if (!json_has(a, "result"))
+            return give_body(json_get(a, "body"), req, ret);
+        AUTO(json_freep) struct json *reply = NULL;
+        TRY(reply_to(req, json_get(a, "result"), &reply));
+        return give_body(reply, req, ret);
     }
     if (sock)
         return err_new(ERR_NOTFOUND, "'%s': this captured host has no answer of it", sock);

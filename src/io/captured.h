@@ -23,11 +23,13 @@
  *                 member|swap|unknown, fstype, uuid, label}} (read by host/block.c)
  *   kernel_clock {synchronized, offset_ms, max_error_ms} (read by host/timesync.c)
  *   programs     [{argv: […], exit, out, err}]; a program that is not listed is not there
- *   answers      [{method, url, unix, body_has, status, body}] or with fail: text, kind:
- *                 absent|notfound|refused|timeout|remote in place of status and body; body is a
- * text or any JSON; no url fits every one; the first that fits answers. unix is the socket that was
- * asked; one without an answer is not there sockets      [{path, has, line}] or with fail and kind
- * as above: a Unix socket that answers a line with a line (any JSON) when has is in it
+ *   answers      [{method, url, unix, body_has, status, body}]: body is a text or any JSON; in its
+ *                 place result: of a JSON-RPC reply to the request; or fail: a text, with kind:
+ *                 absent|notfound|refused|timeout|remote. No url fits every one; the first that
+ *                 fits answers. unix is the socket that was asked; one without an answer is not
+ *                 there
+ *   sockets      [{path, has, line}] or with fail and kind as above: a Unix socket that answers a
+ *                 line with a line (any JSON) when has is in it
  */
 extern const struct proc_ops proc_captured; /* from "programs" of ctx->root */
 extern const struct http_ops http_captured; /* from "answers" of ctx->root */

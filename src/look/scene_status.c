@@ -9,7 +9,7 @@ static struct err *gather(struct ctx *ctx, struct scene *s)
     AUTO(unit_config_freep) struct unit_config *u = NULL;
     const struct pids *pids = NULL;
 
-    TRY(unit_config_new(ctx, NULL, &u));
+    TRY(unit_config_look(ctx, NULL, &u));
     struct status_params p = unit_config_status(ctx, u);
     p.state_dir = NULL; /* a check leaves nothing behind */
     if (!p.runtime) {
