@@ -38,6 +38,7 @@ enum cmd_flags {
     CMD_JSON = 1 << 3,         /* understands -o json */
     CMD_CONFIG_MAYBE = 1 << 4, /* uses a config when there is one */
     CMD_HIDDEN = 1 << 5,       /* not in the list of commands */
+    CMD_TAKEOVER = 1 << 6,     /* with CMD_LOCK: asks another agavectl that holds it to leave */
 };
 
 struct cmd {

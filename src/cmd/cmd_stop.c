@@ -42,8 +42,11 @@ const struct cmd cmd_stop = {
         "Asks the validator to exit over its admin socket, waits at most stop.ladder_s, and proves "
         "that no process or thread of it is left and that its ledger's lock is free. Nothing is "
         "ever killed: a validator killed while it writes can hang the kernel. If it does not end "
-        "in time, who is left and in what state is said, and the same command goes on.",
+        "in time, who is left and in what state is said, and the same command goes on.\n\n"
+        "A stop waits for no other operation: another agavectl that is at work is asked to leave, "
+        "what it did not finish is suspended, and 'agavectl op resume' goes on with it after the "
+        "stop. The record of a stop is in state_dir, on no disk.",
     .example = "agavectl stop",
-    .flags = CMD_ROOT | CMD_LOCK | CMD_CONFIG | CMD_JSON,
+    .flags = CMD_ROOT | CMD_LOCK | CMD_TAKEOVER | CMD_CONFIG | CMD_JSON,
     .run = cmd_stop_run,
 };

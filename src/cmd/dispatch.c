@@ -13,6 +13,7 @@
 #include "cmd/choose.h"
 #include "cmd/help.h"
 #include "cmd/opts.h"
+#include "flow/takeover.h"
 #include "io/captured.h"
 #include "io/fsroot.h"
 #include "io/lock.h"
@@ -120,6 +121,20 @@ static struct err *run_captured(struct ctx *ctx, const struct cmdline *line, con
     return line->cmd->run(&host, line->opts, line->argc, line->argv, out);
 }
 
+/* Taken over before the config may lead into the lab: processes are looked for on this host. */
+static struct err *take_lock(struct ctx *ctx, const struct cmdline *line, struct hostlock **ret)
+{
+    AUTO(fsroot_closep) struct fsroot *root = NULL;
+
+    if (!(line->cmd->flags & CMD_TAKEOVER))
+        return hostlock_take(HOSTLOCK_PATH, line->name, ret);
+    TRY(fsroot_open("/", &root));
+    ctx->root = root;
+    struct err *e = takeover_lock(ctx, HOSTLOCK_PATH, line->name, TAKEOVER_MS, ret);
+    ctx->root = NULL;
+    return e;
+}
+
 /* The order matters: the lock before anything is looked at; the config next, because with the lab's
  * this process changes its namespaces; the root of files last, because it must be theirs. */
 static struct err *run(struct ctx *ctx, const struct cmdline *line, struct out *out)
@@ -134,7 +149,7 @@ static struct err *run(struct ctx *ctx, const struct cmdline *line, struct out *
         return run_captured(ctx, line, captured, out);
     TRY(check_conditions(line));
     if (flags & CMD_LOCK)
-        TRY(hostlock_take(HOSTLOCK_PATH, line->name, &lock));
+        TRY(take_lock(ctx, line, &lock));
     if (flags & (CMD_CONFIG | CMD_CONFIG_MAYBE))
         TRY(choose_config(&line->globals, flags & CMD_CONFIG, &cfg));
     TRY(fsroot_open("/", &root));

@@ -183,3 +183,24 @@ struct err *flock_take(const char *path, int *ret_fd)
     *ret_fd = TAKE_FD(fd);
     return NULL;
 }
+
+struct err *hostlock_signature(const char *path, pid_t *ret_pid, char **ret_what)
+{
+    AUTO(closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    char text[HOLDER_MAX_B + 1] = "";
+    uint64_t pid = 0;
+
+    if (fd < 0 && errno != ENOENT)
+        return err_sys(errno, "cannot open the lock '%s'", path);
+    ssize_t n = fd < 0 ? 0 : pread(fd, text, HOLDER_MAX_B, 0);
+    text[n > 0 ? n : 0] = 0;
+    text[strcspn(text, "\n")] = 0;
+    char *blank = strchr(text, ' ');
+    if (!blank)
+        return err_new(ERR_NOTFOUND, "the lock '%s' is not signed", path);
+    *blank = 0;
+    TRY_CTX(parse_u64(text, 1, INT32_MAX, &pid), "the lock '%s'", path);
+    *ret_pid = (pid_t)pid;
+    *ret_what = str_shown(blank + 1, HOLDER_MAX_B);
+    return NULL;
+}

@@ -12,6 +12,9 @@ struct hostlock;
 
 /* ERR_REFUSED "another agavectl is at work: pid N (up); wait for it to end" when taken. */
 struct err *hostlock_take(const char *path, const char *what, struct hostlock **ret) MUST_CHECK;
+/* Who signed the lock: its pid and what it does ("up"; to be freed). Whether that process has it is
+ * another question. ERR_NOTFOUND: no lock, or no signature yet. */
+struct err *hostlock_signature(const char *path, pid_t *ret_pid, char **ret_what) MUST_CHECK;
 struct hostlock *hostlock_release(struct hostlock *l); /* NULL is fine; returns NULL */
 void hostlock_releasep(struct hostlock **l);
 
