@@ -24,6 +24,8 @@
 #define KEEP_N  200 /* operations that have ended, in each folder */
 #define TRIES_N 100 /* names for operations of the same second */
 
+static const struct flow_how how_none; /* nobody listens, nobody is asked */
+
 struct flow_item *flow_plan_add(struct flow_plan *p, const struct step *step, const char *title,
                                 struct json *data, const char *what_fmt, ...)
 {
@@ -506,11 +508,10 @@ static struct err *flow_run_in(struct ctx *ctx, const struct flow *f, const void
 struct err *flow_run(struct ctx *ctx, const struct flow *f, const void *opts,
                      const struct flow_how *how, struct flow_result *ret)
 {
-    static const struct flow_how none;
     AUTO(op_dirs_clear) struct op_dirs dirs = {0};
 
     if (!how)
-        how = &none;
+        how = &how_none;
     if (how->dirs)
         return flow_run_in(ctx, f, opts, how->dirs, how, ret);
     op_dirs_get(ctx, &dirs);
@@ -570,7 +571,7 @@ struct err *flow_resume(struct ctx *ctx, const char *id, enum flow_answer answer
     op_dirs_get(ctx, &dirs);
     TRY(find_unfinished(ctx, &dirs, id, &op));
     TRY(resumable(ctx, &dirs, &op));
-    return go_on(ctx, op.dir, op.id, answer, how, ret);
+    return go_on(ctx, op.dir, op.id, answer, how ? how : &how_none, ret);
 }
 
 struct err *flow_abandon(struct ctx *ctx, const char *id)

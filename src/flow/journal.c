@@ -62,10 +62,7 @@ static uint32_t get_u32(const uint8_t *at)
 
 static bool is_zero(const uint8_t *p, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (p[i])
-            return false;
-    return true;
+    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
 /* Could a record begin here, before its checksum is looked at? */
@@ -547,7 +544,7 @@ struct err *journal_prune(struct ctx *ctx, const char *dir, size_t keep)
     size_t ended = 0;
 
     TRY(journal_list(ctx, dir, &ids));
-    for (size_t i = ids.n; i-- > 0;) {
+    for (size_t i = ids.n; ids.n > keep && i-- > 0;) {
         AUTO(freep) char *path = xasprintf("%s/%s" SUFFIX, dir, ids.items[i]);
 
         if (is_litter(ctx, dir, ids.items[i], keep, &ended))

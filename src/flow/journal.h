@@ -18,7 +18,7 @@
  * was never acted upon, and is cut. */
 #define JOURNAL_VERSION      1
 #define JOURNAL_RECORD_MAX_B (128u << 10)
-#define JOURNAL_ROOM_B       (256u << 10) /* taken at BEGIN */
+#define JOURNAL_ROOM_B       (64u << 10) /* taken at BEGIN, more when it is used up */
 #define JOURNAL_MAX_B        (1u << 20)
 #define JOURNAL_RESERVE_B    4096u /* of the room, for SUSPEND and END alone */
 
@@ -77,6 +77,6 @@ struct err *journal_list(struct ctx *ctx, const char *dir, struct strlist *ret) 
 /* Takes one out of the way that cannot be read: it is renamed to <id>.j.aside and not looked at any
  * more. */
 struct err *journal_put_aside(struct ctx *ctx, const char *dir, const char *id) MUST_CHECK;
-/* Removes what nobody needs: files of operations that never began, and of those that have ended all
- * but the latest `keep` (by the ids' order). One that is open anywhere stays. */
+/* When there are more than `keep`: removes files of operations that never began, and of those that
+ * have ended all but the latest `keep` (by the ids' order). One that is open anywhere stays. */
 struct err *journal_prune(struct ctx *ctx, const char *dir, size_t keep) MUST_CHECK;

@@ -1,0 +1,448 @@
+/* usage: test_flow_crash [--every-byte]
+ *
+ * The crash matrix: each flow is killed at each point of each step, its journal torn at every byte
+ * of the record that was being written, and gone on with until it ends. Then the host must be as
+ * after a run that nobody disturbed, and what may be done once was done once. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/str.h"
+#include "fixture.h"
+#include "flow/journal.h"
+#include "flow/op.h"
+#include "flow/prepare.h"
+#include "flow/start.h"
+#include "flow/stop.h"
+#include "flow/up.h"
+#include "world.h"
+
+#define RESUMES_MAX 6 /* more than any interrupted operation can need */
+
+static struct world w;
+static unsigned crashes, torn;
+static bool every_byte; /* of every flow, not of up alone */
+
+/* --- the flows, each with the world that it begins with --- */
+
+static struct err *run_prepare(void)
+{
+    static const char *const destroy[] = {"wipe", NULL};
+    struct prepare_opts opts = {.destroy = destroy};
+    struct flow_result r;
+
+    return flow_prepare(&w.ctx, &opts, NULL, &r);
+}
+
+static struct err *run_up(void)
+{
+    struct up_opts opts = {0};
+    struct flow_result r;
+
+    return flow_up(&w.ctx, &opts, NULL, &r);
+}
+
+static struct err *run_start(void)
+{
+    struct start_opts opts = {.wait_tip = true};
+    struct flow_result r;
+
+    return flow_start(&w.ctx, &opts, NULL, &r);
+}
+
+static struct err *run_stop(void)
+{
+    bool changed;
+
+    return flow_stop(&w.ctx, &runtime_fake, &world_unit, NULL, &changed, NULL);
+}
+
+static struct err *resume(void)
+{
+    struct flow_result r;
+
+    return flow_resume(&w.ctx, NULL, FLOW_ASK, NULL, &r);
+}
+
+/* *ret_killed: by the armed fault; else it came to its end, as it must. */
+static void in_child(const char *armed, struct err *(*run)(void), bool *ret_killed)
+{
+    int status = 0;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        setenv("AGAVECTL_FAULT", armed, 1);
+        struct err *e = run();
+        if (e)
+            fprintf(stderr, "# %s: %s\n", armed, e->text);
+        _exit(e ? 1 : 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    *ret_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (!*ret_killed && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
+        fail_msg("%s: it neither ended well nor was killed: status %d", armed, status);
+}
+
+static void bare(void)
+{
+    world_reset(&w);
+}
+
+static void bare_with_old_data(void)
+{
+    world_reset(&w);
+    world_wants_wipe(&w);
+}
+
+static void prepared(void)
+{
+    world_reset(&w);
+    world_prepared(&w, false);
+}
+
+static void running(void)
+{
+    world_reset(&w);
+    world_prepared(&w, true);
+}
+
+static void up_cut_off(void)
+{
+    bool killed = false;
+
+    world_reset(&w);
+    in_child("acted@start", run_up, &killed);
+    assert_true(killed);
+}
+
+struct scenario {
+    const char *name, *flow;
+    void (*setup)(void);
+    struct err *(*run)(void);
+};
+static const struct scenario scenarios[] = {
+    {"prepare", "prepare", bare_with_old_data, run_prepare},
+    {"up", "up", bare, run_up},
+    {"start", "start", prepared, run_start},
+    {"stop", "stop", running, run_stop},
+    {"stop of an up", "stop", up_cut_off, run_stop},
+    {"an up that goes on", "up", up_cut_off, resume},
+};
+
+/* --- going on, as an operator would --- */
+
+static bool unfinished(struct op *ret)
+{
+    AUTO(op_dirs_clear) struct op_dirs dirs = {0};
+    bool found = false;
+
+    op_dirs_get(&w.ctx, &dirs);
+    assert_ok(op_unfinished(&w.ctx, &dirs, ret, &found));
+    return found;
+}
+
+/* How many operations of that flow have come to their end; *ret_open: is one unfinished? */
+static unsigned count_done(const char *flow, bool *ret_open)
+{
+    AUTO(op_dirs_clear) struct op_dirs dirs = {0};
+    AUTO(ops_clear) struct ops all = {0};
+    unsigned n = 0;
+
+    op_dirs_get(&w.ctx, &dirs);
+    assert_ok(op_list(&w.ctx, &dirs, &all));
+    *ret_open = false;
+    for (size_t i = 0; i < all.n; i++) {
+        bool same = str_eq(all.items[i].flow, flow);
+
+        n += same && all.items[i].state == OP_DONE;
+        *ret_open |= same && op_is_unfinished(&all.items[i]);
+    }
+    return n;
+}
+
+/* Asked about a step that may be half done, the operator looks at the world. */
+static struct err *answer(const struct op *op, unsigned *again)
+{
+    const char *effect = NULL;
+    struct flow_result r;
+
+    for (size_t i = 0; i < op->n_steps && !effect; i++)
+        if (op->steps[i].state == OP_STEP_ENTERED)
+            effect = strstr(op->steps[i].what, "format") ? "/world/format" : "/world/wipe";
+    assert_non_null(effect);
+    bool done = world_has(&w, effect);
+    *again += !done;
+    return flow_resume(&w.ctx, op->id, done ? FLOW_IS_DONE : FLOW_AGAIN, NULL, &r);
+}
+
+/* Until nothing is unfinished. *again: how often a step that may run once was let run again. */
+static void finish(const struct scenario *s, unsigned done_before, unsigned *again)
+{
+    bool open = false;
+
+    *again = 0;
+    if (count_done(s->flow, &open) == done_before && !open)
+        assert_ok(s->run()); /* it never began */
+    for (int i = 0; i < RESUMES_MAX; i++) {
+        AUTO(op_clear) struct op op = {0};
+
+        if (!unfinished(&op))
+            return;
+        AUTO(freep) char *line = op_line(&op);
+        assert_non_null(strstr(line, op.id));
+        struct err *e = resume();
+        if (e && e->kind == ERR_REFUSED && strstr(e->text, "--done")) {
+            err_free(e);
+            e = answer(&op, again);
+        }
+        if (e)
+            print_error("%s: %s\n", s->name, line);
+        assert_ok(e);
+    }
+    fail_msg("%s: it does not come to its end", s->name);
+}
+
+static void same_as(const struct scenario *s, const char *where, const char *want, unsigned again)
+{
+    AUTO(freep) char *got = world_text(&w);
+
+    if (!str_eq(got, want))
+        fail_msg("%s, %s: the host is\n%snot\n%s", s->name, where, got, want);
+    if (world_effects(&w, "VIOLATION"))
+        fail_msg("%s, %s: a rule was broken", s->name, where);
+    if (world_effects(&w, "format") > 1 + again || world_effects(&w, "wipe") > 1 + again)
+        fail_msg("%s, %s: what may be done once was done twice", s->name, where);
+}
+
+static char *undisturbed(const struct scenario *s)
+{
+    unsigned again;
+    bool open = false;
+
+    s->setup();
+    unsigned done = count_done(s->flow, &open);
+    assert_ok(s->run());
+    finish(s, done, &again);
+    char *text = world_text(&w);
+    same_as(s, "undisturbed", text, 0);
+    return text;
+}
+
+/* --- torn tails --- */
+
+static uint32_t le32(const char *p)
+{
+    uint8_t b[4];
+
+    memcpy(b, p, 4);
+    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* Where the last record begins and ends, if it is of this kind. */
+static bool last_record(const char *data, size_t n, const char *kind, size_t *ret_from,
+                        size_t *ret_to)
+{
+    AUTO(journal_records_clear) struct journal_records r = {0};
+
+    assert_ok(journal_parse(data, n, "test", &r));
+    if (r.n == 0 || !str_eq(rec_name(r.items[r.n - 1].kind), kind))
+        return false;
+    *ret_from = 16;
+    for (size_t i = 0; i + 1 < r.n; i++)
+        *ret_from += 16 + le32(data + *ret_from);
+    *ret_to = r.end_b;
+    return true;
+}
+
+/* cut: how much of the file was written when it tore; the room behind it is gone, or zeros. */
+static void tear(const struct scenario *s, const struct image *image, unsigned done_before,
+                 const char *path, const char *data, size_t n, size_t cut, bool zeros,
+                 const char *want)
+{
+    AUTO(freep) char *half = xcalloc(1, n);
+    AUTO(freep) char *where = xasprintf("%s torn at %zu%s", path, cut, zeros ? ", zeros" : "");
+    unsigned again;
+
+    memcpy(half, data, cut);
+    world_restore(&w, image);
+    world_write(&w, path, half, zeros ? n : cut);
+    finish(s, done_before, &again);
+    same_as(s, where, want, again);
+    torn++;
+}
+
+static void tear_everywhere(const struct scenario *s, unsigned done_before, const char *kind,
+                            const char *want)
+{
+    AUTO(image_freep) struct image *image = world_save(&w);
+    const char *path, *data;
+    size_t n, from, to, found = 0;
+
+    for (size_t f = 0; (path = image_at(image, f, &data, &n)); f++) {
+        if (!str_ends(path, ".j") || !last_record(data, n, kind, &from, &to))
+            continue;
+        found++;
+        /* BEGIN is long, and torn it is no BEGIN: test_journal.c has each of its bytes. */
+        size_t stride = str_eq(kind, "BEGIN") ? 31 : every_byte || s->run == run_up ? 1 : 9;
+        for (size_t cut = from; cut < to; cut += stride) {
+            tear(s, image, done_before, path, data, n, cut, true, want);
+            if (cut % 8 == 0)
+                tear(s, image, done_before, path, data, n, cut, false, want);
+        }
+    }
+    assert_true(found > 0);
+    world_restore(&w, image);
+}
+
+/* --- the matrix --- */
+
+static const char *const points[] = {
+    "unbegun",       "unsynced@BEGIN", "begun",         "unsynced@SUSPEND", "unsynced@RESUME",
+    "resumed",       "unsynced@ENTER", "entered",       "acting",           "acted",
+    "unsynced@DONE", "done",           "unsynced@FAIL", "unended",          "unsynced@END"};
+
+/* What must be to see after a kill there, before anybody goes on. */
+static void named(const struct scenario *s, const char *point)
+{
+    AUTO(op_clear) struct op op = {0};
+    bool found = unfinished(&op);
+
+    if (str_eq(point, "unbegun") || str_eq(point, "unsynced@END"))
+        return;
+    if (!found)
+        fail_msg("%s, %s: no operation is unfinished", s->name, point);
+    assert_string_equal(op.flow, s->flow);
+}
+
+/* False: there is no n-th pass of that point. */
+static bool crash_at(const struct scenario *s, const char *point, int n, const char *want)
+{
+    AUTO(freep) char *armed = xasprintf("%s:%d", point, n);
+    bool killed = false;
+    unsigned again;
+    bool open = false;
+
+    s->setup();
+    unsigned done = count_done(s->flow, &open);
+    in_child(armed, s->run, &killed);
+    if (!killed)
+        return false;
+    crashes++;
+    named(s, point);
+    if (str_starts(point, "unsynced@"))
+        tear_everywhere(s, done, strchr(point, '@') + 1, want);
+    finish(s, done, &again);
+    same_as(s, armed, want, again);
+    return true;
+}
+
+static void matrix(const struct scenario *s)
+{
+    AUTO(freep) char *want = undisturbed(s);
+    unsigned before = crashes, before_torn = torn;
+
+    for (size_t p = 0; p < ARRAY_LEN(points); p++)
+        for (int n = 1; crash_at(s, points[p], n, want); n++)
+            ;
+    assert_true(crashes - before >= 10);
+    assert_true(torn - before_torn >= 50);
+    print_message("# %s: killed at %u points, its journal torn at %u\n", s->name, crashes - before,
+                  torn - before_torn);
+}
+
+static void prepare_survives(void **state)
+{
+    matrix(&scenarios[0]);
+}
+
+static void up_survives(void **state)
+{
+    matrix(&scenarios[1]);
+}
+
+static void start_survives(void **state)
+{
+    matrix(&scenarios[2]);
+}
+
+static void stop_survives(void **state)
+{
+    matrix(&scenarios[3]);
+}
+
+static void a_stop_of_an_unfinished_up_survives(void **state)
+{
+    matrix(&scenarios[4]);
+}
+
+static void going_on_survives(void **state)
+{
+    matrix(&scenarios[5]);
+}
+
+/* The machine goes down with it: mounts and process are gone, what is on disk is not. */
+static void another_boot_is_survived(void **state)
+{
+    static const char *const where[] = {"begun", "entered", "acting", "acted", "done", "unended"};
+
+    for (size_t i = 0; i < 2; i++) { /* prepare, up */
+        const struct scenario *s = &scenarios[i];
+        AUTO(freep) char *want = undisturbed(s);
+
+        for (size_t p = 0; p < ARRAY_LEN(where); p++)
+            for (int n = 1;; n++) {
+                AUTO(freep) char *armed = xasprintf("%s:%d", where[p], n);
+                bool killed = false;
+                unsigned again;
+
+                s->setup();
+                in_child(armed, s->run, &killed);
+                if (!killed)
+                    break;
+                world_reboot(&w);
+                finish(s, 0, &again);
+                same_as(s, armed, want, again);
+            }
+    }
+}
+
+static int setup(void **state)
+{
+    world_new(&w);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_clear(&w);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prepare_survives),
+        cmocka_unit_test(up_survives),
+        cmocka_unit_test(start_survives),
+        cmocka_unit_test(stop_survives),
+        cmocka_unit_test(a_stop_of_an_unfinished_up_survives),
+        cmocka_unit_test(going_on_survives),
+        cmocka_unit_test(another_boot_is_survived),
+    };
+
+    every_byte = argc > 1 && str_eq(argv[1], "--every-byte");
+#ifndef AGAVECTL_FAULTS
+    printf("1..0 # SKIP built without fault points\n");
+    return 0;
+#endif
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
