@@ -162,7 +162,7 @@ static struct err *cmd_heal(struct ctx *ctx, const void *opts, int argc, char **
 const struct cmd cmd_lab_fault = {
     .name = "fault",
     .summary = "let something fail in the lab's world, or show it",
-    .usage = "[NAME[=VALUE]…]",
+    .usage = "[NAME[=VALUE]]...",
     .detail =
         "Without a name it shows what can fail, and what does. Faults of the world are losses and "
         "cuts: 'slot-loss=20%', 'turbine=off'. Faults of an RPC node need --node: 'slow=64KiB', "
@@ -179,7 +179,7 @@ const struct cmd cmd_lab_fault = {
 const struct cmd cmd_lab_heal = {
     .name = "heal",
     .summary = "end the faults of the lab's world",
-    .usage = "[NAME…]",
+    .usage = "[NAME]...",
     .detail =
         "Ends the named faults, or all of them; with --node only those of these nodes. Without "
         "any word also what a drill left behind that was killed.",

@@ -182,6 +182,32 @@ def the_example_is_what_is_found_there(t):
 
 
 @test
+def every_captured_host(t):
+    """Each of tests/hosts gives a config that passes, also where the host is not as it must be."""
+    sys.path.insert(0, str(SOURCE / "tests" / "hosts"))
+    import hosts
+    for name in hosts.names():
+        root = hosts.build(name, t.dir / name)
+        own = root / "etc/agavectl/agavectl.yaml"
+        config = own.read_text() if own.exists() else ""
+        own.unlink(missing_ok=True)    # it would be believed where it names the kubeconfig
+        r = t.run("config", "init", "--root", root)
+        if name == "blind":
+            assert r.code == 1 and "/proc/self/mountinfo" in r.err and not r.out, r
+            continue
+        assert r.code == 0, (name, r)
+        got = effective(t, r.out)
+        if name == "runbook":
+            want = effective(t, config)
+            assert want.pop("cluster.references")[0] == got["cluster.references"][0], got
+            assert want.pop("kind.node") == "" and got["kind.node"] == f"{CLUSTER}-control-plane", got
+            assert want.pop("validator.args") in ([], got["validator.args"])
+            assert want.pop("validator.entrypoints") in ([], got["validator.entrypoints"])
+            differ = {k: (v, got[k]) for k, v in want.items() if got[k] != v}
+            assert not differ, differ
+
+
+@test
 def a_validator_in_a_pod(t):
     """Its own paths are the container's: they are found on the host, and not in what the kind node sees."""
     h = runbook(t).process(4242, ["agave-validator", *ARGS], POD_MOUNTS,
