@@ -1,101 +1,18 @@
 /* runtime/docker: answers of a real Docker 20.10.24, and what a daemon should not say. */
 #include "runtime/docker.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <errno.h>
-
-#include "base/str.h"
-#include "io/clock.h"
-#include "io/fsroot.h"
-#include "io/http.h"
+#include "fake_api.h"
 #include "runtime/fields.h"
-
-/* ---- HTTP from a table --------------------------------------------------------------------------
- */
-
-struct row {
-    const char *url;
-    int status; /* 0: body is the error's text, kind its kind */
-    const char *body;
-    enum err_kind kind;
-};
-static const struct row *rows;
-static const char *asked_socket;
-static unsigned asked_ms;
-
-static struct err *answer(struct ctx *ctx, const struct http_request *reqs, size_t n,
-                          struct http_response *ret)
-{
-    assert_int_equal(n, 1);
-    assert_string_equal(reqs->method, "GET");
-    assert_non_null(reqs->unix_socket);
-    assert_true(reqs->max_body_b > 0 && reqs->max_body_b <= 16 << 20);
-    asked_socket = reqs->unix_socket;
-    asked_ms = reqs->timeout_ms;
-    *ret = (struct http_response){0};
-    for (const struct row *r = rows; r->url; r++) {
-        if (!str_eq(r->url, reqs->url))
-            continue;
-        if (r->status) {
-            ret->status = r->status;
-            ret->body = xstrdup(r->body);
-            ret->body_n = strlen(r->body);
-        } else {
-            ret->err = err_new(r->kind, "%s", r->body);
-        }
-        return NULL;
-    }
-    fail_msg("nobody expected '%s'", reqs->url);
-    return NULL;
-}
-
-static const struct http_ops fake = {.many = answer};
-static struct fsroot *root;
-static struct ctx ctx = {.http = &fake, .clock = &clock_system};
-
-static int setup(void **state)
-{
-    assert_null(fsroot_open("/", &root));
-    ctx.root = root;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    root = fsroot_close(root);
-    return 0;
-}
-
-static void assert_err(const struct err *e, enum err_kind kind, const char *part)
-{
-    assert_non_null(e);
-    if (e->kind != kind || !strstr(e->text, part))
-        fail_msg("want %s '%s', got %s '%s'", err_kind_name(kind), part, err_kind_name(e->kind),
-                 e->text);
-}
-
-static char *data(const char *name)
-{
-    const char *source = getenv("AGAVECTL_TEST_SOURCE");
-    AUTO(freep) char *path = xasprintf("%s/tests/data/docker/%s.json", source ? source : ".", name);
-    AUTO(fsroot_closep) struct fsroot *here = NULL;
-    char *text = NULL;
-
-    assert_null(fsroot_open("/", &here));
-    assert_null(fsroot_read(here, path, 1 << 20, &text, NULL));
-    return text;
-}
 
 /* ---- what a real daemon says
  * --------------------------------------------------------------------- */
 
 static void a_real_daemon_is_understood(void **state)
 {
-    AUTO(freep) char *version = data("version"), *info = data("info"), *list = data("list");
-    AUTO(freep) char *inspect = data("inspect");
+    AUTO(freep)
+    char *version = data("docker/version"),
+         *info = data("docker/info"), *list = data("docker/list");
+    AUTO(freep) char *inspect = data("docker/inspect");
     const struct row table[] = {
         {"http://docker/version", 200, version},
         {"http://docker/v1.41/info", 200, info},
@@ -110,8 +27,9 @@ static void a_real_daemon_is_understood(void **state)
 
     rows = table;
     assert_null(docker_connect(&ctx, NULL, 0, &d));
+    assert_true(asked_unix);
     assert_string_equal(d.socket, "/var/run/docker.sock");
-    assert_int_equal(asked_ms, 500);
+    assert_int_equal(asked.timeout_ms, 500);
     assert_string_equal(d.api, "v1.41");
     assert_string_equal(d.version, "20.10.24+dfsg1");
 
@@ -156,6 +74,27 @@ static void a_real_daemon_is_understood(void **state)
     assert_string_equal(c.mounts[0].destination, "/mnt");
     assert_string_equal(c.mounts[0].propagation, "rslave");
     assert_true(c.mounts[0].rw);
+}
+
+/* What kind 0.33 itself made, by its own program. */
+static void a_node_of_kind_is_understood(void **state)
+{
+    AUTO(freep) char *text = data("docker/kind-node");
+    AUTO(docker_inspect_clear) struct docker_inspect c = {0};
+
+    assert_ok(docker_parse_inspect(text, strlen(text), &c));
+    assert_string_equal(c.name, "laconic-test-control-plane");
+    assert_string_equal(c.kind_cluster, "laconic-test");
+    assert_string_equal(c.kind_role, "control-plane");
+    assert_string_equal(c.network_mode, "kind");
+    assert_string_equal(c.ip, "172.18.0.2");
+    assert_string_equal(c.cgroupns_mode, "private");
+    assert_true(c.privileged && c.running && !c.oom_kill_disabled);
+    assert_int_equal(c.memory_b, 0);
+    assert_int_equal(c.n_mounts, 3);
+    assert_string_equal(docker_mount_over(&c, "/mnt/solana/ledger")->propagation, "rslave");
+    assert_string_equal(docker_mount_over(&c, "/var/lib/kubelet")->type, "volume");
+    assert_string_equal(docker_mount_over(&c, "/var/lib/kubelet")->propagation, "");
 }
 
 static void the_mount_over_a_path(void **state)
@@ -234,7 +173,7 @@ static void a_daemon_that_cannot_be_asked(void **state)
         AUTO(err_freep) struct err *e = docker_connect(&ctx, "/x", 200, &d);
         assert_err(e, cases[i].to, cases[i].part);
         assert_null(strstr(e->text, "http://"));
-        assert_int_equal(asked_ms, 200);
+        assert_int_equal(asked.timeout_ms, 200);
         assert_null(d.socket);
     }
 }
@@ -342,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_real_daemon_is_understood),
+        cmocka_unit_test(a_node_of_kind_is_understood),
         cmocka_unit_test(the_mount_over_a_path),
         cmocka_unit_test(the_oldest_version_that_both_speak),
         cmocka_unit_test(a_daemon_that_cannot_be_asked),
