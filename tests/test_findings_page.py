@@ -6,6 +6,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1]
 
 
+OTHERS = {"docker.io"}  # a package
 UNITS = (".service", ".socket", ".target", ".timer", ".slice")  # docker.service is no finding
 
 
@@ -21,7 +22,7 @@ def ids_of_stages():
     families = {n.replace("-", "") for n in re.findall(r'\.name = "([a-z-]+)"', text)} | {"kindroot"}
     words = re.findall(r'"([a-z]+(?:\.[a-z]+)+)"', text)
     ids = {w for w in words if w.split(".")[0] in families and not w.endswith(UNITS)}
-    return ids | {b + s for b in bases for s in suffixes}
+    return ids - OTHERS | {b + s for b in bases for s in suffixes}
 
 
 def ids_of_page():

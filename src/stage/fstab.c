@@ -26,10 +26,13 @@ static bool has(const struct boot_mount *m, const char *option)
     return fstab_option(&m->entry, option, NULL);
 }
 
-/* Of a place without a device in the config it counts what is mounted there now. */
+/* Of a place without a device in the config it counts what is mounted there now; ZFS mounts its
+ * datasets without fstab. */
 static bool is_asked(const struct mounts *now, const struct place *p)
 {
-    return *p->where && (*p->device || mounts_at(now, p->where));
+    const struct mount_info *on = mounts_at(now, p->where);
+
+    return *p->where && (*p->device || (on && !str_eq(on->fstype, "zfs")));
 }
 
 static void add_missing(const struct place *p, struct findings *ret)
@@ -89,12 +92,15 @@ static struct err *check_disk(struct ctx *ctx, const struct fstab *f, const stru
     }
     TRY(e);
     TRY(wrong_device(ctx, p, m, &wrong));
+    AUTO(freep)
+    char *want = xasprintf("xfs%s%s", *p->device ? " of " : "", p->device);
+    AUTO(freep) char *got = xasprintf("%s of %s", m->entry.type, m->entry.spec);
     if (wrong)
         finding_compare(findings_add(ret, p->id, 4, SEV_FAIL,
                                      "%s is wrong for %s at '%s': %s; correct it before the next "
                                      "boot",
                                      m->source, p->name, p->where, wrong),
-                        *p->device ? p->device : "xfs", m->entry.spec, m->source);
+                        want, got, m->source);
     else
         add_comes_back(p, m, ret);
     check_nofail(p, m, ret);

@@ -5,11 +5,8 @@
 
 #include "base/str.h"
 #include "config/config.h"
-#include "host/cgroup.h"
-#include "host/memory.h"
 #include "io/fsroot.h"
-#include "stage/disk.h"
-#include "stage/service.h"
+#include "stage/memory.h"
 #include "stage/table.h"
 
 #define GIB          (1ULL << 30)
@@ -122,52 +119,6 @@ static void check_room(struct ctx *ctx, const struct room *r, struct findings *r
         judge_room(ctx, r, &v, ret);
 }
 
-/* Size of the RAM disk as it is mounted, 0: no RAM disk there. */
-static struct err *ramdisk_size(struct ctx *ctx, const struct mounts *m, uint64_t *ret_b)
-{
-    const struct mount_info *on = mounts_at(m, ctx->cfg->storage.ramdisk.mount);
-    bool memory = false;
-    struct statvfs v;
-
-    *ret_b = 0;
-    if (!on)
-        return NULL;
-    TRY(disk_in_memory(ctx, on, &memory));
-    if (!memory)
-        return NULL;
-    TRY(fsroot_statvfs(ctx->root, on->target, &v));
-    *ret_b = (uint64_t)v.f_blocks * v.f_frsize;
-    return NULL;
-}
-
-/* Of the running validator's control groups, else of the service that would start it; not known:
- * nothing limits it. */
-static struct err *memory_limit(struct ctx *ctx, struct scene *scene, struct known_u64 *ret)
-{
-    AUTO(cgroup_memory_clear) struct cgroup_memory m = {0};
-    AUTO(unit_file_clear) struct unit_file u = {0};
-    const struct pids *pids = NULL;
-    const char *v;
-
-    *ret = (struct known_u64){0};
-    TRY(scene_validator(ctx, scene, &pids));
-    if (pids->n) {
-        TRY(cgroup_memory(ctx, pids->items[0].id.pid, &m));
-        *ret = m.limit_b;
-        return NULL;
-    }
-    struct err *e = service_find(ctx, scene, &u);
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    TRY(e);
-    v = unit_file_get(&u, "Service", "MemoryMax");
-    if (!v || !*v || str_eq(v, "infinity") || str_ends(v, "%"))
-        return NULL;
-    TRY_CTX(parse_size(v, &ret->v), "MemoryMax of '%s'", u.name);
-    ret->known = true;
-    return NULL;
-}
-
 static void judge_memory(uint64_t ram_b, const struct known_u64 *limit, uint64_t total_b,
                          struct findings *ret)
 {
@@ -176,10 +127,9 @@ static void judge_memory(uint64_t ram_b, const struct known_u64 *limit, uint64_t
     enum severity sev = over ? SEV_FAIL : limit->known ? SEV_OK : SEV_NOTE;
     char a[32], b[32], c[32], d[32];
     AUTO(freep)
-    char *limited =
-        limit->known
-            ? xasprintf("the validator's memory limit is %s", fmt_size(limit->v, b, sizeof(b)))
-            : xstrdup("nothing limits the validator's memory");
+    char *limited = limit->known ? xasprintf("the validator's memory limit is %s",
+                                             fmt_size(limit->v, b, sizeof(b)))
+                                 : xstrdup("nothing limits the validator's memory");
     AUTO(freep) char *want = xasprintf("less than %s", fmt_size(total_b, c, sizeof(c)));
 
     finding_compare(
@@ -190,24 +140,13 @@ static void judge_memory(uint64_t ram_b, const struct known_u64 *limit, uint64_t
         want, fmt_size(sum, d, sizeof(d)), "/proc/meminfo");
 }
 
-static struct err *check_memory(struct ctx *ctx, struct scene *scene, const struct mounts *m,
-                                struct findings *ret)
+static struct err *check_memory(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
-    struct host_memory mem = {0};
-    struct known_u64 limit = {0};
-    uint64_t ram_b = 0;
+    struct memory_need need = {0};
 
-    TRY(ramdisk_size(ctx, m, &ram_b));
-    if (!ram_b)
-        return NULL;
-    TRY(host_memory(ctx, &mem));
-    if (!mem.total_b.known)
-        return err_new(ERR_CORRUPT, "/proc/meminfo has no MemTotal");
-    struct err *e = memory_limit(ctx, scene, &limit);
-    if (e && e->kind == ERR_ABSENT) /* no cgroup counts it, so none limits it */
-        e = err_free(e);
-    TRY(e);
-    judge_memory(ram_b, &limit, mem.total_b.v, ret);
+    TRY(memory_need(ctx, scene, &need));
+    if (need.ramdisk_b)
+        judge_memory(need.ramdisk_b, &need.limit_b, need.total_b, ret);
     return NULL;
 }
 
@@ -220,7 +159,7 @@ static struct err *space_check(struct ctx *ctx, struct scene *scene, struct find
     TRY(find_rooms(ctx, m, &rooms));
     for (size_t i = 0; i < rooms.n; i++)
         check_room(ctx, &rooms.items[i], ret);
-    struct err *e = check_memory(ctx, scene, m, ret);
+    struct err *e = check_memory(ctx, scene, ret);
     if (e)
         findings_add(ret, "space.memory", 4, SEV_UNKNOWN, "could not look: %s", e->text);
     err_free(e);

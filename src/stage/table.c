@@ -3,6 +3,9 @@
 
 const struct stage *const stage_table[] = {
     /* 1: base system */
+    &stage_packages,
+    &stage_kernel,
+    &stage_zfs,
     &stage_docker,
     /* 2: what the kind node sees */
     /* 4: the validator's storage and limits, before anything of 3 or 5 is started */

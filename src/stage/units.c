@@ -11,6 +11,7 @@
 #include "host/unit_file.h"
 #include "io/fsroot.h"
 #include "stage/boot.h"
+#include "stage/disk.h"
 #include "stage/service.h"
 #include "stage/table.h"
 
@@ -18,6 +19,8 @@
 
 struct look {
     struct ctx *ctx;
+    bool memory;            /* there is a RAM disk; else the accounts lie on the volume */
+    const char *needed;     /* the mount without which nothing may start */
     const char *mount;      /* of the RAM disk */
     const char *device;     /* "": not configured */
     char *mount_unit;       /* "srv-solana-ramdisk.mount" */
@@ -308,31 +311,50 @@ static struct err *check_accounts(const struct look *l, struct findings *ret)
     return NULL;
 }
 
+/* Is the path at or below what is needed, or its image below the bind? */
+static bool reaches(const struct look *l, const char *path)
+{
+    const struct config *c = l->ctx->cfg;
+    const char *volume = c->storage.volume.mount, *bind = c->storage.bind;
+    AUTO(freep)
+    char *image = *bind && str_starts(l->needed, volume)
+                      ? xasprintf("%s%s", bind, l->needed + strlen(volume))
+                      : xstrdup(l->needed);
+
+    return str_starts(path, l->needed) || str_starts(path, image);
+}
+
 /* What starts the validator at boot must neither run before the RAM disk is mounted nor without it.
  */
-static void check_consumer(const struct look *l, const struct unit_file *u, struct findings *ret)
+static void check_consumer(const struct look *l, const struct unit_file *u, bool docker,
+                           struct findings *ret)
 {
-    const char *bind = *l->ctx->cfg->storage.bind ? l->ctx->cfg->storage.bind : NULL;
+    AUTO(strlist_clear) struct strlist waited = {0};
     AUTO(strlist_clear) struct strlist asserted = {0};
-    bool waits, asserts = false;
+    bool waits = unit_file_has_word(u, UNIT, "Requires", l->mount_unit);
+    bool asserts = false;
 
-    waits = unit_file_has_word(u, UNIT, "RequiresMountsFor", l->mount) ||
-            unit_file_has_word(u, UNIT, "RequiresMountsFor", l->ctx->cfg->validator.accounts) ||
-            unit_file_has_word(u, UNIT, "Requires", l->mount_unit);
+    unit_file_words(u, UNIT, "RequiresMountsFor", &waited);
+    for (size_t i = 0; i < waited.n; i++)
+        waits = waits || reaches(l, waited.items[i]);
     unit_file_words(u, UNIT, "AssertPathIsMountPoint", &asserted);
     unit_file_words(u, UNIT, "ConditionPathIsMountPoint", &asserted);
     for (size_t i = 0; i < asserted.n; i++)
-        asserts = asserts || str_eq(asserted.items[i], l->mount) ||
-                  (bind && str_starts(asserted.items[i], bind));
+        asserts = asserts || reaches(l, asserted.items[i]);
     findings_add(ret, "units.mounts", 4, waits ? SEV_OK : SEV_WARN, "%s %s%s", u->name,
-                 waits ? "waits for the RAM disk"
-                       : "does not wait for the RAM disk at boot: add RequiresMountsFor=",
-                 waits ? "" : l->mount);
-    findings_add(ret, "units.assert", 4, asserts ? SEV_OK : SEV_WARN, "%s %s%s", u->name,
-                 asserts ? "is not started without the RAM disk"
-                         : "is started without the RAM disk when its line of fstab is gone, and "
-                           "the accounts go to the disk below: add AssertPathIsMountPoint=",
-                 asserts ? "" : l->mount);
+                 waits ? "waits for the validator's storage"
+                       : "does not wait for the validator's storage at boot: add "
+                         "RequiresMountsFor=",
+                 waits ? "" : l->needed);
+    findings_add(ret, "units.assert", 4,
+                 asserts  ? SEV_OK
+                 : docker ? SEV_WARN
+                          : SEV_NOTE,
+                 "%s %s%s", u->name,
+                 asserts ? "is not started without the validator's storage"
+                         : "is started without the validator's storage when its line of fstab is "
+                           "gone, and writes on the disk below: add AssertPathIsMountPoint=",
+                 asserts ? "" : l->needed);
     note_faults(u, ret);
 }
 
@@ -345,7 +367,7 @@ static struct err *check_consumers(const struct look *l, struct scene *scene, st
         docker ? unit_file_load(l->ctx, "docker.service", &u) : service_find(l->ctx, scene, &u);
 
     if (!e && !u.masked)
-        check_consumer(l, &u, ret);
+        check_consumer(l, &u, docker, ret);
     if (e && e->kind == ERR_NOTFOUND)
         return err_free(e); /* nothing starts it at boot */
     return e;
@@ -390,6 +412,22 @@ static struct err *find_boot(struct look *l)
     return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
 }
 
+/* Without a RAM disk the bind, or the volume, is what must be there. */
+static struct err *find_needed(struct look *l, struct scene *scene)
+{
+    const struct config *c = l->ctx->cfg;
+    const struct mounts *m = NULL;
+    const struct mount_info *on;
+
+    TRY(scene_mounts(l->ctx, scene, &m));
+    on = mounts_at(m, l->mount);
+    l->memory = *l->device != '\0';
+    if (on && !l->memory)
+        TRY(disk_in_memory(l->ctx, on, &l->memory));
+    l->needed = l->memory ? l->mount : *c->storage.bind ? c->storage.bind : c->storage.volume.mount;
+    return NULL;
+}
+
 static struct err *units_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     const struct config *c = ctx->cfg;
@@ -399,6 +437,7 @@ static struct err *units_check(struct ctx *ctx, struct scene *scene, struct find
     AUTO(freep) char *stem = unit_path_escape(l.mount);
     bool systemd = false;
 
+    TRY(find_needed(&l, scene));
     TRY(has_systemd(ctx, &systemd));
     if (!systemd) {
         findings_add(ret, "units.systemd", 4, SEV_NOTE,
@@ -409,8 +448,10 @@ static struct err *units_check(struct ctx *ctx, struct scene *scene, struct find
     l.mount_unit = xasprintf("%s.mount", stem);
     TRY(find_boot(&l));
     TRY(find_names(&l));
-    TRY(check_format(&l, ret));
-    TRY(check_accounts(&l, ret));
+    if (l.memory) {
+        TRY(check_format(&l, ret));
+        TRY(check_accounts(&l, ret));
+    }
     return check_consumers(&l, scene, ret);
 }
 

@@ -227,7 +227,7 @@ static void nothing_waits(void **state)
 
     with(&t, RAMDISK, "docker.service.d/10.conf", "[Unit]\nAfter=network.target\n");
     tree_is(&t, "units.mounts", SEV_WARN, "docker.service does not wait");
-    tree_is(&t, "units.assert", SEV_WARN, "is started without the RAM disk");
+    tree_is(&t, "units.assert", SEV_WARN, "is started without the validator's storage");
     with(&none, RAMDISK, "ramdisk-accounts.service",
          "[Service]\nExecStart=/bin/mkdir /srv/solana/ramdisk/accounts\n");
     tree_is(&none, "units.accounts", SEV_FAIL, "gives it to root");
