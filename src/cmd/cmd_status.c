@@ -2,17 +2,13 @@
  * Decides nothing: what the facts mean is look/status's business. */
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/str.h"
 #include "cmd/cmd_status_host.h"
 #include "cmd/commands.h"
+#include "cmd/status_subject.h"
 #include "cmd/watch.h"
-#include "config/config.h"
 #include "flow/op.h"
-#include "look/found.h"
-#include "look/scene.h"
 #include "look/status.h"
-#include "look/unit_config.h"
 
 #define LABEL STATUS_LABEL
 
@@ -82,8 +78,8 @@ static void print_unit(const struct status *s, struct out *out)
     if (s->start_eta_s.known)
         out_printf(out, ", through in %s",
                    fmt_duration((double)s->start_eta_s.v, time, sizeof(time)));
-    out_printf(out, "\n" LABEL "%s, %s", "unit", s->runtime ? s->runtime : "not ours",
-               unit_phase_name(s->unit.phase));
+    out_printf(out, "\n" LABEL "%s%s%s", "unit", s->runtime ? s->runtime : "",
+               s->runtime ? ", " : "", unit_phase_name(s->unit.phase));
     for (size_t i = 0; i < s->n_pids; i++)
         out_printf(out, "%s%d", i ? " " : ", pid ", (int)s->pids[i]);
     if (s->age_s.known)
@@ -210,99 +206,24 @@ static void print_status(const struct status *s, uint64_t tip_slots, struct out 
     print_references(s, out);
 }
 
-/* What is looked at: the unit of the config, or a validator that was found running. */
-struct subject {
-    struct unit_config *unit;
-    struct founds found;
-    struct status_params params;
-    struct rates_book book; /* of a watch */
-};
-
-static void subject_clear(struct subject *s)
-{
-    unit_config_freep(&s->unit);
-    founds_clear(&s->found);
-}
-
-static struct err *name_all(const struct founds *f)
-{
-    AUTO(strbuf_clear) struct strbuf b = {0};
-
-    for (size_t i = 0; i < f->n; i++)
-        strbuf_printf(&b, "%sprocess %d on ledger '%s'", i ? ", " : "", (int)f->items[i].pid,
-                      f->items[i].ledger);
-    return err_new(ERR_BADINPUT,
-                   "no config, and %zu validators run here: %s; say in a config which one is meant "
-                   "(validator.ledger)",
-                   f->n, strbuf_text(&b));
-}
-
-/* Without a config: the one validator that runs on this host. */
-static struct err *find_subject(struct ctx *ctx, struct subject *ret)
-{
-    size_t unseen = 0;
-
-    TRY(found_validators(ctx, &ret->found, &unseen));
-    if (ret->found.n == 0 && unseen)
-        return err_new(ERR_REFUSED,
-                       "no config, and %zu processes with locks cannot be looked at by this user; "
-                       "run it with sudo",
-                       unseen);
-    if (ret->found.n == 0)
-        return err_new(ERR_BADINPUT, "no config, and no validator runs on this host; begin with "
-                                     "'agavectl config example'");
-    if (ret->found.n > 1)
-        return name_all(&ret->found);
-    ret->params = found_status(&ret->found.items[0]);
-    log_note("agavectl: no config: this is process %d (%s) on ledger '%s'", (int)ret->params.pid,
-             ret->found.items[0].name, ret->found.items[0].ledger);
-    return NULL;
-}
-
-/* Without a driver for the config's runtime: who holds the ledger. */
-static void find_process(struct ctx *ctx, struct status_params *p)
-{
-    AUTO(scene_freep) struct scene *scene = scene_new();
-    const struct pids *found;
-    struct err *e = scene_validator(ctx, scene, &found);
-
-    log_note("agavectl: this version has no driver for runtime '%s' yet: its unit is not looked at",
-             ctx->cfg->validator.runtime);
-    if (e)
-        log_note("agavectl: %s", e->text);
-    else if (found->n)
-        p->pid = found->items[0].id.pid;
-    err_free(e);
-}
-
-static struct err *choose_subject(struct ctx *ctx, struct subject *ret)
-{
-    if (ctx->cfg) {
-        TRY(unit_config_look(ctx, NULL, &ret->unit));
-        ret->params = unit_config_status(ctx, ret->unit);
-        if (!ret->unit->runtime)
-            find_process(ctx, &ret->params);
-    } else {
-        TRY(find_subject(ctx, ret));
-    }
-    ret->params.host = true;
-    return NULL;
-}
-
 struct frame_arg {
     const struct status_opts *opts;
-    const struct status_params *params;
+    struct subject *subject;
+    bool again; /* not the first one */
     int *exit;
 };
 
 static struct err *frame(struct ctx *ctx, void *arg, struct out *out)
 {
-    const struct frame_arg *a = arg;
+    struct frame_arg *a = arg;
     AUTO(status_clear) struct status s = {0};
     AUTO(unfinished_clear) struct unfinished u = {0};
     struct json *doc;
 
-    TRY(status_gather(ctx, a->params, &s));
+    if (a->again)
+        subject_find_again(ctx, a->subject);
+    a->again = true;
+    TRY(status_gather(ctx, &a->subject->params, &s));
     look_at_operations(ctx, &u);
     if (out->json) {
         doc = status_json(&s);
@@ -310,7 +231,7 @@ static struct err *frame(struct ctx *ctx, void *arg, struct out *out)
         out_json(out, doc);
     } else {
         print_operation(&u, out);
-        print_status(&s, a->params->tip_slots, out);
+        print_status(&s, a->subject->params.tip_slots, out);
     }
     if (a->opts->check && s.health != HEALTH_OK)
         *a->exit = 3;
@@ -322,12 +243,12 @@ static struct err *status_run(struct ctx *ctx, const void *opts, int argc, char 
 {
     const struct status_opts *o = opts;
     AUTO(subject_clear) struct subject subject = {0};
-    struct frame_arg a = {.opts = o, .params = &subject.params, .exit = &out->exit};
+    struct frame_arg a = {.opts = o, .subject = &subject, .exit = &out->exit};
     struct err *e;
 
     if (o->check && o->watch_s)
         return err_new(ERR_BADINPUT, "'--check' and '--watch' exclude each other");
-    TRY(choose_subject(ctx, &subject));
+    TRY(subject_choose(ctx, &subject));
     if (!o->watch_s)
         return frame(ctx, &a, out);
     rates_load(ctx, subject.params.state_dir, &subject.book);

@@ -133,7 +133,7 @@ static void fill(const struct pid_info *p, uint64_t own_mnt, const char *ledger,
     range = given(&args, "validator.dynamic_port_range");
     f->pid = p->id.pid;
     f->name = str_shown(slash ? slash + 1 : program, 64);
-    f->ledger = xstrdup(ledger);
+    f->ledger = str_shown(ledger, PATH_MAX);
     f->rpc_url = rpc_url(&args);
     f->reach = reachable(p, own_mnt, ledger);
     f->snapshots = reachable(p, own_mnt, snapshots ? snapshots : ledger);

@@ -13,7 +13,7 @@
 struct found {
     pid_t pid;
     char *name;      /* of its program */
-    char *ledger;    /* as it names it itself */
+    char *ledger;    /* as it names it itself, for people */
     char *rpc_url;   /* NULL: its RPC is off */
     char *reach;     /* the ledger as we reach it: below /proc/<pid>/root in a container */
     char *snapshots; /* the same; NULL: not known */

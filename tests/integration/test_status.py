@@ -568,6 +568,25 @@ def without_a_config(t):
 
 
 @test
+def a_runtime_without_a_driver(t):
+    """The process is found by its lock, and in a watch again and again."""
+    host = Host(t, None, [server(t, slots(1010))])
+    host.config.write_text(host.config.read_text().replace("validator:", "validator:\n  runtime: kubernetes"))
+    v = Validator(t, host.ledger, int(re.search(r"rpc_port: (\d+)", host.config.read_text())[1]))
+    p = watch(t, host, "--watch=1", "-o", "json", stdout=subprocess.PIPE)
+    got = json.loads(p.stdout.readline())
+    assert got["unit"]["runtime"] is None and got["unit"]["pids"] == [v.pid] and got["health"] == "ok", got
+    assert got["memory"]["resident_b"] > 64 << 20 and got["udp"]["tvu"]["port"] == 8012, got
+    v.end()
+    got = t.until("a frame without it", lambda: (lambda d: d if not d["unit"]["pids"] else None)(
+        json.loads(p.stdout.readline())), 20)
+    assert got["memory"] is None and got["udp"] is None and got["via"] is None and got["health"] != "ok", got
+    p.send_signal(signal.SIGINT)
+    p.stdout.read()
+    assert p.wait(20) == 0
+
+
+@test
 def an_unfinished_operation_comes_first(t):
     host = Host(t, None, [server(t, slots(1010))])
     got, r = host.json()
