@@ -47,6 +47,8 @@ struct fetch_want {
     uint64_t near_slots;
     /* Final names of archives that are here already and verified: nothing to fetch. May be NULL. */
     const struct strlist *have;
+    /* Final names that no source could deliver: not chosen again. May be NULL. */
+    const struct strlist *avoid;
 };
 struct fetch_choice {
     char *full, *incr;                   /* final names; incr NULL: the full one alone is best */

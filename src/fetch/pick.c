@@ -14,6 +14,11 @@ static bool is_here(const struct fetch_want *w, const struct fetch_file *f)
     return w->have && strlist_has(w->have, f->name);
 }
 
+static bool is_bad(const struct fetch_want *w, const struct fetch_file *f)
+{
+    return f && w->avoid && strlist_has(w->avoid, f->name);
+}
+
 /* Bytes to fetch; an unknown size is dearer than any known one. */
 static uint64_t cost_of(const struct fetch_want *w, const struct fetch_file *f)
 {
@@ -84,7 +89,7 @@ static void consider(const struct fetch_found *f, const struct fetch_want *w,
     const struct fetch_file *full = file_of(o, true), *incr = with_incr ? file_of(o, false) : NULL;
     struct pair p = {.full = full, .incr = incr};
 
-    if (!full || (with_incr && !incr))
+    if (!full || (with_incr && !incr) || is_bad(w, full) || is_bad(w, incr))
         return;
     p.slot = incr ? incr->slot : full->slot;
     p.cost_b = cost_of(w, full) + cost_of(w, incr);
@@ -130,7 +135,8 @@ static struct err *nothing_fits(const struct fetch_found *f, const struct fetch_
             strbuf_printf(&b, "slot %llu is after %llu", (unsigned long long)o->full.slot,
                           (unsigned long long)w->max_slot);
         else
-            strbuf_puts(&b, "most sources have another hash for its slot, or its slots do not fit");
+            strbuf_puts(&b, "most sources have another hash for its slot, its slots do not fit, or "
+                            "nobody could deliver it");
     }
     return err_new(ERR_NOTFOUND, "no source has a snapshot that can be used%s%s", strbuf_text(&b),
                    f->n > 10 ? "; …" : "");

@@ -13,12 +13,14 @@
 #include "base/str.h"
 #include "fetch/find.h"
 #include "fetch/snapshot.h"
+#include "io/http.h"
 #include "solana/rpc.h"
 #include "solana/snapshot_archive.h"
 #include "solana/snapshot_name.h"
 
 #define LEFTOVER     "tmp-" /* of fetch/place.c */
 #define FIND_MS      5000
+#define TRIES        4         /* archives that nobody could deliver, of a kind */
 #define REJECTED_MAX 8         /* named in the summary */
 #define MIN_RATE_B_S (1 << 20) /* a peer below 1 MiB/s for half a minute will not make it */
 
@@ -105,6 +107,7 @@ static struct err *verified_local(struct ctx *ctx, const struct snapshot_want *w
 struct fetching {
     const struct flow_report *report;
     struct strlist rejected;
+    struct strlist bad; /* names that no source could deliver */
 };
 
 static void reject(struct fetching *f, const char *source, const char *why)
@@ -174,7 +177,7 @@ static struct err *choose(struct ctx *ctx, const struct snapshot_want *want,
                           const struct strlist *have, struct fetching *f, struct fetch_choice *ret)
 {
     AUTO(fetch_found_clear) struct fetch_found found = {0};
-    struct fetch_want limits = {.have = have};
+    struct fetch_want limits = {.have = have, .avoid = &f->bad};
 
     limits.min_slot = want->tip > want->max_age_slots ? want->tip - want->max_age_slots : 0;
     TRY(fetch_find(ctx, want->sources, want->n_sources, FIND_MS, &found));
@@ -182,26 +185,89 @@ static struct err *choose(struct ctx *ctx, const struct snapshot_want *want,
     return fetch_pick(&found, &limits, ret);
 }
 
+/* Nobody could deliver this name: the next choice is among the others. Returns e when that is not
+ * the sources' fault. *ret_failed: what to say when nothing else is left either. */
+static struct err *give_up(struct err *e, const char *name, const struct strlist *urls,
+                           struct fetching *f, struct err **ret_failed)
+{
+    const char *last = urls->items[urls->n - 1];
+    AUTO(freep) char *origin = xstrndup(last, http_origin_n(last));
+    AUTO(freep) char *label = rpc_url_label(origin);
+
+    if (e->kind != ERR_REMOTE && e->kind != ERR_TIMEOUT && e->kind != ERR_NOTFOUND &&
+        e->kind != ERR_CORRUPT)
+        return e;
+    reject(f, label, e->text);
+    strlist_add(&f->bad, name);
+    err_free(*ret_failed);
+    *ret_failed = e;
+    return NULL;
+}
+
+/* A full archive is here afterwards; ret: the pair that it was chosen for. */
+static struct err *fetch_full(struct ctx *ctx, const struct snapshot_want *want, struct fetching *f,
+                              struct strlist *have, struct fetch_choice *ret)
+{
+    AUTO(err_freep) struct err *failed = NULL;
+
+    for (int i = 0; i < TRIES; i++) {
+        AUTO(fetch_choice_clear) struct fetch_choice c = {0};
+        struct err *e = choose(ctx, want, have, f, &c);
+
+        if (e && failed && e->kind == ERR_NOTFOUND) {
+            err_free(e);
+            break;
+        }
+        TRY(e);
+        if (!c.have_full)
+            e = fetch_one(ctx, want, c.full, &c.full_urls, f, have);
+        if (!e) {
+            *ret = c;
+            c = (struct fetch_choice){0};
+            return NULL;
+        }
+        TRY(give_up(e, c.full, &c.full_urls, f, &failed));
+    }
+    return TAKE(failed);
+}
+
+/* The newest incremental of the full archive that is here. first: the pair it was chosen for; it
+ * ages while the full one is fetched, so that the sources are asked again. */
+static struct err *fetch_incremental(struct ctx *ctx, const struct snapshot_want *want,
+                                     struct fetching *f, const struct fetch_choice *first,
+                                     struct strlist *have, uint64_t *ret_slot)
+{
+    AUTO(err_freep) struct err *failed = NULL;
+
+    for (int i = 0; i < TRIES; i++) {
+        AUTO(fetch_choice_clear) struct fetch_choice c = {0};
+        struct err *e = choose(ctx, want, have, f, &c);
+        /* A newer full one may have appeared meanwhile: the pair that is nearly here is better. */
+        const struct fetch_choice *pair = !e && c.have_full ? &c : first;
+
+        if (e && (e->kind != ERR_NOTFOUND || !failed))
+            return e;
+        if (e || (pair->incr && strlist_has(&f->bad, pair->incr)))
+            return err_free(e), TAKE(failed);
+        if (pair->incr && !pair->have_incr)
+            e = fetch_one(ctx, want, pair->incr, &pair->incr_urls, f, have);
+        if (!e) {
+            *ret_slot = pair->slot;
+            return NULL;
+        }
+        TRY(give_up(e, pair->incr, &pair->incr_urls, f, &failed));
+    }
+    return TAKE(failed);
+}
+
 static struct err *fetch_pair(struct ctx *ctx, const struct snapshot_want *want, struct fetching *f,
                               struct strlist *have, uint64_t *ret_slot)
 {
     AUTO(fetch_choice_clear) struct fetch_choice first = {0};
-    AUTO(fetch_choice_clear) struct fetch_choice second = {0};
-    const struct fetch_choice *last = &first;
 
     report_progress(f->report, "asking %zu sources", want->n_sources);
-    TRY(choose(ctx, want, have, f, &first));
-    if (!first.have_full) {
-        TRY(fetch_one(ctx, want, first.full, &first.full_urls, f, have));
-        TRY(choose(ctx, want, have, f, &second));
-        /* A newer full one may have appeared meanwhile: the pair that is nearly here is better. */
-        if (second.have_full)
-            last = &second;
-    }
-    if (last->incr && !last->have_incr)
-        TRY(fetch_one(ctx, want, last->incr, &last->incr_urls, f, have));
-    *ret_slot = last->slot;
-    return NULL;
+    TRY(fetch_full(ctx, want, f, have, &first));
+    return fetch_incremental(ctx, want, f, &first, have, ret_slot);
 }
 
 struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
@@ -225,6 +291,7 @@ struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
     if (f.rejected.n > REJECTED_MAX)
         strbuf_printf(&text, "; and %zu more", f.rejected.n - REJECTED_MAX);
     strlist_clear(&f.rejected);
+    strlist_clear(&f.bad);
     TRY(e);
     *ret_summary = strbuf_take(&text);
     return NULL;

@@ -17,7 +17,8 @@ struct snapshot_want {
 };
 
 /* A full archive and, where there is one, an incremental that builds on it, verified and not too
- * old: what is in the folder when that will do, else fetched from the source with the highest slot.
+ * old: what is in the folder when that will do, else fetched from the source with the highest slot;
+ * a name that turns out to be bad at every source that has it is left for the next best.
  * The incremental is looked for again after the full one has arrived, because it ages meanwhile.
  * Half files of fetches that were killed are removed. *ret_changed: something was fetched.
  * The summary names the sources that were of no use, and why.

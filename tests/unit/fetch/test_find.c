@@ -290,6 +290,25 @@ static void what_is_here_costs_nothing(void **state)
     assert_int_equal(c.incr_b, 10);
 }
 
+static void what_nobody_could_deliver_is_not_chosen_again(void **state)
+{
+    AUTO(fetch_found_clear) struct fetch_found f = {0};
+    AUTO(strlist_clear) struct strlist bad = {0};
+    AUTO(fetch_choice_clear) struct fetch_choice c = {0};
+    struct fetch_want want = {.avoid = &bad};
+
+    offer(&f, 1000, 'a', 100, 0, 0);
+    offer(&f, 800, 'b', 100, 990, 'b');
+    expect_pick(&f, want, "snapshot-1000-a.tar.zst", NULL);
+    strlist_add(&bad, "snapshot-1000-a.tar.zst");
+    expect_pick(&f, want, "snapshot-800-b.tar.zst", "incremental-snapshot-800-990-b.tar.zst");
+    strlist_add(&bad, "incremental-snapshot-800-990-b.tar.zst");
+    expect_pick(&f, want, "snapshot-800-b.tar.zst", NULL);
+    strlist_add(&bad, "snapshot-800-b.tar.zst");
+    AUTO(err_freep) struct err *e = fetch_pick(&f, &want, &c);
+    assert_int_equal(e->kind, ERR_NOTFOUND);
+}
+
 static void all_sources_of_a_file_are_listed(void **state)
 {
     AUTO(fetch_found_clear) struct fetch_found f = {0};
@@ -364,6 +383,7 @@ int main(void)
         cmocka_unit_test(one_dead_source_changes_nothing),
         cmocka_unit_test(the_highest_result_wins),
         cmocka_unit_test(what_is_here_costs_nothing),
+        cmocka_unit_test(what_nobody_could_deliver_is_not_chosen_again),
         cmocka_unit_test(all_sources_of_a_file_are_listed),
         cmocka_unit_test(the_majority_decides_about_a_hash),
         cmocka_unit_test(nothing_fits),
