@@ -32,6 +32,8 @@ const struct fault_def node_faults[NODE_FAULTS_N] = {
                     "stands still so many slots back, old snapshots, getHealth says ok"},
     [NODE_AHEAD] = {"ahead", FAULT_SLOTS, 0, 100000, (uint64_t)1 << 39,
                     "claims slots that do not exist yet"},
+    [NODE_NEWER] = {"newer", FAULT_SWITCH, 0, 1, 1,
+                    "offers a snapshot newer than anybody's, which is not what its name says"},
     [NODE_NO_ANSWER] = {"no-answer", FAULT_SWITCH, 0, 1, 1, "accepts JSON-RPC calls and is silent"},
     [NODE_HTML] = {"html", FAULT_SWITCH, 0, 1, 1, "a page of HTML for every JSON-RPC call"},
     [NODE_ERROR] = {"error", FAULT_SWITCH, 0, 1, 1, "status 500 for everything"},

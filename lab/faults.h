@@ -40,6 +40,7 @@ enum node_fault {
     NODE_LATE,
     NODE_STALE,
     NODE_AHEAD,
+    NODE_NEWER,
     NODE_NO_ANSWER,
     NODE_HTML,
     NODE_ERROR,

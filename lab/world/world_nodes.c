@@ -106,7 +106,7 @@ static const char *node_archives(void *arg)
     pthread_mutex_lock(&n->world->lock);
     if (n->faults[NODE_WRONG_HASH])
         dir = n->world->wrong;
-    else if (n->faults[NODE_STALE])
+    else if (n->faults[NODE_STALE] || n->faults[NODE_NEWER])
         dir = n->archives;
     pthread_mutex_unlock(&n->world->lock);
     return dir;
@@ -193,42 +193,69 @@ static struct err *make_dir(const char *dir)
     return mkdir(dir, 0755) < 0 && errno != EEXIST ? err_sys(errno, "cannot make '%s'", dir) : NULL;
 }
 
-/* The node stands still slots back; its folder holds the snapshot that it had then. */
-static struct err *make_stale(struct world *w, struct world_node *n, uint64_t slots,
-                              uint64_t *ret_stands_at)
-{
-    uint64_t interval = w->o.snapshot_interval, tip, at;
-    AUTO(freep) char *dir = NULL;
-    AUTO(freep) char *name = NULL;
-    struct snapshot_maker_spec spec = {.seed = w->o.seed};
-
-    pthread_mutex_lock(&w->lock);
-    tip = chain_last(w->chain);
-    pthread_mutex_unlock(&w->lock);
-    at = tip > slots + 2 * interval ? tip - slots : 2 * interval;
-    spec.slot = (at - interval / 2) / interval * interval;
-    dir = xasprintf("%s/stale-%llu", w->o.dir, (unsigned long long)spec.slot);
-    TRY(make_dir(dir));
-    TRY(snapshot_maker_write(dir, &spec, &name));
-    pthread_mutex_lock(&w->lock);
-    strlist_add(&w->folders, dir);
-    n->archives = w->folders.items[w->folders.n - 1];
-    pthread_mutex_unlock(&w->lock);
-    *ret_stands_at = at;
-    return NULL;
-}
-
-static struct err *write_wrong(struct world *w, const struct archive *a)
+/* Another archive under the name of a. */
+static struct err *write_wrong(struct world *w, const char *dir, const struct archive *a)
 {
     struct snapshot_maker_spec spec = {
         .seed = w->o.seed ^ OTHER_SEED, .slot = a->slot, .base = a->base};
     AUTO(freep) char *name = NULL;
     AUTO(freep) char *from = NULL;
-    AUTO(freep) char *to = xasprintf("%s/%s", w->wrong, a->name);
+    AUTO(freep) char *to = xasprintf("%s/%s", dir, a->name);
 
-    TRY(snapshot_maker_write(w->wrong, &spec, &name));
-    from = xasprintf("%s/%s", w->wrong, name);
+    TRY(snapshot_maker_write(dir, &spec, &name));
+    from = xasprintf("%s/%s", dir, name);
     return rename(from, to) < 0 ? err_sys(errno, "cannot rename '%s'", from) : NULL;
+}
+
+/* The node has a folder of its own with one archive: the snapshot of a slot, or what only has its
+ * name. */
+static struct err *make_folder(struct world *w, struct world_node *n, uint64_t slot, bool wrong)
+{
+    struct snapshot_maker_spec spec = {.seed = w->o.seed, .slot = slot};
+    AUTO(freep)
+    char *dir =
+        xasprintf("%s/%s-%llu", w->o.dir, wrong ? "newer" : "stale", (unsigned long long)slot);
+    AUTO(freep) char *name = snapshot_maker_name(&spec);
+    AUTO(freep) char *ignored = NULL;
+    struct archive a;
+
+    TRY(make_dir(dir));
+    if (!archive_parse(name, &a))
+        return err_new(ERR_BUG, "'%s' is no archive's name", name);
+    TRY(wrong ? write_wrong(w, dir, &a) : snapshot_maker_write(dir, &spec, &ignored));
+    pthread_mutex_lock(&w->lock);
+    strlist_add(&w->folders, dir);
+    n->archives = w->folders.items[w->folders.n - 1];
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static uint64_t tip_of(struct world *w)
+{
+    uint64_t tip;
+
+    pthread_mutex_lock(&w->lock);
+    tip = chain_last(w->chain);
+    pthread_mutex_unlock(&w->lock);
+    return tip;
+}
+
+/* The node stands still slots back, with the snapshot that it had then. */
+static struct err *make_stale(struct world *w, struct world_node *n, uint64_t slots,
+                              uint64_t *ret_stands_at)
+{
+    uint64_t interval = w->o.snapshot_interval, tip = tip_of(w);
+    uint64_t at = tip > slots + 2 * interval ? tip - slots : 2 * interval;
+
+    *ret_stands_at = at;
+    return make_folder(w, n, (at - interval / 2) / interval * interval, false);
+}
+
+/* Ahead of everybody by an interval. */
+static struct err *make_newer(struct world *w, struct world_node *n)
+{
+    return make_folder(w, n, (tip_of(w) / w->o.snapshot_interval + 1) * w->o.snapshot_interval,
+                       true);
 }
 
 struct err *world_mirror_wrong(struct world *w)
@@ -245,9 +272,9 @@ struct err *world_mirror_wrong(struct world *w)
     pthread_mutex_lock(&w->files_lock);
     e = archives_highest(w->snapshots, &full, &incremental);
     if (!e)
-        e = write_wrong(w, &full);
+        e = write_wrong(w, w->wrong, &full);
     if (!e && incremental.slot)
-        e = write_wrong(w, &incremental);
+        e = write_wrong(w, w->wrong, &incremental);
     archives_purge(w->wrong, 2, 4);
     pthread_mutex_unlock(&w->files_lock);
     return e;
@@ -272,6 +299,8 @@ struct err *world_node_fault(struct world *w, size_t i, enum node_fault f, uint6
 
     if (f == NODE_STALE && value)
         TRY(make_stale(w, n, value, &effective));
+    if (f == NODE_NEWER && value)
+        TRY(make_newer(w, n));
     pthread_mutex_lock(&w->lock);
     w->wrong_wanted |= f == NODE_WRONG_HASH && value;
     pthread_mutex_unlock(&w->lock);

@@ -26,7 +26,7 @@ def up_from(t, *nodes):
     config = t.dir / "agavectl.yaml"
     urls = ", ".join(f'"http://127.1.0.{n - 2}:8899"' for n in nodes)   # 3 is the first with its own address
     config.write_text(Path("/run/agavectl/lab/agavectl.yaml").read_text() + f"snapshot: {{sources: [{urls}]}}\n")
-    r = t.run(*lab.ENTER, BIN, "-c", config, "up", bin="/usr/bin/nsenter")
+    r = t.run(*lab.ENTER, BIN, "-c", config, "up", "--yes", bin="/usr/bin/nsenter")
     assert r.code == 0, r
     s = t.until("the tip", lambda: (lambda x: x if x["health"] == "ok" else None)(lab.status(t)), 60, 0.3)
     assert len(s["unit"]["pids"]) == 1, s
@@ -45,14 +45,13 @@ def rejected(line, node, why):
 @test
 def up_gets_past_sources_that_fail(t):
     lab.up(t, "--time-scale", "4", "--nodes", "12")
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     kinds = ("dead", "silent", "not-http", "error", "no-snapshots", "stale=3000")
     for node, kind in enumerate(kinds, 3):
         fault(t, kind, node=node)
     line = up_from(t, *range(3, 10))    # 9 is good
     rejected(line, 3, "refused")
     rejected(line, 4, "no connection within")
-    print(f"# {line}")
     rejected(line, 5, "")
     rejected(line, 6, "status 500")
     rejected(line, 7, "it has no snapshot")
@@ -62,17 +61,22 @@ def up_gets_past_sources_that_fail(t):
     for node, kind in enumerate(("corrupt", "short", "drops=30%", "wrong-hash"), 3):
         fault(t, kind, node=node)
     line = up_from(t, *range(3, 8))
-    print(f"# {line}")
     for node in range(3, 7):
         rejected(line, node, "")
     assert "127.1.0.5:" not in line, line
     assert shown(t)["nodes"][7]["files_whole"] >= 1
 
     assert t.run("lab", "heal").code == 0
+    fault(t, "newer", node="3-4")
+    line = up_from(t, 3, 4, 5)      # most sources, the highest slot, and nobody has what they say
+    for node in (3, 4):
+        rejected(line, node, "hash")
+    assert "127.1.0.3:" not in line and shown(t)["nodes"][5]["files_whole"] >= 1, line
+
+    assert t.run("lab", "heal").code == 0
     fault(t, "long", node=3)
     fault(t, "slow=400KiB", "late=300ms", node=4)
     line = up_from(t, 3, 4)
-    print(f"# {line}")
     rejected(line, 3, "")
     assert "127.1.0.2:" not in line, line
     assert shown(t)["nodes"][4]["files_whole"] >= 1
@@ -81,7 +85,7 @@ def up_gets_past_sources_that_fail(t):
 @test
 def turbine_that_is_healed_and_turbine_that_is_not(t):
     lab.up(t, "--time-scale", "8")
-    assert t.run("--lab", "up").code == 0
+    assert t.run("--lab", "up", "--yes").code == 0
     fault(t, "repair=off", "shred-loss=30%")
     begun = lab.status(t)["slots"]["processed"]
     s = t.until("100 slots replayed with a third of the shreds lost",
