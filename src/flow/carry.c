@@ -223,6 +223,7 @@ static struct err *all_steps(struct ctx *ctx, struct carry *c)
                              .inputs = c->plan->inputs,
                              .data = c->plan->items[i].data,
                              .before = c->op->steps[i].learned,
+                             .earlier = c->learned,
                              .state = c->state,
                              .changed_before = c->changed,
                              .timeout_ms = step->timeout_ms};
@@ -231,6 +232,7 @@ static struct err *all_steps(struct ctx *ctx, struct carry *c)
         c->changed += s.changed || c->op->steps[i].changed;
         if (e)
             write_fail(ctx, c, i, e);
+        json_put(c->learned, step->name, json_ref(s.learned ? s.learned : s.before));
         step_run_done(&s);
         TRY(e);
     }
@@ -240,7 +242,9 @@ static struct err *all_steps(struct ctx *ctx, struct carry *c)
 struct err *carry_out(struct ctx *ctx, struct carry *c)
 {
     c->entered = c->op->entered;
+    c->learned = json_new_object();
     struct err *e = all_steps(ctx, c);
+    c->learned = json_free(c->learned);
 
     if (!e) {
         FAULT("unended");

@@ -15,6 +15,7 @@ struct carry {
     const struct flow_report *report;
     void *state;
     enum flow_answer answer; /* for the one step that the operator was asked about */
+    struct json *learned;    /* written: by the steps so far, by their names; carry_out's own */
     bool entered;            /* written: a step was, in this run or before */
     unsigned changed;        /* written: steps that changed something, earlier runs included */
 };

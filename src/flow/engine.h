@@ -25,8 +25,9 @@ struct step_run {
     const struct json *inputs;        /* of the flow, frozen */
     const struct json *data;          /* of this step, frozen; NULL: none */
     const struct json *before;        /* what this step learned when it was carried out before */
-    void *state;                      /* of the flow: what open made */
-    unsigned changed_before;          /* steps of this operation that changed something so far */
+    const struct json *earlier; /* what the steps before it learned, by their names; an object */
+    void *state;                /* of the flow: what open made */
+    unsigned changed_before;    /* steps of this operation that changed something so far */
     bool probing; /* verify: the step may be half done, or not be begun; not so is no error */
     uint64_t timeout_ms; /* of the wait for verify: the step's, which ready and act may change */
 

@@ -23,7 +23,8 @@ void stop_proof_releasep(struct stop_proof **p);
 /* Who they are and in what state, with their threads in uninterruptible sleep: "process 12 (agave-
  * validator, sleeping)". For people; never fails, says so where it could not look. To be freed. */
 char *stop_who(struct ctx *ctx, const pid_t *pids, size_t n);
-/* Threads of these processes that are in uninterruptible sleep, one text a thread: tid, name, wchan,
- * and the file and mount that its system call works on where the kernel tells. For people. */
+/* Threads of these processes that are in uninterruptible sleep, one text a thread: tid, name,
+ * wchan, and the file and mount that its system call works on where the kernel tells. For people.
+ */
 struct err *stop_stuck(struct ctx *ctx, const pid_t *pids, size_t n, struct strlist *ret)
     MUST_CHECK;

@@ -14,8 +14,9 @@ static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *r
     TRY(unit_config_new(ctx, o->agave_bin, &u));
     TRY(unit_config_check(ctx, u)); /* before it is stopped */
     flow_plan_add(ret, &step_holds, "storage", NULL, "look at the storage");
-    flow_plan_add(ret, &step_stopped, NULL, NULL, "stop the validator, with proof")->in_place =
-        !running;
+    flow_plan_add(ret, &step_held, "hold", NULL, "see to it that nothing starts the validator")
+        ->in_place = !running;
+    flow_plan_add(ret, &step_stopped, NULL, NULL, "stop it, with proof")->in_place = !running;
     flow_plan_add(ret, &step_start, "start", NULL, "start the validator");
     if (o->wait_tip)
         flow_plan_add(ret, &step_tip, "tip", NULL, "wait until it is at the tip");
@@ -27,8 +28,8 @@ static struct json *wish(struct ctx *ctx, const void *opts)
     return start_flow.wish(ctx, opts);
 }
 
-static const struct step *const steps[] = {&step_holds, &step_stopped, &step_start, &step_tip,
-                                           NULL};
+static const struct step *const steps[] = {&step_holds, &step_held, &step_stopped,
+                                           &step_start, &step_tip,  NULL};
 
 const struct flow restart_flow = {
     .name = "restart",

@@ -28,6 +28,13 @@ struct stop_state {
     struct stop_proof *proof;
 };
 
+static void state_clear(struct stop_state *w)
+{
+    stop_proof_release(w->proof);
+    unit_config_free(w->owned);
+    json_free(w->undo);
+}
+
 static struct err *gone(struct ctx *ctx, void *arg, bool *ret_done)
 {
     struct stop_state *w = arg;
@@ -202,42 +209,67 @@ static const struct step step_wait = {
 static const struct step step_prove = {
     .name = "prove", .cls = STEP_IDEMPOTENT, .bound = true, .act = prove_act};
 
-/* One of the steps above within another one, which has the entry in the journal. */
+/* For other flows, in two steps: what hold learned is on disk before the validator is asked.
+ * Neither is bound: after them comes a start, and what runs then must not be stopped again by an
+ * operation that goes on. Their state begins with a struct unit_config *. */
+static struct stop_state state_of(const struct step_run *s)
+{
+    const struct unit_state *state = s->state;
+
+    return (struct stop_state){.rt = state->u->runtime, .u = &state->u->unit};
+}
+
+static struct err *held_act(struct ctx *ctx, struct step_run *s)
+{
+    AUTO(state_clear) struct stop_state w = state_of(s);
+    struct step_run own = *s;
+
+    own.state = &w;
+    TRY(hold_ready(ctx, &own));
+    struct err *e = hold_act(ctx, &own);
+    s->changed = own.changed;
+    s->text = own.text;
+    s->learned = own.learned;
+    return e;
+}
+
+const struct step step_held = {
+    .name = "held",
+    .cls = STEP_IDEMPOTENT,
+    .act = held_act,
+};
+
+/* One of stop's own steps within another one, which has the entry in the journal. */
 static struct err *within(struct ctx *ctx, struct step_run *outer, struct stop_state *w,
                           const struct step *step)
 {
     struct step_run s = {.report = outer->report, .state = w};
 
     report_begin(s.report, step->name);
-    struct err *e = step->ready ? step->ready(ctx, &s) : NULL;
-    if (!e)
-        e = step->act(ctx, &s);
+    struct err *e = step->act(ctx, &s);
     if (!e && s.text)
         report_end(s.report, s.changed, "%s", s.text);
     outer->changed |= s.changed;
     free(s.text);
-    json_free(s.learned);
     return e;
 }
 
-static void state_clear(struct stop_state *w);
-
-/* The proof is given back at once: what follows is a start, which wants the ledger's lock. */
+/* The proof is given back at once: the start wants the ledger's lock. */
 static struct err *stopped_act(struct ctx *ctx, struct step_run *s)
 {
-    static const struct step *const all[] = {&step_hold, &step_ask, &step_wait, &step_prove};
-    const struct unit_state *state = s->state;
-    AUTO(state_clear)
-    struct stop_state w = {.rt = state->u->runtime, .u = &state->u->unit};
+    static const struct step *const all[] = {&step_ask, &step_wait, &step_prove};
+    AUTO(state_clear) struct stop_state w = state_of(s);
+    struct step_run look = {.report = s->report, .state = &w};
 
     s->changed = false;
+    TRY(hold_ready(ctx, &look));
+    free(look.text);
+    w.undo = json_ref(json_get(s->earlier, step_held.name));
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         TRY(within(ctx, s, &w, all[i]));
     return NULL;
 }
 
-/* Not bound: after it comes a start, and what runs then must not be stopped again by an operation
- * that goes on. */
 const struct step step_stopped = {
     .name = "stopped",
     .cls = STEP_IDEMPOTENT,
@@ -264,13 +296,6 @@ static struct json *wish(struct ctx *ctx, const void *opts)
 
     json_put(j, "ledger", json_new_str(o->u->ledger));
     return j;
-}
-
-static void state_clear(struct stop_state *w)
-{
-    stop_proof_release(w->proof);
-    unit_config_free(w->owned);
-    json_free(w->undo);
 }
 
 static void close_state(void *state)

@@ -28,5 +28,6 @@ struct err *flow_stop(struct ctx *ctx, const struct runtime *rt, const struct un
                       const struct flow_report *report, bool *ret_changed,
                       struct stop_proof **ret_proof) MUST_CHECK;
 
-/* For other flows: all of a stop as one step, whose proof is not kept. state: struct unit_state. */
-extern const struct step step_stopped;
+/* For other flows: a stop as two steps, the first of them hold; the proof is not kept. Their state
+ * is a struct unit_state. */
+extern const struct step step_held, step_stopped;

@@ -19,6 +19,7 @@
 #include "flow/journal.h"
 #include "flow/op.h"
 #include "flow/prepare.h"
+#include "flow/restart.h"
 #include "flow/start.h"
 #include "flow/stop.h"
 #include "flow/up.h"
@@ -62,6 +63,14 @@ static struct err *run_stop(void)
     bool changed;
 
     return flow_stop(&w.ctx, &runtime_fake, &world_unit, NULL, &changed, NULL);
+}
+
+static struct err *run_restart(void)
+{
+    struct start_opts opts = {.wait_tip = true};
+    struct flow_result r;
+
+    return flow_restart(&w.ctx, &opts, NULL, &r);
 }
 
 static struct err *resume(void)
@@ -136,6 +145,7 @@ static const struct scenario scenarios[] = {
     {"stop", "stop", running, run_stop},
     {"stop of an up", "stop", up_cut_off, run_stop},
     {"an up that goes on", "up", up_cut_off, resume},
+    {"restart", "restart", running, run_restart},
 };
 
 /* --- going on, as an operator would --- */
@@ -221,6 +231,12 @@ static void same_as(const struct scenario *s, const char *where, const char *wan
         fail_msg("%s, %s: a rule was broken", s->name, where);
     if (world_effects(&w, "format") > 1 + again || world_effects(&w, "wipe") > 1 + again)
         fail_msg("%s, %s: what may be done once was done twice", s->name, where);
+    /* one that was killed in the middle of it is written down, but did not happen */
+    unsigned once = 1 + str_starts(where, "acting");
+    if (s->run == run_restart &&
+        (world_effects(&w, "exit") > once || world_effects(&w, "process") > once))
+        fail_msg("%s, %s: stopped %u times and started %u times", s->name, where,
+                 world_effects(&w, "exit"), world_effects(&w, "process"));
 }
 
 static char *undisturbed(const struct scenario *s)
@@ -389,6 +405,12 @@ static void going_on_survives(void **state)
     matrix(&scenarios[5]);
 }
 
+/* What was started again is not stopped again, wherever it was cut off. */
+static void restart_survives(void **state)
+{
+    matrix(&scenarios[6]);
+}
+
 /* The machine goes down with it: mounts and process are gone, what is on disk is not. */
 static void another_boot_is_survived(void **state)
 {
@@ -436,6 +458,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(stop_survives),
         cmocka_unit_test(a_stop_of_an_unfinished_up_survives),
         cmocka_unit_test(going_on_survives),
+        cmocka_unit_test(restart_survives),
         cmocka_unit_test(another_boot_is_survived),
     };
 
