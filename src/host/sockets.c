@@ -90,14 +90,27 @@ struct err *sockets_read(struct ctx *ctx, pid_t pid, enum port_proto proto,
     return read_table(ctx, pid, tcp ? "tcp6" : "udp6", proto, ret);
 }
 
-static struct err *has_socket(int proc_fd, uint64_t inode, bool *ret)
+void inodes_clear(struct inodes *i)
+{
+    free(i->items);
+    *i = (struct inodes){0};
+}
+
+bool inodes_has(const struct inodes *i, uint64_t inode)
+{
+    for (size_t k = 0; k < i->n; k++)
+        if (i->items[k] == inode)
+            return true;
+    return false;
+}
+
+static struct err *read_inodes(int proc_fd, struct inodes *ret)
 {
     AUTO(freep) pid_t *fds = NULL;
     size_t n = 0;
 
-    *ret = false;
     TRY(procfs_numbers(proc_fd, "fd", &fds, &n));
-    for (size_t i = 0; i < n && !*ret; i++) {
+    for (size_t i = 0; i < n; i++) {
         AUTO(freep) char *name = xasprintf("fd/%d", (int)fds[i]);
         AUTO(freep) char *link = NULL;
         uint64_t v = 0;
@@ -106,29 +119,41 @@ static struct err *has_socket(int proc_fd, uint64_t inode, bool *ret)
         if (procfs_gone(&e))
             continue; /* closed meanwhile */
         TRY(e);
-        *ret = sscanf(link, "socket:[%" SCNu64 "]", &v) == 1 && v == inode;
+        if (sscanf(link, "socket:[%" SCNu64 "]", &v) != 1)
+            continue;
+        ret->items = xgrow(ret->items, &ret->cap, ret->n + 1, sizeof(*ret->items));
+        ret->items[ret->n++] = v;
     }
     return NULL;
 }
 
-struct err *socket_is_of(struct ctx *ctx, pid_t pid, uint64_t inode, bool *ret)
+struct err *sockets_of(struct ctx *ctx, pid_t pid, struct inodes *ret)
 {
     AUTO(closep) int fd = -1;
 
     TRY(procfs_open_live(ctx, pid, &fd));
-    return has_socket(fd, inode, ret);
+    return read_inodes(fd, ret);
+}
+
+struct err *socket_is_of(struct ctx *ctx, pid_t pid, uint64_t inode, bool *ret)
+{
+    AUTO(inodes_clear) struct inodes all = {0};
+
+    TRY(sockets_of(ctx, pid, &all));
+    *ret = inodes_has(&all, inode);
+    return NULL;
 }
 
 /* *ret_comm stays NULL when the process has no such socket. */
 static struct err *owner_name(struct ctx *ctx, pid_t pid, uint64_t inode, char **ret_comm)
 {
     AUTO(closep) int fd = -1;
+    AUTO(inodes_clear) struct inodes all = {0};
     struct proc_stat s;
-    bool yes = false;
 
     TRY(procfs_open_live(ctx, pid, &fd));
-    TRY(has_socket(fd, inode, &yes));
-    if (!yes)
+    TRY(read_inodes(fd, &all));
+    if (!inodes_has(&all, inode))
         return NULL;
     TRY(procfs_stat(fd, "stat", &s));
     *ret_comm = xstrdup(s.comm);

@@ -34,7 +34,15 @@ struct err *sockets_read(struct ctx *ctx, pid_t pid, enum port_proto proto,
 /* Text of one table, added to ret. Lines that are none are left out. */
 void sockets_parse(const char *text, enum port_proto proto, struct bound_sockets *ret);
 
-/* Does one of the process's descriptors lead to this socket? ERR_NOTFOUND (gone), ERR_SYS. */
+/* Sockets that the process's descriptors lead to, added to ret. ERR_NOTFOUND (gone), ERR_SYS. */
+struct inodes {
+    uint64_t *items;
+    size_t n, cap;
+};
+void inodes_clear(struct inodes *i);
+bool inodes_has(const struct inodes *i, uint64_t inode);
+struct err *sockets_of(struct ctx *ctx, pid_t pid, struct inodes *ret) MUST_CHECK;
+/* Does one of them lead to this socket? For more than one question, sockets_of is quicker. */
 struct err *socket_is_of(struct ctx *ctx, pid_t pid, uint64_t inode, bool *ret) MUST_CHECK;
 /* Whose descriptor leads to it; *ret_pid 0: nobody who can be seen from here. *ret_comm: its name,
  * at most 15 bytes, to be freed. ERR_SYS. */

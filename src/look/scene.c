@@ -31,6 +31,7 @@ struct scene *scene_free(struct scene *s)
     err_free(s->validator_asked.err);
     scene_clear_cluster(s);
     scene_clear_status(s);
+    scene_clear_firewall(s);
     free(s);
     return NULL;
 }

@@ -2,6 +2,7 @@
 
 #include "look/scene.h"
 #include "look/scene_cluster.h"
+#include "look/scene_firewall.h"
 #include "look/status.h"
 
 /* The inside of a scene: for the files that fill it. */
@@ -39,6 +40,11 @@ struct scene {
     /* scene_status.c */
     struct asked status_asked;
     struct status status;
+
+    /* scene_firewall.c */
+    struct asked firewall_asked;
+    struct firewall firewall;
 };
 void scene_clear_cluster(struct scene *s);
 void scene_clear_status(struct scene *s);
+void scene_clear_firewall(struct scene *s);

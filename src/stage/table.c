@@ -19,6 +19,7 @@ const struct stage *const stage_table[] = {
     &stage_time,
     &stage_fstab,
     &stage_units,
+    &stage_firewall,
     /* 3: cluster */
     &stage_cluster,
     /* 5: the validator */
@@ -26,5 +27,6 @@ const struct stage *const stage_table[] = {
     &stage_unit,
     &stage_snapshots,
     &stage_health,
+    &stage_relay,
     NULL,
 };
