@@ -169,6 +169,21 @@ static void what_is_no_kubeconfig(void **state)
     }
 }
 
+/* kubectl refuses it too: which of them is meant? */
+static void a_name_stands_once(void **state)
+{
+    static const char text[] =
+        "current-context: a\n"
+        "contexts: [{name: a, context: {cluster: x, user: y}}]\n"
+        "clusters: [{name: x, cluster: {server: 'https://h'}}, {name: x, cluster: {server: "
+        "'https://evil'}}]\n"
+        "users: [{name: y, user: {}}]\n";
+    struct kube_access a = {0};
+    AUTO(err_freep) struct err *e = kubeconfig_parse(text, strlen(text), "cfg", NULL, &a);
+
+    assert_err(e, ERR_BADINPUT, "cfg:3: a second entry of the same name");
+}
+
 static void base64_is_strict(void **state)
 {
     static const struct {
@@ -435,6 +450,7 @@ int main(void)
         cmocka_unit_test(another_context_can_be_asked_for),
         cmocka_unit_test(what_a_config_must_not_say),
         cmocka_unit_test(what_is_no_kubeconfig),
+        cmocka_unit_test(a_name_stands_once),
         cmocka_unit_test(base64_is_strict),
         TEST(files_are_relative_to_the_config),
         TEST(what_is_missing_is_named),
