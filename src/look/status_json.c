@@ -58,6 +58,7 @@ static struct json *json_start(const struct status *s)
     json_put(j, "slot", p->has_slot ? json_new_u64(p->slot) : NULL);
     json_put(j, "max_slot", p->has_max ? json_new_u64(p->max_slot) : NULL);
     json_put(j, "stake_percent", p->has_percent ? json_new_u64(p->percent) : NULL);
+    json_put(j, "from", p->from[0] ? json_new_str(p->from) : NULL);
     json_put(j, "slots_per_s", s->start_rate.known ? json_new_f64(s->start_rate.per_s[0]) : NULL);
     json_put(j, "eta_s", u64_or_null(s->start_eta_s));
     return j;

@@ -96,6 +96,23 @@ static struct err *number(const struct json *j, const char *key, bool *has, uint
     return NULL;
 }
 
+static bool is_address(const char *text)
+{
+    return text[0] && strlen(text) < 64 && !text[strspn(text, "0123456789abcdefABCDEF.:[]%")];
+}
+
+/* Where a snapshot comes from: only for people, so one that is no address is not told. */
+static void take_source(const struct json *body, struct admin_progress *p)
+{
+    const char *text = "";
+    struct err *e =
+        json_get(body, "rpc_addr") ? json_as_str(json_get(body, "rpc_addr"), &text) : NULL;
+
+    if (!e && is_address(text))
+        snprintf(p->from, sizeof(p->from), "%s", text);
+    (void)err_free(e);
+}
+
 static void describe(struct admin_progress *p)
 {
     const char *what = phases[p->phase].text;
@@ -107,7 +124,8 @@ static void describe(struct admin_progress *p)
         snprintf(p->text, sizeof(p->text), "%s: slot %llu, %llu %% of the stake is in gossip", what,
                  (unsigned long long)p->slot, (unsigned long long)p->percent);
     else if (p->has_slot)
-        snprintf(p->text, sizeof(p->text), "%s: slot %llu", what, (unsigned long long)p->slot);
+        snprintf(p->text, sizeof(p->text), "%s: slot %llu%s%s", what, (unsigned long long)p->slot,
+                 p->from[0] ? ", from " : "", p->from);
     else
         snprintf(p->text, sizeof(p->text), "%s", what);
 }
@@ -132,6 +150,7 @@ struct err *admin_parse_progress(const struct json *result, struct admin_progres
         TRY(number(body, "slot", &p.has_slot, &p.slot));
         TRY(number(body, "max_slot", &p.has_max, &p.max_slot));
         TRY(number(body, "gossip_stake_percent", &p.has_percent, &p.percent));
+        take_source(body, &p);
     } else {
         return err_new(ERR_REMOTE, "startProgress: expected a word or an object");
     }
@@ -182,11 +201,6 @@ struct err *admin_pid(struct ctx *ctx, const char *ledger, uint32_t timeout_ms, 
         return err_new(ERR_REMOTE, "pid: %llu is not one", (unsigned long long)pid);
     *ret = pid;
     return NULL;
-}
-
-static bool is_address(const char *text)
-{
-    return text[0] && strlen(text) < 64 && !text[strspn(text, "0123456789abcdefABCDEF.:[]%")];
 }
 
 struct err *admin_rpc_address(struct ctx *ctx, const char *ledger, uint32_t timeout_ms, char **ret)

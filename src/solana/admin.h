@@ -36,7 +36,8 @@ struct admin_progress {
     enum admin_phase phase;
     bool has_slot, has_max, has_percent;
     uint64_t slot, max_slot, percent; /* percent: of the stake, in gossip */
-    char text[96];                    /* for people: "processing the ledger: slot 5 of 100" */
+    char from[64];                    /* "ip:port" that a snapshot is downloaded from, or "" */
+    char text[160];                   /* for people: "processing the ledger: slot 5 of 100" */
 };
 struct admin_contact {
     bool ready; /* false: not yet, the start is not over; the rest is not set */

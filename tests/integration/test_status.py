@@ -275,7 +275,27 @@ def starting(t):
     Admin(t, host.ledger, progress={"ProcessingLedger": {"slot": 5, "max_slot": 100}})
     got, r = host.json()
     assert got["health"] == "starting" and got["phase"] == "processing_ledger", r
-    assert "processing the ledger: slot 5 of 100" in host.run().out
+    assert got["start"] == {"text": "processing the ledger: slot 5 of 100", "slot": 5, "max_slot": 100, "from": None,
+                            "stake_percent": None, "slots_per_s": None, "eta_s": None}, r
+    assert re.search("^phase +processing the ledger: slot 5 of 100$", host.run().out, re.M)
+
+
+@test
+def a_start_that_goes_on(t):
+    """10 slots/s of the ledger: how long it will take."""
+    host = Host(t, None, [])
+    begun = time.monotonic()
+    admin = Admin(t, host.ledger, progress={"ProcessingLedger": {"slot": 1000, "max_slot": 3000}})
+
+    def moved():
+        admin.progress = {"ProcessingLedger": {"slot": 1000 + int(10 * (time.monotonic() - begun)), "max_slot": 3000}}
+        got, _ = host.json()
+        return got["start"] if got["start"]["slots_per_s"] is not None else None
+
+    start = t.until("a rate of the start", moved, 20, 0.3)
+    assert 4 < start["slots_per_s"] < 20, start
+    assert abs(start["eta_s"] - (3000 - start["slot"]) / start["slots_per_s"]) <= 2, start
+    assert re.search(r"^phase +processing the ledger: slot \d+ of 3000, [\d.]+ slots/s, through in ", host.run().out, re.M)
 
 
 @test
@@ -484,7 +504,8 @@ def free_port():
 @test
 def a_validator_as_the_kernel_sees_it(t):
     """Memory, UDP and TVU of a process, whose RPC can be reached in its own network namespace only."""
-    host = Host(t, None, [server(t, slots(1010))])
+    # Another node has the same address and port where we are.
+    host = Host(t, server(t, Node(77, 77, 77).answer), [server(t, slots(1010))])
     port = int(re.search(r"rpc_port: (\d+)", host.config.read_text())[1])
     v = Validator(t, host.ledger, port)
     limit = 1 << 30
