@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/str.h"
 #include "host/pid_files.h"
 #include "host/pids.h"
@@ -266,6 +267,7 @@ static struct err *process_start(struct ctx *ctx, const struct unit *u)
         (void)err_free(note_write(ctx, u, &note)); /* the first failure is the one to tell */
         return err_wrap(e, "cannot start '%s'", u->bin);
     }
+    FAULT_AT("acting", "start");
     note.id.pid = pid;
     e = pid_start(ctx, pid, &note.id.start);
     if (e && e->kind == ERR_NOTFOUND) {

@@ -1,9 +1,11 @@
 """Programs that are killed or interrupted at random points. AGAVECTL_TEST_SEED repeats a run."""
+import json
 import os
 import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from harness import BIN
 
@@ -45,6 +47,35 @@ def settled(t, *args):
         if not busy or time.monotonic() > end:
             return r
         time.sleep(0.1)
+
+
+def answer(t):
+    """The operator's answer about a step that may be done once: has its file system been made?"""
+    op = json.loads(t.run("--lab", "op", "show", "-o", "json").out)["operation"]
+    asked = [s for s in op["steps"] if s["state"] in ("entered", "failed") and s["what"].endswith(": xfs")]
+    assert len(asked) == 1, op
+    device = asked[0]["what"].split()[1].rstrip(":")
+    t.until("the end of mkfs.xfs", lambda: not any(device.encode() in cmdline(p) for p in Path("/proc").glob("[0-9]*")
+                                                   if (b"mkfs.xfs" in cmdline(p))), 30)
+    made = subprocess.run(["blkid", "-p", "-s", "TYPE", "-o", "value", device], capture_output=True, text=True)
+    return "--done" if made.stdout.strip() == "xfs" else "--again"
+
+
+def cmdline(p):
+    try:
+        return (p / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def asks(r):
+    return r.code == 4 and "'agavectl op resume --done'" in r.err
+
+
+def gone_on(t, *args):
+    """The next run of a command that was cut off; what it asks is answered."""
+    r = settled(t, *args)
+    return settled(t, "--lab", "op", "resume", answer(t)) if asks(r) else r
 
 
 KILL, INTERRUPT = signal.SIGKILL, signal.SIGINT

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import crash
 import lab
-from harness import main, test
+from harness import BIN, Skip, main, test
 
 ROUNDS = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 3
 VALIDATOR = "/var/lib/agavectl/lab/bin/agavectl-lab-validator"
@@ -60,7 +60,7 @@ def validators():
 
 def up_at_the_tip(t, before):
     """up goes on after whatever happened; before: the file systems that were there."""
-    r = crash.settled(t, "--lab", "up", "--yes")
+    r = crash.gone_on(t, "--lab", "up", "--yes")
     assert r.code == 0, r
     s = lab.status(t)
     assert s["health"] == "ok" and len(s["unit"]["pids"]) == 1, s
@@ -146,6 +146,95 @@ def half_files_of_a_killed_fetch_are_removed(t):
     assert r.code == 0, r
     left = [str(f) for f in snapshots(t) if f.name.startswith("tmp-")]
     assert sorted(left) == sorted([other, mine]), left
+
+
+def killed_at(t, point, *args):
+    r = t.run("--lab", *args, env={"AGAVECTL_FAULT": point})
+    if r.code == 0:
+        raise Skip("built without fault points")
+    assert r.code == -9, (point, r)
+
+
+def the_only_op(t, flow):
+    """What is unfinished: named by `op list`, and in the way of every other flow."""
+    op, = json.loads(t.run("--lab", "op", "list", "-o", "json").out)["operations"]
+    assert op["flow"] == flow and op["unfinished"], op
+    listed = t.run("--lab", "op", "list")
+    for part in (op["id"], f"agavectl op resume {op['id']}", f"agavectl op abandon {op['id']}"):
+        assert part in listed.out, listed
+    return op
+
+
+def refused(t, op, *args):
+    r = t.run("--lab", *args)
+    assert r.code == 4, r
+    for part in (op["id"], f"agavectl op resume {op['id']}", f"agavectl op abandon {op['id']}"):
+        assert part in r.err, r
+
+
+@test
+def up_killed_at_each_point_goes_on(t):
+    lab.need(t)
+    t.later(lambda: lab.down(t))
+    for point in ("begun", "entered@change", "entered@change-once", "acted@change-once:2", "done@change:4",
+                  "entered@snapshot", "acted@snapshot", "acting@start", "acted@start", "unended"):
+        lab.down(t)
+        assert t.run("lab", "up", "--time-scale", "4").code == 0
+        killed_at(t, point, "up", "--yes")
+        op = the_only_op(t, "up")
+        refused(t, op, "start")
+        r = crash.gone_on(t, "--lab", "op", "resume")
+        assert r.code == 0, (point, r)
+        print(f"# {point}: at step {op['steps_done']} of {op['steps_n']}", flush=True)
+        s = lab.status(t)
+        assert s["health"] == "ok" and len(s["unit"]["pids"]) == 1, s
+        assert validators() == [str(s["unit"]["pids"][0])], s
+        last = json.loads(t.run("--lab", "history", "-o", "json").out)["operations"][-1]
+        assert last["id"] == op["id"] and last["state"] == "done", last
+    t.real("block devices", "an up killed at ten points, on loop and zram")
+
+
+@test
+def stop_takes_over_and_the_up_goes_on_after_it(t):
+    lab.up(t, "--time-scale", "4")
+    killed_at(t, "acted@start", "up", "--yes")
+    op = the_only_op(t, "up")
+    r = t.run("--lab", "stop")
+    assert r.code == 0 and op["id"] in r.err, r
+    show = json.loads(t.run("--lab", "op", "show", op["id"], "-o", "json").out)["operation"]
+    stop = json.loads(t.run("--lab", "history", "-o", "json").out)["operations"][-1]
+    assert show["state"] == "suspended" and show["suspended_by"] == stop["id"], (show, stop)
+    refused(t, op, "start")
+    assert validators() == []
+    r = t.run("--lab", "op", "resume")
+    assert r.code == 0, r
+    assert len(validators()) == 1 and lab.status(t)["health"] == "ok"
+    for point in ("begun", "acted@hold", "acted@ask", "acted@wait", "unended"):     # the stop itself
+        killed_at(t, point, "stop")
+        the_only_op(t, "stop")
+        r = t.run("--lab", "stop")
+        assert r.code == 0, (point, r)
+        assert validators() == []
+        r = t.run("--lab", "start")
+        assert r.code == 0, r
+
+
+@test
+def stop_asks_a_running_up_to_leave(t):
+    lab.up(t, "--time-scale", "4")
+    assert t.run("lab", "fault", "turbine=off", "repair=off").code == 0      # it hears nothing and gets nowhere
+    p = subprocess.Popen([str(BIN), "--lab", "up", "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    t.later(p.kill)
+    t.until("a validator", validators, 60)
+    r = t.run("--lab", "stop")
+    assert r.code == 0, r
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 5 and "interrupted" in err, (p.returncode, out, err)
+    assert the_only_op(t, "up")["state"] == "suspended"
+    assert validators() == []
+    assert t.run("lab", "heal").code == 0
+    r = t.run("--lab", "op", "resume")
+    assert r.code == 0, r
 
 
 @test
