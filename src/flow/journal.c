@@ -95,22 +95,30 @@ static bool whole_one_after(const uint8_t *data, size_t n, size_t at)
     return false;
 }
 
+static void make_head(uint8_t ret[static HEAD_B])
+{
+    memcpy(ret, MAGIC, 8);
+    put_u32(ret + 8, JOURNAL_VERSION);
+    put_u32(ret + 12, 0);
+}
+
 static struct err *parse_head(const uint8_t *p, size_t n, const char *name, bool *ret_there)
 {
-    *ret_there = false;
-    if (is_zero(p, n < HEAD_B ? n : HEAD_B))
-        return NULL; /* cut off before the operation began */
-    if (memcmp(p, MAGIC, n < 8 ? n : 8) != 0)
+    uint8_t head[HEAD_B];
+    size_t same = 0;
+
+    make_head(head);
+    while (same < n && same < HEAD_B && p[same] == head[same])
+        same++;
+    *ret_there = same == HEAD_B;
+    if (*ret_there || is_zero(p + same, n - same))
+        return NULL; /* else: cut off before the operation began */
+    if (same < 8)
         return err_new(ERR_CORRUPT, "'%s' is no journal of agavectl", name);
-    if (n < HEAD_B)
-        return NULL;
-    if (get_u32(p + 8) != JOURNAL_VERSION)
-        return err_new(ERR_REFUSED,
-                       "'%s' is a journal of version %" PRIu32 ", and this agavectl knows version "
-                       "%d: go on with the agavectl that began it",
-                       name, get_u32(p + 8), JOURNAL_VERSION);
-    *ret_there = true;
-    return NULL;
+    return err_new(ERR_REFUSED,
+                   "'%s' is a journal of version %" PRIu32 ", and this agavectl knows version %d: "
+                   "go on with the agavectl that began it",
+                   name, n >= HEAD_B ? get_u32(p + 8) : 0, JOURNAL_VERSION);
 }
 
 static struct err *senseless(const char *name, size_t at, const char *why)
@@ -331,9 +339,9 @@ struct err *journal_append(struct journal *j, enum rec kind, const struct json *
 
 static struct err *write_head(struct journal *j)
 {
-    uint8_t head[HEAD_B] = MAGIC;
+    uint8_t head[HEAD_B];
 
-    put_u32(head + 8, JOURNAL_VERSION);
+    make_head(head);
     j->end_b = HEAD_B;
     return write_all(j->fd, j->path, head, HEAD_B, 0);
 }
