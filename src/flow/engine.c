@@ -345,7 +345,7 @@ static struct err *carry_new(struct ctx *ctx, const struct op_dirs *dirs, const 
 {
     AUTO(journal_closep) struct journal *journal = NULL;
     AUTO(json_freep) struct json *begin = NULL;
-    AUTO(op_clear) struct op op = {.n_steps = p->n};
+    AUTO(op_clear) struct op op = {.n_steps = p->n, .steps = xcalloc(p->n + 1, sizeof(*op.steps))};
     const char *dir = folder_of(p->flow, dirs);
 
     TRY(begin_record(ctx, p, wish, past->number, &begin));
@@ -353,7 +353,6 @@ static struct err *carry_new(struct ctx *ctx, const struct op_dirs *dirs, const 
     FAULT("begun");
     if (p->flow->always)
         suspend(ctx, how, &past->other, op.id);
-    op.steps = xcalloc(p->n + 1, sizeof(*op.steps));
     struct carry c = {.plan = p, .op = &op, .journal = journal, .report = how->report};
     struct err *e = with_state(ctx, &c, how);
     fill_result(&c, false, ret);

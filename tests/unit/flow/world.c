@@ -456,8 +456,8 @@ unsigned world_effects(const struct world *w, const char *name)
     unsigned n = 0;
 
     assert_ok(fsroot_read(w->ctx.root, "/log", 1 << 20, &text, NULL));
-    for (const char *at = strstr(text, name); at; at = strstr(at + 1, name))
-        n += at == text || at[-1] == '\n';
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
+        n += str_starts(line, name);
     return n;
 }
 
