@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""docs/findings.md and the stages name the same ids. TAP."""
-import re, sys
+"""docs/findings.md and the stages name the same ids, README's table names real ones of every layer, and each id is seen:
+on a captured host (tests/hosts) or in a test. TAP."""
+import json, re, sys
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
@@ -31,9 +32,31 @@ def ids_of_page():
     return set(re.findall(r"`([a-z.]+)`", " ".join(rows)))
 
 
+def rows_of_readme():
+    """(layer, ids) of the table that maps what must be so to findings."""
+    text = (SOURCE / "README.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if re.match(r"\| [1-5] \|", line)]
+    return [(int(r[1]), set(re.findall(r"`([a-z.]+)`", r[3]))) for r in rows]
+
+
+def ids_that_are_seen():
+    goldens = sorted((SOURCE / "tests" / "hosts").glob("*.golden.json"))
+    seen = {f["id"] for g in goldens for f in json.loads(g.read_text())["findings"]}
+    tests = [*(SOURCE / "tests" / "unit").rglob("*.c"), *(SOURCE / "tests" / "integration").glob("*.py")]
+    words = set(re.findall(r"[a-z]+(?:\.[a-z]+)+", "\n".join(p.read_text() for p in tests)))
+    return seen | words | NEVER
+
+
+NEVER = {"volume.memory"}  # volume and RAM disk share their code, and only the RAM disk is asked where it is
+
+
 def main():
     code, page, bad = ids_of_stages(), ids_of_page(), 0
-    checks = [("every id of the stages is in the page", code - page), ("the page has no other", page - code)]
+    rows = rows_of_readme()
+    checks = [("every id of the stages is in the page", code - page), ("the page has no other", page - code),
+              ("README's table names real ids", set().union(*(ids for _, ids in rows)) - page),
+              ("README's table has every layer", {str(n) for n in range(1, 6)} - {str(layer) for layer, _ in rows}),
+              ("every id is seen on a host or in a test", page - ids_that_are_seen())]
     print(f"1..{len(checks)}")
     for n, (what, wrong) in enumerate(checks, 1):
         bad += bool(wrong) or not code
