@@ -112,6 +112,63 @@ def a_deployment_and_its_pod(t):
     assert status["agave-validator"]["container_id"].startswith("containerd://"), status
 
 
+def check(*what):
+    """Severities by id, and the texts, of agavectl check."""
+    config = FOLDER / "agavectl.yaml"
+    config.write_text(f"""
+docker: {{socket: {docker.socket}}}
+kind: {{cluster: {CLUSTER}}}
+kubernetes:
+  kubeconfig: {CONFIG}
+  namespace: {NAMESPACE}
+  deployment: {DEPLOYMENT}
+  volumes: [validator-ledger=/mnt/solana/ledger, validator-accounts=/mnt/solana/ramdisk/accounts]
+storage:
+  volume: {{mount: /srv/kind/solana}}
+  ramdisk: {{mount: /srv/kind/solana/ramdisk}}
+  bind: ""
+""")
+    config.chmod(0o600)
+    run = subprocess.run([str(BUILD / "agavectl"), "--config", str(config), "check", "-o", "json", *what],
+                         capture_output=True, text=True, timeout=60)
+    assert run.returncode in (0, 3), run.stderr
+    found = {}
+    for f in json.loads(run.stdout)["findings"]:
+        found.setdefault(f["id"], set()).add(f["severity"])
+    return found, run.stdout
+
+
+@test
+def check_says_what_could_kill_the_validator(t):
+    got, text = check("docker", "cluster")
+    for fine in ("docker.reach", "docker.liverestore", "docker.root", "cluster.node", "cluster.mount",
+                 "cluster.propagation", "cluster.eviction", "cluster.api", "cluster.deployment", "cluster.strategy",
+                 "cluster.rollout", "cluster.volumes", "cluster.ready"):
+        assert got[fine] == {"ok"}, (fine, got[fine], text)
+    assert got["cluster.grace"] == got["cluster.grace.live"] == {"fail"}, text
+    assert got["cluster.liveness"] == {"fail"} and got["cluster.startup"] == {"ok"}, text
+    assert got["cluster.oom"] == {"warn"}, text
+    assert "cluster.claims" not in got and "cluster.pressure" not in got, text
+
+
+@test
+def check_sees_whether_mounts_get_through(t):
+    run = lambda *command: subprocess.run(list(map(str, command)), check=True)
+    run("mount", "-t", "tmpfs", "later", "/srv/kind/solana")
+    got, text = check("propagation")
+    assert got["propagation.receives"] == {"ok"} and got["propagation.node"] == {"ok"}, text
+    pid = docker("inspect", "--format", "{{.State.Pid}}", NODE)
+    run("nsenter", "--target", pid, "--mount", "mount", "--make-rprivate", "/mnt")
+    Path("/srv/kind/solana/ramdisk").mkdir()
+    run("mount", "-t", "tmpfs", "lost", "/srv/kind/solana/ramdisk")
+    got, text = check("propagation")
+    assert got["propagation.receives"] == {"fail"}, text
+    assert got["propagation.node"] == {"ok", "fail"}, text  # what was mounted before, and what came after
+    run("umount", "/srv/kind/solana/ramdisk")
+    run("umount", "/srv/kind/solana")
+    t.real("mounts", "seen by check in a real kind node, and the one that did not get through")
+
+
 @test
 def the_node_as_kubernetes_sees_it(t):
     real = json.loads(kubectl("get", "node", NODE, "-o", "json"))
@@ -177,6 +234,9 @@ def an_api_that_is_gone(t):
     docker("kill", NODE)
     got = ask(code=1)
     assert got["kind"] in ("remote", "timeout") and got["text"].startswith("kubernetes at 'https://127.0.0.1:"), got
+    got, text = check("cluster")
+    assert got["cluster.node"] == {"fail"} and got["cluster.api"] == {"unknown"}, text
+    assert "cluster.deployment" not in got, text  # not known: neither right nor wrong
 
 
 subprocess.run(["mount", "-t", "tmpfs", "srv", "/srv"], check=True)
