@@ -80,7 +80,7 @@ static struct err *to_the_tip(struct drill_run *d)
     if (c.exit != 0 && !strstr(c.err, "op resume"))
         TRY(drill_stop(d));
     if (c.exit != 0)
-        TRY(drill_go_on(d, "up"));
+        TRY(drill_go_on(d, DRILL_ARGS("up")));
     return drill_tip(d);
 }
 

@@ -4,6 +4,7 @@
 #include "lab/drill_run.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "io/clock.h"
 
@@ -32,18 +33,45 @@ static struct err *timed(struct drill_run *d, const char *command, uint64_t *ret
     return NULL;
 }
 
+/* How many operations say that they were cut off. */
+static struct err *unfinished(struct drill_run *d, size_t *ret)
+{
+    AUTO(drill_child_clear) struct drill_child c = {0};
+    AUTO(json_freep) struct json *j = NULL;
+
+    TRY(drill_agavectl(d, 0, DRILL_ARGS("op", "list", "-o", "json"), &c));
+    TRY(json_parse(c.out, strlen(c.out), &j));
+    *ret = json_len(json_get(j, "operations"));
+    return NULL;
+}
+
+/* Both ways lead on: the command again, and op resume. */
+static struct err *up_again(struct drill_run *d, bool resume)
+{
+    size_t n = 0;
+
+    TRY(unfinished(d, &n));
+    if (n && resume) {
+        TRY(drill_go_on(d, DRILL_ARGS("op", "resume")));
+        drill_say(d, "its operation was resumed");
+    }
+    TRY(drill_go_on(d, DRILL_ARGS("up")));
+    TRY(drill_tip(d));
+    TRY(unfinished(d, &n));
+    return n ? err_new(ERR_REMOTE, "%zu operations are unfinished after it", n) : NULL;
+}
+
 static struct err *one_round(struct drill_run *d, uint64_t up_ms, uint64_t stop_ms)
 {
     struct pid_id id;
     uint32_t left = 0;
 
     TRY(cut_off(d, "up", up_ms));
-    TRY(drill_go_on(d, "up"));
-    TRY(drill_tip(d));
+    TRY(up_again(d, drill_random(d, 2)));
     TRY(drill_validator(d, &id));
     drill_say(d, "up again: one validator, process %d, at the tip", id.pid);
     TRY(cut_off(d, "stop", stop_ms));
-    TRY(drill_go_on(d, "stop"));
+    TRY(drill_go_on(d, DRILL_ARGS("stop")));
     TRY(pids_threads_left(d->ctx, id.pid, id.start, &left));
     if (left)
         return err_new(ERR_REMOTE, "stop says that it proved, but process %d is there", id.pid);

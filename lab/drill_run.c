@@ -192,7 +192,7 @@ struct err *drill_agavectl(struct drill_run *d, int want_exit, const char *const
 
 struct again {
     struct drill_run *d;
-    const char *command;
+    const char *const *args;
     struct drill_child c;
 };
 
@@ -201,21 +201,21 @@ static struct err *not_busy(struct ctx *ctx, void *arg, bool *ret)
     struct again *a = arg;
 
     drill_child_clear(&a->c);
-    TRY(drill_spawn(a->d, DRILL_ARGS(a->command), &a->c));
-    TRY_CTX(drill_wait(a->d, &a->c, COMMAND_S), "agavectl %s", a->command);
+    TRY(drill_spawn(a->d, a->args, &a->c));
+    TRY_CTX(drill_wait(a->d, &a->c, COMMAND_S), "agavectl %s", a->args[0]);
     *ret = a->c.exit != 4 ||
            (!strstr(a->c.err, "another agavectl is at work") && !strstr(a->c.err, "mkfs.xfs"));
     return NULL;
 }
 
-struct err *drill_go_on(struct drill_run *d, const char *command)
+struct err *drill_go_on(struct drill_run *d, const char *const *args)
 {
-    struct again a = {.d = d, .command = command};
+    struct again a = {.d = d, .args = args};
     struct err *e = wait_until(d->ctx, "the host lock", BUSY_S * 1000, 200, not_busy, &a);
     bool resume = !e && a.c.exit == 4 && strstr(a.c.err, "op resume");
 
     if (!e && !resume && a.c.exit != 0)
-        e = err_new(ERR_REMOTE, "%s after a kill: exit %d: %s", command, a.c.exit,
+        e = err_new(ERR_REMOTE, "%s after a kill: exit %d: %s", args[0], a.c.exit,
                     last_line(a.c.err));
     drill_child_clear(&a.c);
     TRY(e);
@@ -223,7 +223,7 @@ struct err *drill_go_on(struct drill_run *d, const char *command)
         return NULL;
     drill_say(d, "an operation was cut off before: op resume");
     TRY(drill_agavectl(d, 0, DRILL_ARGS("op", "resume"), NULL));
-    return drill_agavectl(d, 0, DRILL_ARGS(command), NULL);
+    return drill_agavectl(d, 0, args, NULL);
 }
 
 struct err *drill_status(struct drill_run *d, struct json **ret)

@@ -56,7 +56,7 @@ struct err *drill_agavectl(struct drill_run *d, int want_exit, const char *const
 
 /* The same after a run of it that was killed, until it is done: what that one had started may hold
  * the host lock or the device for a moment longer, and an operation that was cut off is resumed. */
-struct err *drill_go_on(struct drill_run *d, const char *command) MUST_CHECK;
+struct err *drill_go_on(struct drill_run *d, const char *const *args) MUST_CHECK;
 /* up, and the health that follows from it. */
 struct err *drill_up(struct drill_run *d) MUST_CHECK;
 /* Stop with its proof; fine when nothing runs. */
