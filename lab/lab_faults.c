@@ -203,6 +203,42 @@ struct err *lab_fault_heal(struct ctx *ctx, const char *name, const struct strli
     return tell(ctx, "heal", params);
 }
 
+static bool has_fault(const struct json *node)
+{
+    for (size_t i = 0; i < NODE_FAULTS_N; i++)
+        if (json_has(json_get(node, "faults"), node_faults[i].name))
+            return true;
+    return false;
+}
+
+struct err *lab_fault_summary(struct ctx *ctx, char **ret)
+{
+    AUTO(json_freep) struct json *state = NULL;
+    AUTO(json_freep) struct json *nodes = NULL;
+    AUTO(strbuf_clear) struct strbuf text = {0};
+    size_t faulty = 0;
+
+    TRY(lab_world_ask(ctx, "state", "[]", &state));
+    TRY(lab_world_ask(ctx, "nodes", "[]", &nodes));
+    for (size_t i = 0; i < WORLD_FAULTS_N; i++) {
+        const struct fault_def *f = &world_faults[i];
+        uint64_t value;
+        char shown[48];
+
+        TRY(json_as_u64(json_get(json_get(state, "faults"), f->name), &value));
+        if (value != f->normal)
+            strbuf_printf(&text, "%s%s %s", text.len ? ", " : "", f->name,
+                          fault_text(f, value, shown, sizeof(shown)));
+    }
+    for (size_t i = 0; i < json_len(nodes); i++)
+        faulty += has_fault(json_at(nodes, i));
+    if (faulty)
+        strbuf_printf(&text, "%sfaults of %zu node%s", text.len ? ", " : "", faulty,
+                      faulty == 1 ? "" : "s");
+    *ret = text.len ? strbuf_take(&text) : xstrdup("none");
+    return NULL;
+}
+
 struct err *lab_world_grow(struct ctx *ctx, uint64_t n, bool *ret_changed)
 {
     AUTO(json_freep) struct json *before = NULL;

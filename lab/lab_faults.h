@@ -23,6 +23,8 @@ struct err *lab_fault_set(struct ctx *ctx, const char *word, const struct strlis
 /* Ends one fault (NULL: every one), of these nodes (empty: of the world and of all nodes). */
 struct err *lab_fault_heal(struct ctx *ctx, const char *name, const struct strlist *nodes)
     MUST_CHECK;
+/* "turbine off, slot-loss 20 %, faults of 3 nodes", or "none"; to be freed. */
+struct err *lab_fault_summary(struct ctx *ctx, char **ret) MUST_CHECK;
 /* At least n RPC nodes beside the first ones. */
 struct err *lab_world_grow(struct ctx *ctx, uint64_t n, bool *ret_changed) MUST_CHECK;
 

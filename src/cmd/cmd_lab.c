@@ -13,6 +13,7 @@
 #include "io/lock.h"
 #include "io/proc.h"
 #include "lab/lab.h"
+#include "lab/lab_faults.h"
 
 #define STOP_S 700 /* the lab's ladder and a little */
 
@@ -138,8 +139,10 @@ static struct err *cmd_lab_status(struct ctx *ctx, const void *opts, int argc, c
                                   struct out *out)
 {
     AUTO(lab_state_clear) struct lab_state s = {0};
+    AUTO(freep) char *faults = NULL; /* NULL: the world did not say, or says it to root only */
 
     TRY(lab_read(ctx, &s));
+    err_free(lab_fault_summary(ctx, &faults));
     if (out->json) {
         struct json *doc = answer_new();
 
@@ -149,6 +152,7 @@ static struct err *cmd_lab_status(struct ctx *ctx, const void *opts, int argc, c
         json_put(doc, "world_pid", json_new_u64((uint64_t)s.world_pid));
         json_put(doc, "seed", json_new_u64(s.seed));
         json_put(doc, "time_scale", json_new_u64(s.time_scale));
+        json_put(doc, "faults", json_new_str(faults));
         json_put(doc, "config", json_new_str(LAB_CONFIG));
         out_json(out, doc);
         return NULL;
@@ -157,6 +161,7 @@ static struct err *cmd_lab_status(struct ctx *ctx, const void *opts, int argc, c
     out_printf(out, "ramdisk  %s\n", s.ramdisk);
     out_printf(out, "world    process %d, seed %" PRIu64 ", time x%" PRIu64 "\n", s.world_pid,
                s.seed, s.time_scale);
+    out_printf(out, "faults   %s\n", faults ? faults : "unknown");
     out_printf(out, "config   " LAB_CONFIG "\n");
     out_printf(out, "look in  nsenter --mount=" LAB_DIR "/ns/mnt --net=" LAB_DIR "/ns/net\n");
     return NULL;
