@@ -1,14 +1,14 @@
-/* Layers 2 and 4: what the kind node sees. Its root folder must be on a shared mount, or mounts
- * made later on the host never reach the node; the volume appears below it as an rbind that
+/* Layer 4: the volume as the kind node sees it. It appears below the kind root as an rbind that
  * receives from the volume (slave) and passes on (shared). A plain rbind would be a peer of the
  * volume: unmounting below it would unmount the volume's own RAM disk. */
 #include "base/str.h"
 #include "config/config.h"
 #include "host/mounts.h"
 #include "io/fsroot.h"
+#include "stage/shared.h"
 #include "stage/table.h"
 
-enum { VERB_FOLDER = 1, VERB_SHARE, VERB_RBIND, VERB_SUBMOUNT };
+enum { VERB_SHARE = 1, VERB_RBIND, VERB_SUBMOUNT };
 
 static const char *source_of(const struct ctx *ctx)
 {
@@ -17,7 +17,7 @@ static const char *source_of(const struct ctx *ctx)
 
 static bool bind_enabled(const struct ctx *ctx)
 {
-    return ctx->cfg && (*ctx->cfg->storage.kind_root || *ctx->cfg->storage.bind);
+    return ctx->cfg && *ctx->cfg->storage.bind;
 }
 
 static void note_got(struct finding *f, const char *want, const char *got)
@@ -25,35 +25,6 @@ static void note_got(struct finding *f, const char *want, const char *got)
     f->want = xstrdup(want);
     f->got = xstrdup(got);
     f->source = xstrdup("/proc/self/mountinfo");
-}
-
-/* Is the mount below path shared? ids and layer are the caller's. */
-static void check_shared(const struct mounts *m, const char *path, const char *id, uint8_t layer,
-                         struct findings *ret)
-{
-    const struct mount_info *on = mounts_over(m, path);
-    bool ok = on && on->shared;
-    struct finding *f =
-        findings_add(ret, id, layer, ok ? SEV_OK : SEV_FAIL, "'%s' is on a %s mount ('%s')%s", path,
-                     on ? mount_propagation(on) : "missing", on ? on->target : "",
-                     ok ? "" : ": mounts made below it later would not be passed on");
-
-    note_got(f, "shared", on ? mount_propagation(on) : "nothing");
-    if (on && !ok)
-        f->repair = "bind";
-}
-
-static struct err *check_root(struct ctx *ctx, const struct mounts *m, struct findings *ret)
-{
-    const char *root = ctx->cfg->storage.kind_root;
-    bool there = false;
-
-    TRY(fsroot_is_folder(ctx->root, root, &there));
-    struct finding *f = findings_add(ret, "kindroot.folder", 2, there ? SEV_OK : SEV_FAIL,
-                                     "folder '%s' %s", root, there ? "exists" : "does not exist");
-    f->repair = there ? NULL : "bind";
-    check_shared(m, root, "kindroot.shared", 2, ret);
-    return NULL;
 }
 
 /* The same folder of the same file system? */
@@ -164,41 +135,19 @@ static struct err *check_unbound(struct ctx *ctx, const struct mounts *m, struct
 
     note_got(f, source_of(ctx), "no mount");
     f->repair = "bind";
-    check_shared(m, source_of(ctx), "bind.source", 4, ret);
+    shared_check(m, source_of(ctx), "bind.source", 4, "bind", ret);
     return check_hidden(ctx, ret);
-}
-
-/* The table of mounts knows real paths only: behind a link nothing would be found in it. */
-static struct err *check_path(struct ctx *ctx, const char *path, const char *id, uint8_t layer,
-                              struct findings *ret, bool *ret_ok)
-{
-    AUTO(freep) char *real = NULL;
-
-    *ret_ok = *path == '\0';
-    if (*ret_ok)
-        return NULL;
-    TRY(fsroot_real(ctx->root, path, &real));
-    *ret_ok = str_eq(real, path);
-    if (!*ret_ok)
-        findings_add(ret, id, layer, SEV_FAIL,
-                     "'%s' leads to '%s' (a symbolic link?): name that in the config", path, real);
-    return NULL;
 }
 
 static struct err *bind_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     const struct mounts *m = NULL;
-    bool root_ok = false, bind_ok = false;
+    bool plain = false;
 
-    TRY(check_path(ctx, ctx->cfg->storage.kind_root, "kindroot.folder", 2, ret, &root_ok));
-    TRY(check_path(ctx, ctx->cfg->storage.bind, "bind.mount", 4, ret, &bind_ok));
-    if (!root_ok || !bind_ok)
+    TRY(shared_check_path(ctx, ctx->cfg->storage.bind, "bind.mount", 4, ret, &plain));
+    if (!plain)
         return NULL;
     TRY(scene_mounts(ctx, scene, &m));
-    if (*ctx->cfg->storage.kind_root)
-        TRY(check_root(ctx, m, ret));
-    if (!*ctx->cfg->storage.bind)
-        return NULL;
     const struct mount_info *bind = mounts_at(m, ctx->cfg->storage.bind);
     if (!bind)
         return check_unbound(ctx, m, ret);
@@ -214,12 +163,8 @@ static bool ours(const struct finding *f)
 /* A bind made before its target's mount and its source are shared would not pass mounts on. */
 static struct err *bind_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
 {
-    const char *root = ctx->cfg->storage.kind_root, *bind = ctx->cfg->storage.bind;
+    const char *bind = ctx->cfg->storage.bind;
 
-    if (ours(findings_find(f, "kindroot.folder")))
-        plan_add(ret, CHANGE_CREATE, VERB_FOLDER, root, NULL, "folder");
-    if (ours(findings_find(f, "kindroot.shared")))
-        plan_add(ret, CHANGE_UPDATE, VERB_SHARE, root, "not shared", "shared");
     if (ours(findings_find(f, "bind.mount"))) {
         if (ours(findings_find(f, "bind.source")))
             plan_add(ret, CHANGE_UPDATE, VERB_SHARE, source_of(ctx), "not shared", "shared");
@@ -240,19 +185,6 @@ static struct err *bind_plan(const struct ctx *ctx, const struct findings *f, st
     return NULL;
 }
 
-/* Where nothing is mounted, the folder is bound on itself: propagation belongs to a mount, and its
- * parent's is not ours to change. */
-static struct err *share(struct ctx *ctx, const char *path)
-{
-    AUTO(mounts_clear) struct mounts m = {0};
-    AUTO(freep) char *real = fsroot_path(ctx->root, path);
-
-    TRY(mounts_read(ctx, &m));
-    if (mounts_at(&m, path))
-        return mounts_make_shared(real, true);
-    return mounts_rbind(real, real);
-}
-
 static struct err *rbind(struct ctx *ctx, const char *source, const char *target)
 {
     AUTO(freep) char *from = fsroot_path(ctx->root, source);
@@ -264,10 +196,8 @@ static struct err *rbind(struct ctx *ctx, const char *source, const char *target
 static struct err *bind_apply(struct ctx *ctx, const struct change *c)
 {
     switch (c->verb) {
-    case VERB_FOLDER:
-        return fsroot_mkdirs(ctx->root, c->object, 0755);
     case VERB_SHARE:
-        return share(ctx, c->object);
+        return shared_make(ctx, c->object);
     case VERB_RBIND:
         TRY(fsroot_mkdirs(ctx->root, c->object, 0755));
         return rbind(ctx, source_of(ctx), c->object);
@@ -278,7 +208,7 @@ static struct err *bind_apply(struct ctx *ctx, const struct change *c)
     }
 }
 
-static const char *const bind_after[] = {"volume", "ramdisk", NULL};
+static const char *const bind_after[] = {"kind-root", "volume", "ramdisk", NULL};
 
 const struct stage stage_bind = {
     .name = "bind",

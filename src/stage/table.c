@@ -8,6 +8,7 @@ const struct stage *const stage_table[] = {
     &stage_zfs,
     &stage_docker,
     /* 2: what the kind node sees */
+    &stage_kind_root,
     /* 4: the validator's storage and limits, before anything of 3 or 5 is started */
     &stage_volume,
     &stage_ramdisk,

@@ -80,7 +80,7 @@ def without_a_terminal(t):
     doc = json.loads(t.run("--lab", "up", "--plan", "-o", "json").out)
     assert doc["flow"] == "up" and doc["asks"] is True and doc["not_allowed"] is None, doc
     steps = [s["step"] for s in doc["plan"]]
-    assert steps[0] == "volume" and steps[-2:] == ["snapshot", "start"] and "tip" not in steps, steps
+    assert steps[0] == "kind-root" and steps[-2:] == ["snapshot", "start"] and "tip" not in steps, steps
     r = t.run("--lab", "up", "--yes", "--destroy=/dev/sdz")
     assert r.code == 4 and "nothing that would be done destroys '/dev/sdz'; nothing was changed" in r.err, r
     assert state(t) == before
@@ -132,7 +132,9 @@ def prepare_plans_unless_told(t):
     one = t.run("--lab", "prepare", "volume")
     assert one.code == 0 and "ramdisk" not in one.out and "volume" in one.out, one
     plan = json.loads(t.run("--lab", "prepare", "4", "-o", "json").out)["plan"]
-    assert {s["step"] for s in plan} >= {"volume", "ramdisk", "bind"}, plan
+    assert {s["step"] for s in plan} == {"volume", "ramdisk", "bind", "dirs"}, plan
+    plan = json.loads(t.run("--lab", "prepare", "-o", "json").out)["plan"]
+    assert {s["step"] for s in plan} == {"kind-root", "volume", "ramdisk", "bind", "dirs"}, plan
     assert state(t) == before
     for args, said in ((["volum"], "no stage or layer 'volum'; did you mean 'volume'?"), (["clock"], "no stage or layer"),
                        (["5x"], "these can be prepared: ")):

@@ -42,6 +42,10 @@ static void a_host_in_order(void **state)
     tree_check(&t, "ramdisk");
     tree_is(&t, "ramdisk.mount", SEV_OK, NULL);
     tree_is(&t, "ramdisk.memory", SEV_OK, "brd");
+    tree_check(&t, "kind-root");
+    tree_is(&t, "kindroot.folder", SEV_OK, NULL);
+    tree_is(&t, "kindroot.shared", SEV_OK, NULL);
+    tree_is(&t, "kindroot.place", SEV_OK, "lies on ext4");
     tree_check(&t, "bind");
     tree_is(&t, "bind.mount", SEV_OK, NULL);
     tree_is(&t, "bind.propagation", SEV_OK, NULL);

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "host/mounts.h"
+#include "stage/finding.h"
+
+/* Propagation, for the stages kind-root and bind: whether what is mounted below a path later is
+ * passed on. */
+
+/* Is the mount that the path lies on shared? repair: the stage that would make it so. id and repair
+ * are static. */
+void shared_check(const struct mounts *m, const char *path, const char *id, uint8_t layer,
+                  const char *repair, struct findings *ret);
+/* Makes the mount at the path shared with everything below it. Where nothing is mounted, the folder
+ * is bound on itself first: propagation belongs to a mount, and its parent's is not ours to change.
+ */
+struct err *shared_make(struct ctx *ctx, const char *path) MUST_CHECK;
+/* The table of mounts knows real paths only: behind a link nothing would be found in it, which is a
+ * failure with this id. An empty path is ok. */
+struct err *shared_check_path(struct ctx *ctx, const char *path, const char *id, uint8_t layer,
+                              struct findings *ret, bool *ret_ok) MUST_CHECK;
