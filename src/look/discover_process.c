@@ -61,19 +61,41 @@ static struct err *ask_process(struct asking *a, const struct pid_info *x)
     return found_owner(a, x, who);
 }
 
+/* The lab's validator counts within the lab alone: for whoever has joined its mounts. */
+static bool counts(struct asking *a, const struct pid_info *x, bool is_lab)
+{
+    AUTO(freep) char *own = NULL;
+    AUTO(freep) char *its = NULL;
+
+    if (!x->argv[0] || !discover_args_runs(x->argv + 1))
+        return false;
+    if (!is_lab)
+        return true;
+    err_free(fsroot_readlink(a->ctx->root, "/proc/self/ns/mnt", &own)); /* then it counts not */
+    its = xasprintf("mnt:[%llu]", (unsigned long long)x->ns_mnt);
+    return str_eq(own, its);
+}
+
 /* The first that runs the validator itself; the others are named. */
 struct err *ask_processes(struct asking *a)
 {
-    static const char *const names[] = {"agave-validator", "solana-validator"};
+    static const struct {
+        const char *name;
+        bool is_lab;
+    } programs[] = {
+        {"agavectl-lab-validator", true},
+        {"agave-validator", false},
+        {"solana-validator", false},
+    };
 
-    for (size_t n = 0; n < ARRAY_LEN(names); n++) {
+    for (size_t n = 0; n < ARRAY_LEN(programs); n++) {
         AUTO(pids_clear) struct pids all = {0};
 
-        TRY(pids_find(a->ctx, &(struct pids_match){.name = names[n]}, &all));
+        TRY(pids_find(a->ctx, &(struct pids_match){.name = programs[n].name}, &all));
         for (size_t i = 0; i < all.n; i++) {
             const struct pid_info *x = &all.items[i];
 
-            if (!x->argv[0] || !discover_args_runs(x->argv + 1))
+            if (!counts(a, x, programs[n].is_lab))
                 continue;
             if (a->n_running++)
                 noted(a->d, "process %d is a validator as well; its arguments were not looked at",

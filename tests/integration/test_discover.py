@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """agavectl config init on made-up hosts: what is found, what contradicts, what is refused."""
 import json, os, sys
+from pathlib import Path
+import lab
 from harness import BIN, SOURCE, main, test
 
 CLUSTER = "laconic-70ce4c4b47e23b85"
@@ -255,6 +257,27 @@ def a_validator_on_the_host_itself(t):
     assert {k: got[k] for k in want} == want, {k: (got[k], v) for k, v in want.items() if got[k] != v}
     assert "# log: not found: process 77 writes its log to stdout\n" in r.out, r.out
     assert "# references: not found: name at least one RPC node" in r.out, r.out
+
+
+@test
+def a_real_host(t):
+    """The lab: real devices and mounts and a process that runs. Its own config comes out again."""
+    lab.up(t, "--time-scale", "4")
+    config = Path("/run/agavectl/lab/agavectl.yaml").read_text()
+    r = t.run("--lab", "up", "--yes", "--no-wait")
+    assert r.code == 0, r
+    r = t.run("--lab", "config", "init")
+    assert r.code == 0, r
+    want, got = effective(t, config), effective(t, r.out)
+    for key in ("state_dir", "journal_dir", "validator.env", "cluster.references", "docker.socket", "check.min_free_gib"):
+        want.pop(key)                      # no host knows them, or the lab has its reasons
+    differ = {k: (v, got[k]) for k, v in want.items() if got[k] != v}
+    assert not differ, (differ, r.out)
+    assert "# from process " in r.out and "# from what is mounted at /srv/solana (/dev/loop" in r.out, r.out
+    r = t.run("config", "init", "--no-lab")   # the lab is not this machine's validator
+    assert "agavectl-lab-validator" not in r.out and "/dev/loop" not in r.out, r
+    t.real("block devices", "a loop device and a RAM disk found behind the folders of a process that runs")
+    t.real("mounts", "an rbind found below the kind root")
 
 
 @test
