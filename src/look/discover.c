@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "io/fsroot.h"
 #include "look/discover_parts.h"
@@ -106,7 +107,7 @@ static struct err *found_docker(struct asking *a)
     if (!e || e->kind != ERR_NOTFOUND)
         return e;
     err_free(e);
-    found_text(a->d, "docker.socket", "", "there is no Docker on this host");
+    found_text(a->d, "docker.socket", "", "no Docker on this host");
     return NULL;
 }
 
@@ -149,6 +150,8 @@ static struct err *read_tables(struct asking *a)
 
 static struct err *ask_all(struct asking *a)
 {
+    if (geteuid() != 0 && !fsroot_captured(a->ctx->root))
+        noted(a->d, "looked without root: folders and processes of others may be missing");
     TRY(read_tables(a));
     TRY(ask_laconic(a)); /* first: it knows where kind's copies of our folders are */
     TRY(ask_processes(a));

@@ -157,7 +157,7 @@ static struct config_remark remark(void *arg, const struct config_key *k)
     bool write = origin && !str_eq(value, def);
 
     if (write)
-        add_line(&b, "from %s", origin);
+        add_line(&b, "%s%s", str_starts(origin, "no ") ? "" : "from ", origin);
     for (size_t i = 0; i < d->n_contradictions; i++)
         if (d->contradictions[i].key == k->name)
             add_line(&b, "contradiction: %s says %s%s%s", d->contradictions[i].other_from,

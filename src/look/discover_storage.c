@@ -111,7 +111,7 @@ static struct err *kind_storage(struct ctx *ctx, struct discovery *d, bool has_k
     TRY(fsroot_is_folder(ctx->root, d->cfg->storage.kind_root, &there));
     if (there)
         return NULL;
-    AUTO(freep) char *why = xasprintf("there is no '%s'", d->cfg->storage.kind_root);
+    AUTO(freep) char *why = xasprintf("no '%s' on this host", d->cfg->storage.kind_root);
     found_text(d, "storage.kind_root", "", why);
     found_text(d, "storage.bind", "", why);
     return NULL;

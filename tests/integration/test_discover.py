@@ -327,7 +327,7 @@ def paths_without_kind_mount_root(t):
     got = effective(t, r.out)
     assert "validator-accounts=/mnt/validator-accounts" in got["kubernetes.volumes"], got["kubernetes.volumes"]
     assert got["storage.kind_root"] == "" and got["storage.bind"] == "", got
-    assert "# from no kind-mount-root in /srv/deployments/agave/spec.yml\n  kind_root: \"\"\n" in r.out, r.out
+    assert "# no kind-mount-root in /srv/deployments/agave/spec.yml\n  kind_root: \"\"\n" in r.out, r.out
 
 
 UNIT = """\

@@ -222,6 +222,50 @@ static void null_in_quotes_is_a_text(void **state)
     }
 }
 
+static struct config_remark only_two(void *arg, const struct config_key *k)
+{
+    bool ledger = str_eq(k->name, "validator.ledger"), uid = str_eq(k->name, "validator.uid");
+
+    return (struct config_remark){
+        .write = ledger, .comment = ledger || uid ? xasprintf("of %s\nindeed", k->name) : NULL};
+}
+
+static void keys_are_set_and_printed_one_by_one(void **state)
+{
+    AUTO(config_freep) struct config *c = config_defaults();
+    AUTO(config_freep) struct config *again = NULL;
+    AUTO(strlist_clear) struct strlist one = {0}, two = {0};
+    const struct config_key *ledger = config_find_key("validator.ledger");
+
+    strlist_add(&one, "/a b");
+    assert_null(config_set(c, ledger, &one));
+    AUTO(freep) char *text = config_print(c, "top", only_two, NULL);
+    assert_string_equal(text, "# top\n"
+                              "\n"
+                              "validator:\n"
+                              "  # of validator.uid\n"
+                              "  # indeed\n"
+                              "  # of validator.ledger\n"
+                              "  # indeed\n"
+                              "  ledger: \"/a b\"\n");
+    assert_null(config_parse(text, strlen(text), "t", &again));
+    assert_string_equal(again->validator.ledger, "/a b");
+
+    strlist_add(&two, "/x");
+    strlist_add(&two, "/y");
+    struct err *e = config_set(c, ledger, &two);
+    assert_string_equal(e->text, "validator.ledger: must be one value");
+    err_free(e);
+    e = config_set(c, config_find_key("validator.entrypoints"), &two);
+    assert_string_equal(e->text, "validator.entrypoints: '/x' is not of the form host:port");
+    err_free(e);
+    e = config_set(c, config_find_key("validator.uid"), &one);
+    assert_int_equal(e->kind, ERR_BADINPUT);
+    err_free(e);
+    assert_string_equal(c->validator.ledger, "/a b"); /* a failure changes nothing */
+    assert_null(config_find_key("validator"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +278,7 @@ int main(void)
         cmocka_unit_test(the_example_is_the_defaults),
         cmocka_unit_test(values_survive_printing),
         cmocka_unit_test(null_in_quotes_is_a_text),
+        cmocka_unit_test(keys_are_set_and_printed_one_by_one),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
