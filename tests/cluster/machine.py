@@ -5,6 +5,7 @@ ends, however it ends, everything that it started is gone with them. What namesp
 few sysctls that a kubelet sets) is put back by the process outside.
 """
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -110,6 +111,27 @@ def enter(part, tools):
     folder = Path("/tmp") / name
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def make_kind_root():
+    """/srv/kind as on a host: shared, so that what is mounted in it later can reach a node."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "srv", "/srv"], check=True)
+    root = Path("/srv/kind")
+    root.mkdir()
+    subprocess.run(["mount", "--bind", root, root], check=True)
+    subprocess.run(["mount", "--make-rshared", root], check=True)
+    return root
+
+
+def check(t, config, *what):
+    """What `agavectl check` finds: {id: [severity, ...]}, and the whole answer."""
+    r = t.run("check", "--no-lab", "-c", config, "-a", "-o", "json", *what)
+    assert r.code in (0, 3), r
+    answer = json.loads(r.out)
+    found = {}
+    for f in answer["findings"]:
+        found.setdefault(f["id"], []).append(f["severity"])
+    return found, answer
 
 
 class Docker:

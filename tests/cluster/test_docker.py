@@ -18,7 +18,7 @@ from harness import BUILD, main, test
 DRIVER = BUILD / "tests/cluster/cluster_driver"
 FOLDER = machine.enter("docker", ["dockerd", "docker", "containerd", "runc", "busybox", "iptables", "tar"])
 docker = machine.Docker(FOLDER)
-SOURCE = FOLDER / "kind"
+SOURCE = Path("/srv/kind")
 SLEEP = b"sleep\x00600\x00"
 
 
@@ -91,6 +91,27 @@ def what_docker_says_of_propagation_is_so(t):
 
 
 @test
+def check_finds_the_node_that_sees_nothing(t):
+    """The same three nodes: told to Docker, found in the kernel, and a RAM disk mounted later that one misses."""
+    config = t.dir / "agavectl.yaml"
+    (SOURCE / "solana/ramdisk").mkdir(parents=True)
+    t.sh("mount", "-t", "tmpfs", "-o", "size=1m", "ramdisk", SOURCE / "solana/ramdisk")
+    t.later(lambda: t.sh("umount", SOURCE / "solana/ramdisk"))
+    for propagation in ("rshared", "rslave", "rprivate"):
+        config.write_text(f"kind: {{cluster: {propagation}}}\nstorage:\n  kind_root: {SOURCE}\n  bind: ''\n"
+                          f"  volume: {{mount: {SOURCE}/solana}}\n  ramdisk: {{mount: {SOURCE}/solana/ramdisk}}\n"
+                          f"validator: {{ledger: {SOURCE}/solana/ledger, snapshots: {SOURCE}/solana/snapshots, "
+                          f"accounts: {SOURCE}/solana/ramdisk/accounts, log: {SOURCE}/solana/log}}\n")
+        found, answer = machine.check(t, config, "docker", "cluster", "propagation")
+        for name in ("docker.reach", "docker.liverestore", "docker.root", "cluster.node", "cluster.mount"):
+            assert found[name] == ["ok"], (name, answer)
+        assert found["cluster.node.memory"] == ["warn"], answer  # they were given 64 MiB
+        want = ["fail" if propagation == "rprivate" else "ok"]
+        for name in ("cluster.propagation", "propagation.receives", "propagation.node"):
+            assert found[name] == want, (name, propagation, answer)
+
+
+@test
 def one_that_ran_out_of_memory(t):
     name = node("oom", "rprivate", "-m", "16m", "--memory-swap", "16m",
                 command=("sh", "-c", "dd if=/dev/zero of=/dev/null bs=256M count=1"))
@@ -148,10 +169,8 @@ def live_restore_is_seen_when_it_is_off(t):
     assert ask()["live_restore"] is False
 
 
-SOURCE.mkdir()
+machine.make_kind_root()
 shutil.copy(DRIVER, FOLDER / "driver")  # other users run it too
-subprocess.run(["mount", "--bind", str(SOURCE), str(SOURCE)], check=True)
-subprocess.run(["mount", "--make-rshared", str(SOURCE)], check=True)
 docker.start()
 docker.import_busybox()
 main()
