@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "host/pid_files.h"
+#include "look/discover_args.h"
 #include "look/scene_parts.h"
 
 struct err *scene_once(struct ctx *ctx, struct scene *s, struct asked *a,
@@ -74,7 +75,11 @@ static struct err *by_name(struct ctx *ctx, const char *name, struct pids *ret)
     TRY(pids_find(ctx, &m, &named));
     ret->unseen += named.unseen;
     for (size_t i = 0; i < named.n; i++) {
-        if (!given_ledger(&named.items[i], ctx->cfg->validator.ledger))
+        char **argv = named.items[i].argv;
+
+        /* "agave-validator --ledger X monitor" is none */
+        if (!given_ledger(&named.items[i], ctx->cfg->validator.ledger) ||
+            !discover_args_runs(argv + 1))
             continue;
         struct err *e = pids_get(ctx, named.items[i].id.pid, ret);
         if (e && e->kind != ERR_NOTFOUND)

@@ -74,22 +74,32 @@ static struct err *name_of(const struct look *l, uint64_t inode, char **ret)
     return NULL;
 }
 
-/* opens_late: only when it is through with its start-up. */
+/* When a running validator has the port: from its start, when that is complete, or perhaps never.
+ */
+enum opens { OPENS_FIRST, OPENS_LATE, OPENS_MAYBE };
+
+static void check_unheld(const struct look *l, const char *id, const char *name, uint64_t port,
+                         enum opens when)
+{
+    if (!l->pids->n)
+        findings_add(l->ret, id, 4, SEV_OK, "%s port %" PRIu64 " is free", name, port);
+    else if (when != OPENS_MAYBE)
+        findings_add(l->ret, id, 4, when == OPENS_LATE ? SEV_NOTE : SEV_WARN,
+                     "the validator runs and does not hold %s port %" PRIu64 "%s", name, port,
+                     when == OPENS_LATE ? " (yet)" : ": it may still start; else read its log");
+}
+
 static struct err *check_port(const struct look *l, const char *id, enum port_proto proto,
-                              uint64_t port, const char *address, bool opens_late)
+                              uint64_t port, const char *address, enum opens when)
 {
     const struct bound_socket *s = holder_of(l, proto, (uint16_t)port, address);
     const char *name = port_proto_name(proto);
     AUTO(freep) char *who = NULL;
 
-    if (!s && l->pids->n)
-        findings_add(l->ret, id, 4, opens_late ? SEV_NOTE : SEV_WARN,
-                     "the validator runs and does not hold %s port %" PRIu64 "%s", name, port,
-                     opens_late ? " (yet)" : ": it may still start; else read its log");
-    else if (!s)
-        findings_add(l->ret, id, 4, SEV_OK, "%s port %" PRIu64 " is free", name, port);
-    if (!s)
+    if (!s) {
+        check_unheld(l, id, name, port, when);
         return NULL;
+    }
     if (inodes_has(&l->ours, s->inode)) {
         findings_add(l->ret, id, 4, SEV_OK, "%s port %" PRIu64 " is the validator's", name, port);
         return NULL;
@@ -287,10 +297,11 @@ static struct err *firewall_check(struct ctx *ctx, struct scene *scene, struct f
     const char *bind = c->validator.bind_address, *rpc = c->validator.rpc_bind_address;
 
     TRY(look_new(ctx, scene, &l));
-    TRY(check_port(&l, "firewall.gossip", PORT_UDP, c->validator.gossip_port, bind, false));
-    TRY(check_port(&l, "firewall.gossip", PORT_TCP, c->validator.gossip_port, bind, true));
-    TRY(check_port(&l, "firewall.rpc", PORT_TCP, c->validator.rpc_port, rpc, true));
-    TRY(check_port(&l, "firewall.rpc", PORT_TCP, c->validator.rpc_port + 1, rpc, true));
+    TRY(check_port(&l, "firewall.gossip", PORT_UDP, c->validator.gossip_port, bind, OPENS_FIRST));
+    TRY(check_port(&l, "firewall.gossip", PORT_TCP, c->validator.gossip_port, bind, OPENS_LATE));
+    TRY(check_port(&l, "firewall.rpc", PORT_TCP, c->validator.rpc_port, rpc, OPENS_LATE));
+    /* Subscriptions: the port above. */
+    TRY(check_port(&l, "firewall.rpc", PORT_TCP, c->validator.rpc_port + 1, rpc, OPENS_MAYBE));
     TRY(check_range(&l));
     TRY(check_rules(&l, scene));
     return check_conntrack(&l);

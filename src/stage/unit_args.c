@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "io/fsroot.h"
+#include "look/discover_args.h"
 #include "stage/unit_parts.h"
 
 /* Flags of agave-validator 3.0.14 (commands/run/args.rs) that have a key of their own. */
@@ -38,31 +39,6 @@ static const struct {
 #undef AT
 };
 
-/* Subcommands that only talk to a validator: their process is none. */
-static bool is_client(const struct pid_info *p)
-{
-    static const char *const clients[] = {
-        "authorized-voter",
-        "contact-info",
-        "exit",
-        "monitor",
-        "plugin",
-        "repair-shred-from-peer",
-        "repair-whitelist",
-        "set-identity",
-        "set-log-filter",
-        "set-public-address",
-        "staked-nodes-overrides",
-        "wait-for-restart-window",
-    };
-
-    for (size_t i = 1; p->argv[0] && p->argv[i]; i++)
-        for (size_t k = 0; k < ARRAY_LEN(clients); k++)
-            if (str_eq(p->argv[i], clients[k]))
-                return true;
-    return false;
-}
-
 static bool among(const struct pids *all, pid_t pid)
 {
     for (size_t i = 0; i < all->n; i++)
@@ -83,15 +59,16 @@ static struct err *check_strangers(const struct unit_look *l, struct findings *r
         const struct pid_info *p = &found.items[i];
         size_t at = 0;
 
-        if (among(l->pids, p->id.pid) || is_client(p))
+        if (among(l->pids, p->id.pid) || !p->argv[0] || !discover_args_runs(p->argv + 1))
             continue;
         const char *ledger = unit_arg_next(p, "--ledger", "-l", &at);
         AUTO(freep) char *shown = str_shown(ledger ? ledger : "not named", 200);
         AUTO(freep) char *comm = str_shown(p->comm, 64);
         finding_compare(
             findings_add(ret, "unit.stranger", 5, SEV_WARN,
-                         "process %d (%s) is another validator, on another ledger: make it this "
-                         "config's, or end it with 'agave-validator --ledger ITS_LEDGER exit'",
+                         "process %d (%s) is another validator, not on this config's ledger: name "
+                         "its ledger in the config, or end it by 'agave-validator --ledger "
+                         "ITS_LEDGER exit --force'",
                          p->id.pid, comm),
             l->ctx->cfg->validator.ledger, shown, "/proc");
     }

@@ -79,6 +79,8 @@ static void without_a_lock_the_name_and_its_ledger_count(void **state)
     fixture_process(&h.f, 71, "agave-validator", "/opt/agave-validator",
                     "agave-validator --ledger=" LEDGER, 5);
     fixture_process(&h.f, 72, "stand-in", "/opt/lab/stand-in", "stand-in -l " LEDGER, 5);
+    fixture_process(&h.f, 74, "agave-validator", "/opt/agave-validator",
+                    "agave-validator --ledger " LEDGER " monitor", 5);
     assert_ok(scene_validator(&h.f.ctx, h.scene, &v));
     assert_int_equal(v->n, 1);
     assert_int_equal(v->items[0].id.pid, 71);
