@@ -250,6 +250,24 @@ static bool starts_it(const struct unit_look *l, const struct unit_file *u)
     return false;
 }
 
+/* Would it start the validator by itself, or is it the way that the config wants? */
+static struct err *matters(const struct unit_look *l, const char *name, bool *ret)
+{
+    AUTO(strlist_clear) struct strlist wanted = {0};
+    AUTO(unit_file_clear) struct unit_file u = {0};
+    struct err *e = unit_file_load(l->ctx, name, &u);
+
+    *ret = false;
+    if (e && e->kind != ERR_SYS)
+        return err_free(e); /* not a unit that systemd could start */
+    TRY(e);
+    if (u.masked || !starts_it(l, &u))
+        return NULL;
+    TRY(unit_file_wanted_by(l->ctx, name, &wanted));
+    *ret = wanted.n || str_eq(l->ctx->cfg->validator.runtime, "systemd");
+    return NULL;
+}
+
 static struct err *check_local_units(const struct unit_look *l, const char *seen,
                                      struct findings *ret)
 {
@@ -257,17 +275,12 @@ static struct err *check_local_units(const struct unit_look *l, const char *seen
 
     TRY(unit_files_local(l->ctx, &names));
     for (size_t i = 0; i < names.n; i++) {
-        AUTO(unit_file_clear) struct unit_file u = {0};
-        struct err *e = str_eq(names.items[i], seen) || strchr(names.items[i], '@')
-                            ? err_new(ERR_NOTFOUND, "seen, or a template")
-                            : unit_file_load(l->ctx, names.items[i], &u);
+        bool yes = false;
 
-        if (e && e->kind != ERR_SYS) {
-            err_free(e); /* not a unit that systemd could start */
-            continue;
-        }
-        TRY(e);
-        if (!u.masked && starts_it(l, &u))
+        if (str_eq(names.items[i], seen) || strchr(names.items[i], '@'))
+            continue; /* a template starts nothing */
+        TRY(matters(l, names.items[i], &yes));
+        if (yes)
             TRY(check_unit(l, names.items[i], ret));
     }
     return NULL;

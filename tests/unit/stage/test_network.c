@@ -39,6 +39,9 @@ static const struct proc_ops fake_proc = {fake_run};
 #define LISTEN(hex, inode)                                                                         \
     " 1: 0100007F:" hex " 00000000:0000 0A 0:0 0:0 0 1000 0 " inode " 2 0 0\n"
 
+#define ELSEWHERE(hex, inode)                                                                      \
+    " 1: 0200007F:" hex " 00000000:0000 0A 0:0 0:0 0 1000 0 " inode " 2 0 0\n"
+
 static void tables(struct checked *c, const char *pid, const char *udp, const char *tcp)
 {
     AUTO(freep) char *u = xasprintf("/proc/%s/net/udp", pid);
@@ -113,6 +116,11 @@ static void ports_of_others_are_named(void **state)
     checked_has(&c, "firewall.gossip", SEV_FAIL, "UDP port 8001 is held by process 60 (nginx)");
     checked_has(&c, "firewall.rpc", SEV_FAIL, "TCP port 8900 is held by process 60 (nginx)");
     checked_has(&c, "firewall.range", SEV_WARN, "8003: process 60 (nginx)");
+    tables(&c, "self", "", LISTEN("1F41", "700") ELSEWHERE("22C3", "700"));
+    look(&c, &stage_firewall);
+    checked_has(&c, "firewall.gossip", SEV_OK, "UDP port 8001 is free"); /* TCP is another port */
+    checked_has(&c, "firewall.gossip", SEV_FAIL, "TCP port 8001");
+    checked_has(&c, "firewall.rpc", SEV_OK, "TCP port 8899 is free"); /* another address */
     checked_validator(&c, ""); /* it runs, and the others have its ports */
     tables(&c, "100", ROW("1F41", "700"), LISTEN("22C3", "701"));
     look(&c, &stage_firewall);

@@ -120,6 +120,11 @@ static void a_unit_that_would_start_it_is_found_while_it_is_down(void **state)
                 "Restart=always\n");
     fixture_put(&c.f, "/etc/systemd/system/other.service",
                 "[Service]\nExecStart=/bin/other\nRestart=always\n");
+    look(&c); /* nothing starts it by itself */
+    checked_fine(&c, "unit.restart");
+    fixture_link(&c.f, "/etc/systemd/system/multi-user.target.wants/sol.service", SERVICE);
+    fixture_link(&c.f, "/etc/systemd/system/multi-user.target.wants/other.service",
+                 "/etc/systemd/system/other.service");
     look(&c);
     checked_has(&c, "unit.restart", SEV_WARN, "sol.service");
     for (size_t i = 0; i < c.r.findings.n; i++)
@@ -217,6 +222,7 @@ static void cron_that_ends_it_is_found(void **state)
         {"/etc/cron.d/x", "5 4 * * 0 root [ -e /run/reboot-required ] && logger agave\n", NULL},
         {"/etc/cron.d/x", "5 4 * * 0 root docker image prune -f\n", NULL},
         {"/etc/cron.d/x", "RESTART=docker restart\n", NULL},
+        {"/etc/cron.daily/x", "#!/bin/sh\n # docker restart x\nexit 0\n", NULL},
         {"/etc/cron.d/x", "5 4 * * 0 root\n", NULL},
     };
 
@@ -278,8 +284,9 @@ static void unattended_upgrades_and_reboots_are_told(void **state)
     checked_new(&c, NULL);
     fixture_put(&c.f, "/etc/apt/apt.conf.d/20auto-upgrades",
                 "APT::Periodic::Update-Package-Lists \"1\";\n"
+                "APT::Periodic::Unattended-Upgrade \"0\";\n"
                 "// APT::Periodic::Unattended-Upgrade \"1\";\n"
-                "APT::Periodic::Unattended-Upgrade \"0\";\n");
+                "/* APT::Periodic::Unattended-Upgrade \"1\"; */\n");
     fixture_put(&c.f, "/etc/apt/apt.conf.d/50unattended-upgrades",
                 "Unattended-Upgrade {\n  Automatic-Reboot \"true\"; /* at once */\n"
                 "  Package-Blacklist { \"vim\"; };\n};\n");

@@ -257,7 +257,7 @@ static void the_known_hang_is_named_with_what_is_safe(void **state)
     fixture_process(&c.f, 500, "tar", "/usr/bin/tar", "tar", 7); /* none of our business */
     fixture_put(&c.f, "/proc/500/stat",
                 "500 (tar) D 1 1 1 0 -1 4194560 9 0 0 0 1 2 3 4 20 0 1 0 7 99 7\n");
-    fixture_thread(&c.f, 500, 500, "tar", 'D', "folio_wait_bit_common", "[<0>] x+0x1\n");
+    fixture_thread(&c.f, 500, 500, "tar", 'D', "txg_wait_synced", "[<0>] txg_wait_synced+0x1\n");
     look(&c);
     checked_has(&c, "unit.hang", SEV_FAIL, "only a power cycle ends it");
     checked_has(&c, "unit.hang", SEV_FAIL, "thread 301 (agave-validator) of process 300");
