@@ -16,7 +16,7 @@ static const struct {
     {"unit.flags", unit_check_args},      {"unit.zfs", unit_check_zfs},
     {"unit.threads", unit_check_threads}, {"unit.systemd", unit_check_service},
     {"unit.memory", unit_check_memory},   {"unit.cron", unit_check_cron},
-    {"unit.timers", unit_check_timers},    {"unit.upgrades", unit_check_upgrades},
+    {"unit.timers", unit_check_timers},   {"unit.upgrades", unit_check_upgrades},
     {"unit.monitor", unit_check_rivals},  {"unit.logrotate", unit_check_logrotate},
 };
 
@@ -100,33 +100,44 @@ static struct err *check_runs(const struct unit_look *l, struct findings *ret)
     return NULL;
 }
 
-/* A namespace of its own is told by its number; where that cannot be read, the tables decide. */
+/* A table that cannot be read is the trouble of those parts that need it. */
+static void keep_blind(struct unit_look *l, struct err *e)
+{
+    if (!l->blind && e && e->kind != ERR_NOTFOUND) /* gone: on its way out, without mounts */
+        l->blind = TAKE(e);
+    err_free(e);
+}
+
+/* Ids of mounts are unique in the kernel: the same ids are the same namespace. */
+static bool same_view(const struct mounts *a, const struct mounts *b)
+{
+    bool same = a->n && a->n == b->n;
+
+    for (size_t i = 0; i < a->n && same; i++)
+        same = a->items[i].id == b->items[i].id;
+    return same;
+}
+
 static struct err *look_new(struct ctx *ctx, struct scene *scene, struct unit_look *ret)
 {
-    AUTO(pids_clear) struct pids self = {0};
+    static const struct mounts none = {0};
 
     ret->ctx = ctx;
     ret->scene = scene;
-    TRY(scene_mounts(ctx, scene, &ret->host));
+    ret->host = &none;
+    keep_blind(ret, scene_mounts(ctx, scene, &ret->host));
     TRY(scene_validator(ctx, scene, &ret->pids));
     ret->main = ret->pids->n ? &ret->pids->items[0] : NULL;
-    if (!ret->main)
-        return NULL;
-    struct err *e = mounts_read_of(ctx, ret->main->id.pid, &ret->view);
-    if (e && e->kind == ERR_NOTFOUND) { /* ended meanwhile, or on its way out without mounts */
-        err_free(e);
-        return NULL;
-    }
-    TRY(e);
-    ret->own_view = ret->view.n == ret->host->n;
-    for (size_t i = 0; i < ret->view.n && ret->own_view; i++)
-        ret->own_view = ret->view.items[i].id == ret->host->items[i].id;
+    if (ret->main)
+        keep_blind(ret, mounts_read_of(ctx, ret->main->id.pid, &ret->view));
+    ret->own_view = same_view(&ret->view, ret->host);
     return NULL;
 }
 
 static void look_clear(struct unit_look *l)
 {
     mounts_clear(&l->view);
+    err_free(l->blind);
 }
 
 static bool unit_enabled(const struct ctx *ctx)

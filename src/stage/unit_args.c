@@ -83,8 +83,9 @@ static struct err *same_place(const struct unit_look *l, const char *theirs, con
     AUTO(freep) char *real = NULL;
 
     *ret = str_eq(theirs, ours);
-    if (*ret && l->own_view)
+    if (*ret && (l->own_view || l->blind))
         return NULL;
+    TRY(err_copy(l->blind));
     TRY(fsroot_real(l->ctx->root, ours, &real));
     if (l->own_view) {
         AUTO(freep) char *their_real = NULL;

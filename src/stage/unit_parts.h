@@ -11,11 +11,13 @@
 struct unit_look {
     struct ctx *ctx;
     struct scene *scene;
-    const struct mounts *host;   /* the host's own mounts */
+    const struct mounts *host;   /* the host's own mounts; empty when they cannot be read */
     const struct pids *pids;     /* the validator's processes; none: it does not run */
     const struct pid_info *main; /* the first of them, or NULL */
     bool own_view;               /* it sees the same mounts as we do */
-    struct mounts view;          /* the mounts as it sees them; empty when it does not run */
+    struct mounts view;          /* the mounts as it sees them; empty when it does not run, or
+                                    cannot be read */
+    struct err *blind;           /* why one of the two cannot be read; NULL: both were */
 };
 
 /* Each adds its findings; an error means that the part could not be looked at. */

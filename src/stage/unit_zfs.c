@@ -254,8 +254,7 @@ static void tell(const struct hits *h, const struct unit_look *l, size_t written
 
         finding_compare(findings_add(ret, "unit.zfs", 5, SEV_FAIL,
                                      "the validator writes to ZFS '%s': %s; io_uring on ZFS can "
-                                     "hang the machine: stop it with agavectl stop, move that to "
-                                     "an XFS",
+                                     "hang the machine: move that to an XFS while it is stopped",
                                      source, h->items[i].example),
                         "XFS on a block device", "zfs",
                         l->main ? "/proc/PID/mountinfo" : "/proc/self/mountinfo");
@@ -289,6 +288,7 @@ struct err *unit_check_zfs(const struct unit_look *l, struct findings *ret)
     size_t written = 0, unseen = 0;
     bool looked = l->main && l->view.n;
 
+    TRY(err_copy(l->blind));
     if (looked)
         TRY(views_of(l, &v));
     else

@@ -157,6 +157,20 @@ static void unseen_descriptors_are_not_ok(void **state)
     checked_has(&c, "unit.files", SEV_UNKNOWN, "1 descriptors");
 }
 
+static void without_mounts_the_rest_is_still_looked_at(void **state)
+{
+    AUTO(checked_clear) struct checked c;
+
+    checked_new(&c, NULL);
+    checked_validator(&c, "");
+    fixture_put(&c.f, "/proc/self/mountinfo", "nonsense\n");
+    look(&c);
+    checked_has(&c, "unit.zfs", SEV_UNKNOWN, "mountinfo");
+    checked_has(&c, "unit.runs", SEV_OK, "process 100");
+    checked_has(&c, "unit.flags", SEV_OK, NULL);
+    checked_has(&c, "unit.threads", SEV_OK, NULL);
+}
+
 /* In a pod: overlay root whose upper folder is on the node's ZFS, an emptyDir on another, a ledger
  * that is the host's XFS under another name. */
 static void a_pods_mounts_are_looked_at_in_its_own_view(void **state)
@@ -309,6 +323,7 @@ int main(void)
         cmocka_unit_test(an_index_on_zfs_is_found_from_the_command_line),
         cmocka_unit_test(an_open_file_on_zfs_is_found_unless_it_is_only_read),
         cmocka_unit_test(unseen_descriptors_are_not_ok),
+        cmocka_unit_test(without_mounts_the_rest_is_still_looked_at),
         cmocka_unit_test(a_pods_mounts_are_looked_at_in_its_own_view),
         cmocka_unit_test(dockers_data_root_on_zfs_is_found),
         cmocka_unit_test(a_thread_that_sleeps_and_does_not_move_is_told),
