@@ -29,11 +29,14 @@ struct err *host_memory(struct ctx *ctx, struct host_memory *ret)
     AUTO(freep) char *meminfo = NULL, *vmstat = NULL;
 
     TRY(fsroot_read(ctx->root, "/proc/meminfo", FILE_MAX_B, &meminfo, NULL));
-    TRY(fsroot_read(ctx->root, "/proc/vmstat", FILE_MAX_B, &vmstat, NULL));
+    struct err *e = fsroot_read(ctx->root, "/proc/vmstat", FILE_MAX_B, &vmstat, NULL);
+    if (e && e->kind != ERR_NOTFOUND)
+        return e;
+    (void)err_free(e); /* a captured host may lack it: then the kills are unknown */
     *ret = (struct host_memory){
         .total_b = field(meminfo, "MemTotal:", 1024),
         .available_b = field(meminfo, "MemAvailable:", 1024),
-        .oom_kills = field(vmstat, "oom_kill ", 1),
+        .oom_kills = field(vmstat ? vmstat : "", "oom_kill ", 1),
     };
     return NULL;
 }

@@ -13,7 +13,7 @@ struct host_memory {
     struct known_u64 available_b; /* for new programs, without swapping: MemAvailable */
     struct known_u64 oom_kills;   /* since boot, in all of the host; Linux 4.13 */
 };
-/* ERR_NOTFOUND, ERR_SYS. */
+/* ERR_NOTFOUND (no meminfo), ERR_SYS. */
 struct err *host_memory(struct ctx *ctx, struct host_memory *ret) MUST_CHECK;
 
 struct process_memory {

@@ -256,6 +256,9 @@ static void host_and_process(void **state)
 
     fixture_put(f, "/proc/meminfo",
                 "MemTotal:       792723456 kB\nMemFree:        1 kB\nMemAvailable:   5 kB\n");
+    assert_ok(host_memory(&f->ctx, &h));
+    assert_known(h.available_b, 5120);
+    assert_false(h.oom_kills.known); /* no vmstat */
     fixture_put(f, "/proc/vmstat", "nr_free_pages 1\noom_kill_fake 9\noom_kill 4\n");
     assert_ok(host_memory(&f->ctx, &h));
     assert_known(h.total_b, (uint64_t)792723456 << 10);
