@@ -358,12 +358,18 @@ static void a_full_disk_stops_no_record(void **state)
     err_free(e);
     assert_ok(append(j, REC_ENTER, "enter"));
     assert_ok(append(j, REC_DONE, "done"));
+    size_t n = 3;
+    for (e = NULL; !e && n < 10000; n += !e) /* until its room is used up */
+        e = append(j, REC_FAIL, "and again");
+    assert_non_null(e);
+    assert_int_equal(e->sys, ENOSPC);
+    err_free(e);
     j = journal_close(j);
     assert_ok(journal_open(&f.ctx, DIR, ID, &j, &r));
-    assert_ok(append(j, REC_SUSPEND, "stop"));
+    assert_ok(append(j, REC_SUSPEND, "stop")); /* has room of its own */
     assert_ok(append(j, REC_END, "end"));
     assert_ok(journal_read(&f.ctx, DIR, ID, &again, NULL));
-    assert_int_equal(again.n, 5);
+    assert_int_equal(again.n, n + 2);
     j = journal_close(j);
     /* Read-only: it can be read, and an attempt to write says why not. */
     assert_int_equal(mount(NULL, at, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
