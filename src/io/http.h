@@ -28,7 +28,7 @@ struct http_request {
     const char *const *headers; /* NULL-terminated "Name: value", or NULL */
     /* Through this Unix socket; the host in the URL then only fills the Host header. ERR_NOTFOUND:
      * there is no such file; ERR_BADINPUT: it is no socket; ERR_ABSENT: nobody listens on it;
-     * ERR_REFUSED: this user may not (messages of these begin with the quoted path). NULL: TCP. */
+     * ERR_REFUSED: this user may not (messages of these name the path, not the URL). NULL: TCP. */
     const char *unix_socket;
     const struct http_tls *tls; /* NULL: the system's authorities, no client certificate */
     /* Sent as "Authorization: Bearer ..." over https or a Unix socket; ERR_BADINPUT elsewhere, and

@@ -59,10 +59,13 @@ def outside(part):
     before = {key: Path("/proc/sys", key).read_text() for key in SYSCTLS if Path("/proc/sys", key).exists()}
     command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
                sys.executable, *sys.argv]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a time-out cleans up as well
+    child = subprocess.Popen(command, env={**os.environ, INSIDE: name})
     try:
-        child = subprocess.Popen(command, env={**os.environ, INSIDE: name})
         code = child.wait()
     finally:
+        child.kill()
+        child.wait()
         for key, value in before.items():
             if Path("/proc/sys", key).read_text() != value:
                 Path("/proc/sys", key).write_text(value)
