@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """What is asked before anything is changed: on a real pseudo terminal, without one, and by prepare, up and restart."""
 import json, os, pty, signal, subprocess, termios, time
-from pathlib import Path
 import lab
-from harness import BIN, main, test
+from harness import BIN, Skip, main, test
 
 QUESTION = b"Go on? [y/N] "
 
@@ -95,6 +94,27 @@ def without_a_terminal(t):
     assert r.code == 0 and [line.split()[0] for line in r.out.splitlines()] == ["up", "STEP", "start"], r
     r = t.run("--lab", "up", "--no-wait")
     assert r.code == 0 and "done  start" in r.err, r
+
+
+@test
+def what_is_left_of_an_operation_is_asked_about(t):
+    """Killed in the middle, the same command shows what is still to be done, and asks about that."""
+    lab.up(t, "--time-scale", "4")
+    r = t.run("--lab", "up", "--yes", env={"AGAVECTL_FAULT": "done@change-once:1"})
+    if r.code == 0:
+        raise Skip("built without fault points")
+    assert r.code == -signal.SIGKILL, r
+    full = json.loads(t.run("--lab", "op", "show", "-o", "json").out)["operation"]["steps"]
+    r = t.run("--lab", "up")
+    assert r.code == 4 and "up would:" in r.err, r
+    for step in full:
+        if step["step"].startswith("change"):
+            assert (step["what"] in r.err) == (step["state"] == "todo"), (step, r)
+    assert {"done", "todo"} <= {step["state"] for step in full}, full
+    assert json.loads(t.run("--lab", "op", "list", "-o", "json").out)["operations"][0]["state"] == "unfinished"
+    r = t.run("--lab", "up", "--yes")
+    assert r.code == 0 and "resume" in r.err, r
+    assert lab.status(t)["health"] == "ok"
 
 
 @test
