@@ -2,7 +2,9 @@
  * leave nothing half behind; with room again it goes on. */
 #include "lab/drill_run.h"
 
-#include <string.h>
+#include <stdlib.h>
+
+#include "io/clock.h"
 
 static struct err *nothing_half(struct drill_run *d)
 {
@@ -12,12 +14,43 @@ static struct err *nothing_half(struct drill_run *d)
     return *names ? err_new(ERR_REMOTE, "on a full disk it left: %s", names) : NULL;
 }
 
+struct seen {
+    struct drill_run *d;
+    char *health;
+};
+
+static struct err *is_felt(struct ctx *ctx, void *arg, bool *ret)
+{
+    AUTO(json_freep) struct json *status = NULL;
+    struct seen *s = arg;
+    const char *health;
+
+    TRY(drill_status(s->d, &status));
+    TRY(json_as_str(json_get(status, "health"), &health));
+    *ret = !str_eq(health, "ok");
+    if (*ret)
+        s->health = xstrdup(health);
+    return NULL;
+}
+
+/* The validator cannot write its ledger any more, and status must see it. */
+static struct err *felt(struct drill_run *d)
+{
+    struct seen s = {.d = d};
+
+    TRY(wait_until(d->ctx, "status sees the full disk", DRILL_TIP_S * 1000, 300, is_felt, &s));
+    drill_say(d, "status sees it: %s", s.health);
+    free(s.health);
+    return NULL;
+}
+
 static struct err *run(struct drill_run *d)
 {
     AUTO(drill_child_clear) struct drill_child c = {0};
 
     TRY(drill_fill(d));
     drill_say(d, "full: not a block of the volume is free");
+    TRY(felt(d));
     TRY(drill_stop(d));
     drill_say(d, "stop works on a full disk, with its proof");
     TRY(drill_remove_snapshots(d));
