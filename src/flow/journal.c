@@ -499,11 +499,13 @@ void journal_closep(struct journal **j)
 struct err *journal_list(struct ctx *ctx, const char *dir, struct strlist *ret)
 {
     AUTO(strlist_clear) struct strlist names = {0};
-    struct err *e = fsroot_list(ctx->root, dir, &names);
+    AUTO(closep) int dir_fd = -1;
+    struct err *e = open_dir(ctx, dir, false, &dir_fd);
 
     if (e && e->kind == ERR_NOTFOUND)
         return err_free(e);
     TRY(e);
+    TRY(fsroot_list(ctx->root, dir, &names));
     for (size_t i = 0; i < names.n; i++) {
         size_t n = strlen(names.items[i]);
 

@@ -72,7 +72,8 @@ struct err *journal_append(struct journal *j, enum rec kind, const struct json *
 struct journal *journal_close(struct journal *j); /* NULL is fine; returns NULL */
 void journal_closep(struct journal **j);
 
-/* The ids in a folder, sorted; a folder that does not exist has none. */
+/* The ids in a folder, sorted; a folder that does not exist has none. ERR_REFUSED: others may write
+ * in it. */
 struct err *journal_list(struct ctx *ctx, const char *dir, struct strlist *ret) MUST_CHECK;
 /* Takes one out of the way that cannot be read: it is renamed to <id>.j.aside and not looked at any
  * more. */
