@@ -122,9 +122,11 @@ static void print_tvu(const struct unit_udp *d, struct out *out)
 
 void status_print_host(const struct unit_host *u, struct out *out)
 {
-    if (u->pid) {
+    if (u->pid)
         print_memory(&u->memory, out);
+    if (u->looked)
         print_oom(u, out);
+    if (u->pid) {
         print_udp(u, out);
         print_tvu(&u->udp, out);
     }

@@ -309,9 +309,10 @@ static void look_at_host(struct ctx *ctx, const struct status_params *p, struct 
 {
     struct unit_host_params h = {.pids = s->pids, .n_pids = s->n_pids, .book = book};
 
-    if (!p->host || s->n_pids == 0)
+    if (!p->host)
         return;
-    find_tvu(ctx, p, s, &h);
+    if (s->n_pids)
+        find_tvu(ctx, p, s, &h);
     unit_host_look(ctx, &h, &s->host);
 }
 

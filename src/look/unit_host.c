@@ -97,7 +97,6 @@ static void look_at_memory(struct ctx *ctx, const struct unit_host_params *p, st
 
     m->counted = !e;
     note(&m->error, e);
-    note(&m->error, host_memory(ctx, &m->host));
     add_resident(ctx, p, m);
     find_limit(m);
 }
@@ -189,14 +188,13 @@ static void look_at_udp(struct ctx *ctx, const struct unit_host_params *p, pid_t
     look_at_tvu(ctx, p, pid, start, d);
 }
 
-void unit_host_look(struct ctx *ctx, const struct unit_host_params *p, struct unit_host *ret)
+/* What only a live process has. */
+static void look_at_process(struct ctx *ctx, const struct unit_host_params *p,
+                            struct unit_host *ret)
 {
     uint64_t start = 0;
-    struct err *e;
+    struct err *e = pid_start(ctx, p->pids[0], &start);
 
-    if (p->n_pids == 0)
-        return;
-    e = pid_start(ctx, p->pids[0], &start);
     if (e) {
         (void)err_free(e); /* it ended meanwhile: nothing of it is known */
         return;
@@ -205,6 +203,14 @@ void unit_host_look(struct ctx *ctx, const struct unit_host_params *p, struct un
     ret->other_netns = netns_differs(ctx, ret->pid);
     look_at_memory(ctx, p, ret);
     find_trend(ctx, p->book, start, &ret->memory);
-    look_at_oom(ctx, &ret->memory.host.oom_kills, &ret->oom);
     look_at_udp(ctx, p, ret->pid, start, &ret->udp);
+}
+
+void unit_host_look(struct ctx *ctx, const struct unit_host_params *p, struct unit_host *ret)
+{
+    ret->looked = true;
+    note(&ret->memory.error, host_memory(ctx, &ret->memory.host));
+    if (p->n_pids)
+        look_at_process(ctx, p, ret);
+    look_at_oom(ctx, &ret->memory.host.oom_kills, &ret->oom);
 }

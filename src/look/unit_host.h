@@ -53,7 +53,9 @@ struct unit_udp {
     char *tvu_error;
 };
 struct unit_host {
-    pid_t pid; /* the main process; 0: none is known, and nothing was looked at */
+    bool looked;
+    pid_t pid; /* the main process; 0: none is known, and only the kills were looked at: a validator
+                  that was killed for memory does not run any more */
     bool other_netns;
     struct unit_memory memory;
     struct unit_oom oom;

@@ -63,7 +63,7 @@ struct json *unit_oom_json(const struct unit_host *u)
 {
     struct json *j, *list = NULL;
 
-    if (!u->pid)
+    if (!u->looked)
         return NULL;
     j = json_new_object();
     json_put(j, "host_kills", u64_or_null(u->memory.host.oom_kills));

@@ -602,6 +602,7 @@ def a_runtime_without_a_driver(t):
     got = t.until("a frame without it", lambda: (lambda d: d if not d["unit"]["pids"] else None)(
         json.loads(p.stdout.readline())), 20)
     assert got["memory"] is None and got["udp"] is None and got["via"] is None and got["health"] != "ok", got
+    assert got["oom"]["error"] is None and got["oom"]["host_kills"] is not None, got
     p.send_signal(signal.SIGINT)
     p.stdout.read()
     assert p.wait(20) == 0
@@ -614,7 +615,7 @@ def an_unfinished_operation_comes_first(t):
     assert got["operation"] is None and got["operation_error"] is None, r
     assert host.run().out.startswith("health "), r
     (t.dir / "op").mkdir(mode=0o700)
-    (t.dir / "op" / "20261123T050000-1.j").write_bytes(b"agvctl-j" + bytes(9))  # torn, or of another program
+    (t.dir / "op" / "20261123T050000-1.j").write_bytes(b"agvctl-j" + struct.pack("<II", 99, 0))  # of another version
     (t.dir / "op" / "20261123T050000-1.j").chmod(0o600)
     got, r = host.json()
     assert got["operation"]["id"] == "20261123T050000-1", r

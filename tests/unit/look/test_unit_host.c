@@ -253,11 +253,17 @@ static void nothing_runs(void **state)
     const pid_t gone[] = {99};
     const struct unit_host_params p = {.pids = gone, .n_pids = 1, .book = &book};
 
+    assert_null(unit_oom_json(&u)); /* not looked at */
+    fixture_put(f, "/proc/vmstat", "oom_kill 1\n");
+    fixture_put(f, "/dev/kmsg",
+                "3,3,2000000,-;Out of memory: Killed process 6 (agave-validator) total-vm:1kB\n");
     unit_host_look(&f->ctx, &p, &u);
     assert_int_equal(u.pid, 0);
     assert_null(unit_memory_json(&u));
-    assert_null(unit_oom_json(&u));
     assert_null(unit_udp_json(&u));
+    AUTO(json_freep) struct json *oom = unit_oom_json(&u); /* why it does not run */
+    assert_int_equal(json_len(json_get(oom, "kills")), 1);
+    assert_true(unit_host_own_kill(&u, &u.oom.kills.items[0]));
 }
 
 /* ---- found ----------------------------------------------------------------------------------- */
