@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast is agavectl against what it could be at best? Ratios, because machines differ. Run by hand:
 
-    tests/bench/bench.py [status|shreds|verify|fetch...]
+    tests/bench/bench.py [check|status|shreds|verify|fetch...]
 
 Builds build-bench (release). Real ledgers and agave-ledger-tool are taken from AGAVECTL_TEST_DATA. Each figure is
 the middle one of several runs of a whole process, file caches warm; TMPDIR=/dev/shm leaves the disk out. Past a limit,
@@ -22,14 +22,14 @@ FULL = SOURCE / "tests/data/snapshots/snapshot-802-5vz4jENNJdy3VU1fUMjz9qomfbEaE
 UNPACKED_B = 768 << 20  # of the archive that is made for verify and fetch
 
 
-def seconds(*argv, runs=5, env=None, before=lambda: None):
+def seconds(*argv, runs=5, env=None, before=lambda: None, codes=(0,)):
     taken = []
     for _ in range(runs):
         before()
         start = time.monotonic()
         p = subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
         taken.append(time.monotonic() - start)
-        if p.returncode:
+        if p.returncode not in codes:
             sys.exit(f"{argv[0]}: exit {p.returncode}: {p.stderr.decode()[-500:]}")
     return statistics.median(taken)
 
@@ -67,10 +67,30 @@ def serve():
     return f"http://127.0.0.1:{s.server_address[1]}"
 
 
+def slowest(config):
+    doc = json.loads(subprocess.run([AGAVECTL, "--config", config, "check", "-o", "json"], capture_output=True).stdout)
+    return ", ".join(f"{s['name']} {s['took_us'] / 1000:.0f}" for s in sorted(doc["stages"], key=lambda s: -s["took_us"])[:3])
+
+
+def check(folder):
+    """As root on a host of your own, or beside a lab: what a look at everything costs."""
+    silent = socket.create_server(("127.0.0.1", 0), backlog=64)
+    dead = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    config = folder / "check.yaml"
+    for name, references, rpc, limit in (("all live", [serve(), serve()], serve(), 0.2), ("all dead", [dead, dead], dead, 1.0)):
+        config.write_text(json.dumps({"storage": {"volume": {"mount": str(folder)}, "kind_root": "", "bind": ""},
+                                      "validator": {"ledger": f"{folder}/ledger", "snapshots": f"{folder}/snapshots",
+                                                    "rpc_port": int(rpc.rsplit(":")[-1])},
+                                      "cluster": {"references": references}, "state_dir": f"{folder}/state"}))
+        config.chmod(0o600)
+        took = seconds(AGAVECTL, "--config", config, "check", codes=(0, 3))
+        say(f"check, {name}", f"{took * 1000:.0f} ms", f"{took / limit:.2f} of the limit (slowest, ms: {slowest(config)})", f"{limit} s")
+
+
 def status(folder):
     silent = socket.create_server(("127.0.0.1", 0), backlog=64)  # connects, and never says a word
     dead = f"http://127.0.0.1:{silent.getsockname()[1]}"
-    (folder / "ledger").mkdir()
+    (folder / "ledger").mkdir(exist_ok=True)
     lock = open(folder / "ledger" / "ledger.lock", "w")
     fcntl.flock(lock, fcntl.LOCK_EX)  # this process is the validator: its memory and sockets are looked at
     for name, references in (("two live references", [serve(), serve()]), ("one of two dead", [serve(), dead])):
@@ -143,7 +163,7 @@ def main():
     if not (BUILD / "build.ninja").exists():
         subprocess.run(["meson", "setup", BUILD, SOURCE, "--buildtype=release"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", BUILD, "--quiet", "agavectl", "tests/bench/parts"], check=True)
-    parts = {"status": status, "shreds": shreds, "verify": verify, "fetch": fetch}
+    parts = {"check": check, "status": status, "shreds": shreds, "verify": verify, "fetch": fetch}
     folder = Path(tempfile.mkdtemp(prefix="agavectl-bench-"))
     try:
         for name in sys.argv[1:] or parts:
