@@ -28,11 +28,11 @@ def up_from(t, *nodes):
     config.write_text(Path("/run/agavectl/lab/agavectl.yaml").read_text() + f"snapshot: {{sources: [{urls}]}}\n")
     r = t.run(*lab.ENTER, BIN, "-c", config, "up", "--yes", bin="/usr/bin/nsenter")
     assert r.code == 0, r
-    s = t.until("the tip", lambda: (lambda x: x if x["health"] == "ok" else None)(lab.status(t)), 60, 0.3)
+    s = lab.at_tip(t)
     assert len(s["unit"]["pids"]) == 1, s
     left = t.sh("nsenter", *lab.ENTER, "ls", SNAPSHOTS).out
     assert "tmp-" not in left and "snapshot-" in left, left
-    return next(line for line in r.err.splitlines() if " snapshot " in line), r.seconds
+    return next(line for line in r.err.splitlines() if line.split()[:2] == ["done", "snapshot"]), r.seconds
 
 
 def rejected(line, node, why):
@@ -112,7 +112,7 @@ def turbine_that_is_healed_and_turbine_that_is_not(t):
         except AssertionError:
             assert attempt < 2
             assert t.run("lab", "heal").code == 0
-            t.until("the tip again", lambda: lab.status(t)["health"] == "ok", 60, 0.5)
+            lab.at_tip(t)
     assert s["health"] == "ok", s
     assert t.run("lab", "heal", "shred-loss").code == 0
     fault(t, "slot-loss=30%", "slot-burst=4")
@@ -125,7 +125,7 @@ def turbine_that_is_healed_and_turbine_that_is_not(t):
     assert lab.status(t)["health"] == "behind"
     r = t.run("lab", "heal")
     assert r.code == 0, r
-    t.until("the tip again", lambda: lab.status(t)["health"] == "ok", 90, 0.5)
+    lab.at_tip(t, 90)
 
 
 @test

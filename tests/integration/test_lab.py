@@ -101,7 +101,7 @@ def a_validator_that_dies_is_told_and_comes_back(t):
     r = t.run("--lab", "up", "--yes")
     assert r.code == 0, r
     # The clock runs fast here: a moment after up, it may be a few slots too far again.
-    s = t.until("health ok", lambda: (lambda x: x if x["health"] == "ok" else None)(lab.status(t)), 60)
+    s = lab.at_tip(t)
     assert s["unit"]["restarts"] == 1, s
 
 
@@ -162,7 +162,7 @@ def a_cluster_that_falls_silent_is_seen(t):
     s = t.until("a gap", lambda: (lambda x: x if x["health"] == "behind" else None)(lab.status(t)), 60, 0.5)
     assert s["gap"] > 32 and s["slots"]["processed"] is not None, s
     world("heal")
-    t.until("the tip again", lambda: lab.status(t)["health"] == "ok", 60, 0.5)
+    lab.at_tip(t)
 
 
 @test
