@@ -74,9 +74,10 @@ static struct err *check_service(struct ctx *ctx, struct findings *ret)
                      "%s runs, but nothing starts it at boot: enable its unit", program);
     else
         findings_add(ret, "time.daemon", 4, SEV_WARN,
-                     "no program disciplines the clock (chrony, systemd-timesyncd, ntpd)%s%s: "
-                     "install or start one",
-                     unit ? "; enabled, but not running: " : "", unit ? unit : "");
+                     unit ? "no program disciplines the clock: start '%s', which is enabled"
+                          : "no program disciplines the clock: install one (chrony, "
+                            "systemd-timesyncd, ntpd)",
+                     unit);
     return NULL;
 }
 

@@ -28,6 +28,7 @@ static void packages_and_versions(void **state)
     fixture_put(&t.f, "/var/lib/dpkg/status",
                 "Package: xfsprogs\nStatus: install ok installed\nVersion: 6.1.0-1\n\n"
                 "Package: zfsutils-linux\nStatus: install ok installed\nVersion: 2.1.11-1+b1\n\n"
+                "Package: openssh-client\nStatus: deinstall ok config-files\nVersion: 9\n\n"
                 "Package: docker.io\nStatus: deinstall ok config-files\nVersion: 1\n\n"
                 "Package: docker-ce\nStatus: install ok installed\nVersion: 5:24.0.7-1\n");
     fixture_put(&t.f, "/sys/module/zfs/version", "2.2.2-0ubuntu9\n");
