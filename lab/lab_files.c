@@ -126,6 +126,24 @@ static struct err *write_identity(struct ctx *ctx, uint64_t seed)
     return owned_by_lab(ctx, IDENTITY, 0600);
 }
 
+/* What is true of every lab, and of no host that should be put right. */
+static void write_ignored(struct strbuf *c)
+{
+    static const struct {
+        const char *why, *ids[8];
+    } rows[] = {
+        {"the lab's validator needs few", {"limits.nofile", "limits.memlock"}},
+        {"the lab ends with the boot",
+         {"kindroot.place", "fstab.volume", "fstab.ramdisk", "fstab.bind", "sysctl.rmem.boot",
+          "sysctl.wmem.boot", "sysctl.maps.boot"}},
+    };
+
+    strbuf_puts(c, "check:\n  ignore:\n");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (size_t k = 0; k < ARRAY_LEN(rows[i].ids) && rows[i].ids[k]; k++)
+            strbuf_printf(c, "    - \"%s: %s\"\n", rows[i].ids[k], rows[i].why);
+}
+
 static struct err *write_config(struct ctx *ctx, const struct lab_state *s)
 {
     AUTO(strbuf_clear) struct strbuf c = {0};
@@ -168,6 +186,7 @@ static struct err *write_config(struct ctx *ctx, const struct lab_state *s)
                   "  references: [\"http://127.0.0.1:%d\", \"http://127.0.0.1:%d\", "
                   "\"http://127.0.0.1:%d\"]\n",
                   LAB_RPC_PORT_1, LAB_RPC_PORT_2, LAB_RPC_PORT_3);
+    write_ignored(&c);
     return fsroot_write_atomic(ctx->root, LAB_CONFIG, c.data, c.len, 0644);
 }
 

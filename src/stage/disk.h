@@ -18,7 +18,8 @@ struct disk {
     const char *label; /* for a new file system */
     bool in_memory;    /* its content is expected to be lost at reboot */
     /* static texts: one finding id per question */
-    const char *id_device, *id_content, *id_mount, *id_users, *id_hidden, *id_folder, *id_memory;
+    const char *id_device, *id_content, *id_mount, *id_users, *id_hidden, *id_folder;
+    const char *id_memory; /* of one in memory alone */
 };
 struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *d,
                        struct findings *ret) MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "host/sockets.h"
 #include "look/scene_cluster.h"
 #include "look/scene_firewall.h"
+#include "stage/service.h"
 #include "stage/table.h"
 #include "stage/unit_parts.h"
 

@@ -1,6 +1,8 @@
 /* Which systemd service is the validator's, from what lies on the disk and what runs. */
 #include "stage/service.h"
 
+#include <string.h>
+
 #include "base/str.h"
 #include "config/config.h"
 
@@ -11,28 +13,57 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* "/system.slice/sol.service" → "sol.service"; NULL: a session, a container. To be freed. */
-static char *service_of(const char *cgroup)
+char *unit_of_cgroup(const char *cgroup)
 {
-    const char *name = cgroup ? base_name(cgroup) : "";
+    static const char *const kinds[] = {".service", ".scope"};
+    char *found = NULL;
 
-    if (!str_ends(name, ".service") || str_starts(name, "user@") || strstr(cgroup, "kubepods") ||
-        strstr(cgroup, "docker"))
-        return NULL;
-    return xstrdup(name);
+    for (const char *c = cgroup; c && *c; c += strcspn(c, "/"), c += *c == '/') {
+        AUTO(freep) char *part = xstrndup(c, strcspn(c, "/"));
+
+        for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+            if (!str_ends(part, kinds[k]))
+                continue;
+            free(found);
+            found = xstrdup(part);
+        }
+    }
+    return found;
 }
 
-static bool starts_it(const struct config *c, const struct unit_file *u)
+char *service_of_cgroup(const char *cgroup)
+{
+    AUTO(freep) char *unit = unit_of_cgroup(cgroup);
+
+    if (!unit || !str_ends(unit, ".service") || str_starts(unit, "user@") ||
+        strstr(cgroup, "kubepods") || strstr(cgroup, "docker"))
+        return NULL;
+    return TAKE(unit);
+}
+
+/* One command line: its program, on this ledger or on none that is told (a script of its own). */
+static bool line_starts(const struct config *c, const char *line)
 {
     AUTO(strlist_clear) struct strlist words = {0};
+    bool named = false;
 
-    unit_file_words(u, "Service", "ExecStart", &words);
+    unit_file_split(line, &words);
     for (size_t i = 0; i < words.n; i++) {
         const char *w = base_name(words.items[i]);
 
-        if (str_eq(w, "agave-validator") || str_eq(w, base_name(c->validator.bin)))
-            return true;
+        named |= str_eq(w, "agave-validator") || str_eq(w, base_name(c->validator.bin));
     }
+    return named && (strlist_has(&words, c->validator.ledger) || !strlist_has(&words, "--ledger"));
+}
+
+bool service_starts_it(const struct config *c, const struct unit_file *u)
+{
+    AUTO(strlist_clear) struct strlist starts = {0};
+
+    unit_file_all(u, "Service", "ExecStart", &starts);
+    for (size_t i = 0; i < starts.n; i++)
+        if (line_starts(c, starts.items[i]))
+            return true;
     return false;
 }
 
@@ -47,7 +78,7 @@ static struct err *find_local(struct ctx *ctx, struct unit_file *ret)
 
         if (e && e->kind == ERR_SYS)
             return e;
-        if (!e && !u.masked && starts_it(ctx->cfg, &u)) {
+        if (!e && !u.masked && service_starts_it(ctx->cfg, &u)) {
             *ret = u;
             u = (struct unit_file){0};
             return NULL;
@@ -61,7 +92,7 @@ struct err *service_find(struct ctx *ctx, struct scene *scene, struct unit_file 
 {
     const struct pids *pids = NULL;
     AUTO(err_freep) struct err *blind = scene_validator(ctx, scene, &pids);
-    AUTO(freep) char *name = !blind && pids->n ? service_of(pids->items[0].cgroup) : NULL;
+    AUTO(freep) char *name = !blind && pids->n ? service_of_cgroup(pids->items[0].cgroup) : NULL;
 
     return name ? unit_file_load(ctx, name, ret) : find_local(ctx, ret);
 }

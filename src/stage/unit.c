@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "config/config.h"
+#include "stage/service.h"
 #include "stage/table.h"
 #include "stage/unit_parts.h"
 
@@ -45,24 +46,6 @@ const char *unit_arg_next(const struct pid_info *p, const char *flag, const char
             return value;
     }
     return NULL;
-}
-
-char *unit_of_cgroup(const char *cgroup)
-{
-    static const char *const kinds[] = {".service", ".scope"};
-    char *found = NULL;
-
-    for (const char *c = cgroup; c && *c; c += strcspn(c, "/"), c += *c == '/') {
-        AUTO(freep) char *part = xstrndup(c, strcspn(c, "/"));
-
-        for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
-            if (!str_ends(part, kinds[k]))
-                continue;
-            free(found);
-            found = xstrdup(part);
-        }
-    }
-    return found;
 }
 
 /* "systemd's agave.service", "Kubernetes (/kubepods/…)", "nobody that is known". To be freed. */

@@ -38,5 +38,3 @@ const char *unit_arg_next(const struct pid_info *p, const char *flag, const char
                           size_t *at);
 /* The last part of a path. Borrowed. */
 const char *unit_base_name(const char *path);
-/* The systemd unit that a control group belongs to ("sol.service"), or NULL. To be freed. */
-char *unit_of_cgroup(const char *cgroup);

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "host/unit_file.h"
+#include "stage/service.h"
 #include "stage/unit_parts.h"
 
 #define SERVICE        "Service"
@@ -228,28 +229,6 @@ static struct err *check_unit(const struct unit_look *l, const char *name, struc
     return NULL;
 }
 
-/* Does it start the validator of the config? Its program, on this ledger or on none that is told
- * (a script of its own). */
-static bool starts_it(const struct unit_look *l, const struct unit_file *u)
-{
-    const struct config *c = l->ctx->cfg;
-    AUTO(strlist_clear) struct strlist starts = {0};
-
-    unit_file_all(u, SERVICE, "ExecStart", &starts);
-    for (size_t i = 0; i < starts.n; i++) {
-        AUTO(strlist_clear) struct strlist words = {0};
-        bool named = false;
-
-        unit_file_split(starts.items[i], &words);
-        for (size_t k = 0; k < words.n; k++)
-            named |= str_eq(unit_base_name(words.items[k]), unit_base_name(c->validator.bin)) ||
-                     str_eq(unit_base_name(words.items[k]), "agave-validator");
-        if (named && (strlist_has(&words, c->validator.ledger) || !strlist_has(&words, "--ledger")))
-            return true;
-    }
-    return false;
-}
-
 /* Would it start the validator by itself, or is it the way that the config wants? */
 static struct err *matters(const struct unit_look *l, const char *name, bool *ret)
 {
@@ -261,7 +240,7 @@ static struct err *matters(const struct unit_look *l, const char *name, bool *re
     if (e && e->kind != ERR_SYS)
         return err_free(e); /* not a unit that systemd could start */
     TRY(e);
-    if (u.masked || !starts_it(l, &u))
+    if (u.masked || !service_starts_it(l->ctx->cfg, &u))
         return NULL;
     TRY(unit_file_wanted_by(l->ctx, name, &wanted));
     *ret = wanted.n || str_eq(l->ctx->cfg->validator.runtime, "systemd");
@@ -286,21 +265,9 @@ static struct err *check_local_units(const struct unit_look *l, const char *seen
     return NULL;
 }
 
-/* The service that its control group is, or NULL: a session, a container, or a service that starts
- * programs for others. To be freed. */
-static char *own_service(const struct pid_info *p)
-{
-    AUTO(freep) char *unit = p ? unit_of_cgroup(p->cgroup) : NULL;
-
-    if (!unit || !str_ends(unit, ".service") || str_starts(unit, "user@") ||
-        strstr(p->cgroup, "kubepods") || strstr(p->cgroup, "docker"))
-        return NULL;
-    return TAKE(unit);
-}
-
 struct err *unit_check_service(const struct unit_look *l, struct findings *ret)
 {
-    AUTO(freep) char *unit = own_service(l->main);
+    AUTO(freep) char *unit = l->main ? service_of_cgroup(l->main->cgroup) : NULL;
 
     if (unit)
         TRY(check_unit(l, unit, ret));

@@ -108,7 +108,7 @@ static void limits_of_a_service(void **state)
     tree_check(&t, "limits");
     tree_is(&t, "limits.nofile", SEV_UNKNOWN, "no systemd service starts 'agave-validator'");
     fixture_put(&t.f, "/etc/systemd/system/sol.service",
-                "[Service]\nExecStart=/home/sol/bin/agave-validator --ledger x\n"
+                "[Service]\nExecStart=/home/sol/bin/agave-validator --ledger /srv/solana/ledger\n"
                 "LimitNOFILE=1024:1000000\n");
     tree_check(&t, "limits");
     tree_is(&t, "limits.nofile", SEV_OK, "'sol.service'");
