@@ -7,6 +7,7 @@
 #include "cmd/commands.h"
 #include "cmd/status_subject.h"
 #include "cmd/watch.h"
+#include "config/config.h"
 #include "flow/op.h"
 #include "look/status.h"
 
@@ -191,7 +192,8 @@ static void put_operation(const struct unfinished *u, struct json *doc)
     json_put(doc, "operation_error", json_new_str(u->error));
 }
 
-static void print_status(const struct status *s, uint64_t tip_slots, struct out *out)
+static void print_status(struct ctx *ctx, const struct status *s, uint64_t tip_slots,
+                         struct out *out)
 {
     out_printf(out, LABEL "%s%s%s\n", "health", status_health_name(s->health),
                s->reason ? ": " : "", s->reason ? s->reason : "");
@@ -201,7 +203,7 @@ static void print_status(const struct status *s, uint64_t tip_slots, struct out 
         out_printf(out, LABEL "asked in the network namespace of process %d\n", "rpc",
                    (int)s->via_pid);
     print_unit(s, out);
-    status_print_host(&s->host, out);
+    status_print_host(&s->host, ctx->cfg ? ctx->cfg->relay.listen : NULL, out);
     print_snapshot(s, out);
     print_references(s, out);
 }
@@ -231,7 +233,7 @@ static struct err *frame(struct ctx *ctx, void *arg, struct out *out)
         out_json(out, doc);
     } else {
         print_operation(&u, out);
-        print_status(&s, a->subject->params.tip_slots, out);
+        print_status(ctx, &s, a->subject->params.tip_slots, out);
     }
     if (a->opts->check && s.health != HEALTH_OK)
         *a->exit = 3;

@@ -22,11 +22,7 @@ static void unreachable(const struct ctx *ctx, const struct err *e, struct findi
 
     if (e->kind == ERR_ABSENT)
         findings_add(ret, "docker.reach", LAYER, SEV_FAIL,
-                     "Docker cannot be reached: %s; start it, or name its socket in docker.socket",
-                     e->text);
-    else if (e->kind == ERR_REFUSED)
-        findings_add(ret, "docker.reach", LAYER, SEV_UNKNOWN,
-                     "could not look: %s; run this as root", e->text);
+                     "Docker cannot be reached: %s, or name its socket in docker.socket", e->text);
     else
         findings_add(ret, "docker.reach", LAYER, SEV_UNKNOWN, "could not look: %s", e->text);
     finding_compare(&ret->items[ret->n - 1], "an answer", NULL, socket);

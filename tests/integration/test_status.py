@@ -589,6 +589,34 @@ def without_a_config(t):
 
 
 @test
+def a_proc_of_another_pid_namespace(t):
+    """Its processes are not those that our pids mean: nobody says that the validator is down."""
+    t.need_root()
+    host = Host(t, None, [server(t, slots(1010))])
+    Validator(t, host.ledger, free_port())
+    elsewhere = lambda *args: t.run("--pid", "--fork", BIN, "--config", host.config, *args, bin="/usr/bin/unshare")
+    r = elsewhere("status", "-o", "json")
+    got = json.loads(r.out)
+    assert got["health"] == "unknown" and got["unit"]["state"] is None, r
+    assert "another pid namespace" in got["unit"]["error"], r
+    r = elsewhere("check", "unit", "-o", "json")
+    assert r.code == 3 and json.loads(r.out)["summary"]["unknown"] > 0 and "another pid namespace" in r.out, r
+    for words in (["stop"], ["start"]):
+        r = elsewhere(*words)
+        assert r.code == 1 and "another pid namespace" in r.err, (words, r)
+    t.real("namespaces", "a pid namespace without a /proc of its own")
+
+
+@test
+def a_configured_relay_is_not_called_missing(t):
+    host = Host(t, None, [server(t, slots(1010))])
+    with host.config.open("a") as f:
+        f.write("relay: {listen: '127.0.0.1:9000'}\n")
+    r = host.run()
+    assert r.code == 0 and re.search(r"^relay +127\.0\.0\.1:9000: .*agavectl check relay", r.out, re.M), r
+
+
+@test
 def a_runtime_without_a_driver(t):
     """The process is found by its lock, and in a watch again and again."""
     host = Host(t, None, [server(t, slots(1010))])

@@ -364,7 +364,7 @@ static void time_to_the_tip(void **state)
 /* ---- rates ----------------------------------------------------------------------------------- */
 
 static char dir[64];
-static uint64_t now_ms;
+static uint64_t now_ms, wall_jump_ms;
 
 static uint64_t fake_mono_ns(void)
 {
@@ -373,7 +373,7 @@ static uint64_t fake_mono_ns(void)
 
 static uint64_t fake_wall_ms(void)
 {
-    return 1700000000000 + now_ms;
+    return 1700000000000 + now_ms + wall_jump_ms;
 }
 
 static const struct clock_ops fake_clock = {.mono_ns = fake_mono_ns, .wall_ms = fake_wall_ms};
@@ -385,6 +385,7 @@ static int make_root(void **state)
     if (!mkdtemp(dir))
         return -1;
     now_ms = 5000000;
+    wall_jump_ms = 0;
     return fsroot_open(dir, &ctx.root) ? -1 : 0;
 }
 
@@ -470,6 +471,22 @@ static void looks_that_do_not_count(void **state)
     assert_true(look(2, 400, 1300).known);
     now_ms = 1000; /* another boot */
     assert_false(look(2, 500, 1400).known);
+}
+
+/* The wall clock is set while the other one goes on: forwards, then back. */
+static void a_clock_that_jumps_makes_no_rate(void **state)
+{
+    assert_false(look(1, 100, 1000).known);
+    now_ms += 10000;
+    wall_jump_ms = 3600000;
+    assert_false(look(1, 200, 1100).known);
+    now_ms += 10000;
+    assert_true(look(1, 300, 1200).known);
+    now_ms += 10000;
+    wall_jump_ms = 0;
+    assert_false(look(1, 400, 1300).known);
+    now_ms += 10000;
+    assert_true(look(1, 500, 1400).known);
 }
 
 /* Memory's trend may fall, needs half a minute and takes the longest stretch that it has. */
@@ -709,6 +726,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_looks_make_a_rate, make_root, remove_root),
         cmocka_unit_test_setup_teardown(asking_every_second_works, make_root, remove_root),
         cmocka_unit_test_setup_teardown(looks_that_do_not_count, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(a_clock_that_jumps_makes_no_rate, make_root, remove_root),
         cmocka_unit_test_setup_teardown(a_trend_is_a_long_one, make_root, remove_root),
         cmocka_unit_test_setup_teardown(series_are_apart, make_root, remove_root),
         cmocka_unit_test_setup_teardown(a_file_that_is_not_ours, make_root, remove_root),
