@@ -205,7 +205,7 @@ def bad_references_are_named_and_cost_no_second(t):
 
 @test
 def everything_is_silent(t):
-    """The node, its admin socket and all references accept and stall."""
+    """The node, its admin socket and all references accept and stall: status and check wait for all of them at once."""
     host = Host(t, silent(t), [silent(t) for _ in range(20)])
     Admin(t, host.ledger, progress=None)
     t.run("version")
@@ -217,6 +217,10 @@ def everything_is_silent(t):
     assert got["health"] != "ok", r
     assert "within" in got["rpc_error"], r
     assert host.run("--check").code == 3
+    r = t.run("--config", host.config, "check", "health", "snapshots", "-o", "json")
+    assert r.seconds < 1 + SANITIZED_S, f"{r.seconds:.2f} s"
+    said = {f["id"]: f["severity"] for f in json.loads(r.out)["findings"]}
+    assert r.code == 3 and said["health.references"] == "unknown", r
 
 
 @test
