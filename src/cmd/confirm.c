@@ -148,14 +148,14 @@ struct err *confirm_print_plan(struct ctx *ctx, const struct flow *f, const void
     return NULL;
 }
 
-/* A slip of the pen in --destroy is not a permission for something else, nor for nothing. */
-static struct err *destroys_exist(const struct confirm_opts *o, const struct flow_plan *p,
-                                  size_t from)
+/* A slip of the pen in --destroy is not a permission for something else, nor for nothing. One that
+ * has been destroyed already is none: the same command goes on. */
+static struct err *destroys_exist(const struct confirm_opts *o, const struct flow_plan *p)
 {
     for (size_t i = 0; i < o->destroy.n; i++) {
         bool found = false;
 
-        for (size_t k = from; k < p->n && !found; k++)
+        for (size_t k = 0; k < p->n && !found; k++)
             found = str_eq(p->items[k].destroys, o->destroy.items[i]);
         if (!found)
             return err_new(ERR_REFUSED,
@@ -222,7 +222,7 @@ struct err *confirm_ask(void *arg, const struct flow_plan *p, size_t from)
     const struct confirm *c = arg;
     AUTO(freep) char *plan = NULL;
 
-    TRY(destroys_exist(c->opts, p, from));
+    TRY(destroys_exist(c->opts, p));
     if (c->opts->yes || !asks(p, from))
         return NULL;
     plan = plan_text(p, from);

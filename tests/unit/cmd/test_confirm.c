@@ -61,7 +61,8 @@ static void a_permission_is_for_what_the_plan_destroys(void **state)
 
     strlist_add(&o.destroy, "/dev/old");
     assert_null(confirm_ask(&c, &p, 0));
-    strlist_add(&o.destroy, "/dev/x"); /* it is changed, and loses nothing */
+    assert_null(confirm_ask(&c, &p, 2)); /* done already: the same command goes on */
+    strlist_add(&o.destroy, "/dev/x");   /* it is changed, and loses nothing */
     assert_refused(confirm_ask(&c, &p, 0), "nothing that would be done destroys '/dev/x'");
     strlist_clear(&o.destroy);
     strlist_add(&o.destroy, "/dev/old/");
