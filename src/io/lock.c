@@ -70,18 +70,15 @@ static char *holder(int fd)
     return xasprintf(": pid %s (%s)", text, blank + 1);
 }
 
-static struct err *sign(int fd, const char *path, const char *what)
+/* The flock alone counts: where there is no room for it (/run is full) the lock has no signature.
+ */
+static void sign(int fd, const char *what)
 {
     AUTO(freep) char *text = xasprintf("%d %s\n", (int)getpid(), what);
     size_t n = strlen(text);
-    ssize_t done;
 
-    if (ftruncate(fd, 0) < 0)
-        return err_sys(errno, "cannot write '%s'", path);
-    done = pwrite(fd, text, n, 0);
-    if (done != (ssize_t)n)
-        return err_sys(done < 0 ? errno : ENOSPC, "cannot write '%s'", path);
-    return NULL;
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, n, 0) != (ssize_t)n && ftruncate(fd, 0) < 0)
+        return; /* half of one is none: it has no line end, or the number is not the holder's */
 }
 
 /* -1 with errno ENOENT: the folder went away since it was made. */
@@ -121,7 +118,7 @@ struct err *hostlock_take(const char *path, const char *what, struct hostlock **
         }
         if (!is_still_at(fd, path))
             continue;
-        TRY(sign(fd, path, what));
+        sign(fd, what);
         *ret = xcalloc(1, sizeof(**ret));
         (*ret)->fd = TAKE_FD(fd);
         (*ret)->path = xstrdup(path);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "host/pid_files.h"
 #include "host/pids.h"
@@ -295,6 +296,18 @@ static void adopt(struct note *note, const struct pid_info *p)
     note->started_ms = 0;
 }
 
+/* A note that cannot be written (/run is full) does not keep a validator from being stopped:
+ * nothing here starts one by its note. */
+static struct err *note_stop(struct ctx *ctx, const struct unit *u, const struct note *n)
+{
+    struct err *e = note_write(ctx, u, n);
+
+    if (!e || e->kind != ERR_SYS)
+        return e;
+    log_debug("%s", e->text);
+    return err_free(e);
+}
+
 static struct err *process_stop_begin(struct ctx *ctx, const struct unit *u, uint32_t grace_s,
                                       struct json **ret_undo)
 {
@@ -308,7 +321,7 @@ static struct err *process_stop_begin(struct ctx *ctx, const struct unit *u, uin
         adopt(&note, &found.items[0]);
     note.wanted = false;
     if (note.known)
-        TRY(note_write(ctx, u, &note));
+        TRY(note_stop(ctx, u, &note));
     *ret_undo = json_new_object();
     json_put(*ret_undo, "wanted", json_new_bool(wanted));
     return NULL;
@@ -322,7 +335,7 @@ static struct err *process_stop_end(struct ctx *ctx, const struct unit *u, const
     if (!note.known)
         return NULL;
     note.id = (struct pid_id){0};
-    return note_write(ctx, u, &note);
+    return note_stop(ctx, u, &note);
 }
 
 static struct err *process_program(struct ctx *ctx, const struct unit *u, char **ret)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,6 +86,26 @@ static void a_second_one_is_refused_and_told_who(void **state)
              (int)getpid());
     assert_string_equal(e->text, want);
     assert_null(second);
+}
+
+/* /run is full: the lock is the flock, its text is only for people. */
+static void a_full_disk_does_not_keep_it(void **state)
+{
+    struct place *p = *state;
+    struct hostlock *l = NULL;
+    struct rlimit was, none;
+    char text[64];
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = was.rlim_max};
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    struct err *e = hostlock_take(p->lock, "stop", &l);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    assert_null(e);
+    text_of(p->lock, text, sizeof(text));
+    assert_string_equal(text, "");
+    hostlock_release(l);
 }
 
 static void it_is_free_again_after_release(void **state)
@@ -181,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_file_names_its_holder),
         TEST(a_second_one_is_refused_and_told_who),
+        TEST(a_full_disk_does_not_keep_it),
         TEST(it_is_free_again_after_release),
         TEST(a_dead_holder_does_not_hold),
         TEST(what_stands_in_its_place_is_not_followed),
