@@ -20,6 +20,41 @@ size_t carry_asks(const struct flow_plan *plan, const struct op *op)
     return i;
 }
 
+/* Which step an answer of the operator is for: the one that the last run ended with, else the one
+ * that may be half done. n_steps: nobody was asked, and whoever asks first may have it. */
+static size_t answered(const struct flow_plan *plan, const struct op *op)
+{
+    size_t at = op->failed_at;
+
+    if (at < op->n_steps && plan->items[at].step->cls == STEP_ONCE)
+        return at;
+    return carry_asks(plan, op);
+}
+
+/* Nobody else may have it then. */
+static enum flow_answer take_answer(struct carry *c, size_t i)
+{
+    enum flow_answer answer = c->answer;
+
+    if (c->answers != i && c->answers < c->plan->n)
+        return FLOW_ASK;
+    c->answer = FLOW_ASK;
+    return answer;
+}
+
+/* A stop is worth more than its record. */
+static struct err *append(struct carry *c, enum rec kind, const struct json *data)
+{
+    struct err *e = c->journal ? journal_append(c->journal, kind, data) : NULL;
+
+    if (!e || !c->plan->flow->always)
+        return e;
+    c->journal = NULL;
+    report_begin(c->report, "journal");
+    report_end(c->report, false, "goes on without: %s", e->text);
+    return err_free(e);
+}
+
 static struct json *about_step(struct ctx *ctx, const struct carry *c, size_t i)
 {
     struct json *j = json_new_object();
@@ -34,7 +69,7 @@ static struct err *write_enter(struct ctx *ctx, struct carry *c, size_t i)
 {
     AUTO(json_freep) struct json *j = about_step(ctx, c, i);
 
-    TRY(journal_append(c->journal, REC_ENTER, j));
+    TRY(append(c, REC_ENTER, j));
     c->entered = true;
     FAULT_AT("entered", c->plan->items[i].step->name);
     return NULL;
@@ -47,7 +82,7 @@ static struct err *write_done(struct ctx *ctx, struct carry *c, size_t i, struct
     json_put(j, "changed", json_new_bool(s->changed));
     json_put(j, "text", json_new_str(s->text));
     json_put(j, "learned", json_ref(s->learned));
-    TRY(journal_append(c->journal, REC_DONE, j));
+    TRY(append(c, REC_DONE, j));
     FAULT_AT("done", c->plan->items[i].step->name);
     if (s->text && c->plan->items[i].title)
         report_end(c->report, s->changed, "%s", s->text);
@@ -61,7 +96,7 @@ static void write_fail(struct ctx *ctx, struct carry *c, size_t i, const struct 
     json_put(j, "kind", json_new_str(err_kind_name(why->kind)));
     json_put(j, "error", json_new_str(why->text));
     /* The failure itself is the one to tell. */
-    (void)err_free(journal_append(c->journal, REC_FAIL, j));
+    (void)err_free(append(c, REC_FAIL, j));
 }
 
 static struct err *write_end(struct ctx *ctx, struct carry *c, const char *how)
@@ -70,7 +105,7 @@ static struct err *write_end(struct ctx *ctx, struct carry *c, const char *how)
 
     json_put(j, "how", json_new_str(how));
     json_put(j, "at_ms", json_new_u64(clock_wall_ms(ctx)));
-    return journal_append(c->journal, REC_END, j);
+    return append(c, REC_END, j);
 }
 
 struct probe {
@@ -153,13 +188,13 @@ static struct err *half_done(struct ctx *ctx, struct carry *c, size_t i, struct 
     *ret_done = false;
     if (step->cls == STEP_IDEMPOTENT)
         return NULL;
-    if (step->cls == STEP_PROBE_FIRST)
-        TRY(still_done(ctx, step, s, ret_done));
-    else if (c->answer == FLOW_ASK)
+    /* Of one that is looked at first nobody needs to be asked. */
+    enum flow_answer answer = step->cls == STEP_ONCE ? take_answer(c, i) : FLOW_IS_DONE;
+    if (answer == FLOW_ASK)
         return ask_operator(c, i);
-    else if (c->answer == FLOW_IS_DONE)
+    if (answer == FLOW_IS_DONE)
         TRY(still_done(ctx, step, s, ret_done));
-    if (step->cls == STEP_ONCE && c->answer == FLOW_IS_DONE && !*ret_done)
+    if (step->cls == STEP_ONCE && answer == FLOW_IS_DONE && !*ret_done)
         return err_new(ERR_REFUSED, "%s: it has not been done, as far as can be seen",
                        c->plan->items[i].what);
     if (*ret_done) {
@@ -179,7 +214,7 @@ static struct err *done_before(struct ctx *ctx, struct carry *c, size_t i, struc
     if (!step->bound)
         return NULL;
     TRY(still_done(ctx, step, s, ret_done));
-    if (*ret_done || step->cls != STEP_ONCE || c->answer == FLOW_AGAIN)
+    if (*ret_done || step->cls != STEP_ONCE || take_answer(c, i) == FLOW_AGAIN)
         return NULL;
     return err_new(ERR_REFUSED,
                    "step %zu of %s (%s) was done and is so no more; if it may be done again, say "
@@ -242,6 +277,7 @@ static struct err *all_steps(struct ctx *ctx, struct carry *c)
 struct err *carry_out(struct ctx *ctx, struct carry *c)
 {
     c->entered = c->op->entered;
+    c->answers = answered(c->plan, c->op);
     c->learned = json_new_object();
     struct err *e = all_steps(ctx, c);
     c->learned = json_free(c->learned);

@@ -10,12 +10,13 @@
  * call. */
 struct carry {
     const struct flow_plan *plan;
-    const struct op *op; /* what was entered and done before; its steps are the plan's items */
-    struct journal *journal;
+    const struct op *op;     /* what was entered and done before; its steps are the plan's items */
+    struct journal *journal; /* NULL: nothing is written down, for a stop alone */
     const struct flow_report *report;
     void *state;
     enum flow_answer answer; /* for the one step that the operator was asked about */
     struct json *learned;    /* written: by the steps so far, by their names; carry_out's own */
+    size_t answers;          /* written: which step that is */
     bool entered;            /* written: a step was, in this run or before */
     unsigned changed;        /* written: steps that changed something, earlier runs included */
 };

@@ -20,9 +20,11 @@
 #include "flow/op.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
+#include "io/probe.h"
 
-#define KEEP_N  200 /* operations that have ended, in each folder */
-#define TRIES_N 100 /* names for operations of the same second */
+#define KEEP_N    200  /* operations that have ended, in each folder */
+#define TRIES_N   100  /* names for operations of the same second */
+#define ANSWER_MS 3000 /* for all journals to be read */
 
 static const struct flow_how how_none; /* nobody listens, nobody is asked */
 
@@ -168,18 +170,51 @@ static void past_add(struct past *p, const struct flow *f, struct ops *o)
     }
 }
 
+static void look_for_ops(struct ctx *ctx, const void *arg)
+{
+    const struct op_dirs *dirs = arg;
+    AUTO(ops_clear) struct ops o = {0};
+
+    err_free(op_list(ctx, dirs, &o));
+}
+
+/* A folder on a disk that is gone would hold a stop for ever. */
+static struct err *must_answer(struct ctx *ctx, const struct op_dirs *dirs)
+{
+    bool back = false;
+
+    TRY(probe_comes_back(ctx, ANSWER_MS, look_for_ops, dirs, &back));
+    return back ? NULL
+                : err_new(ERR_TIMEOUT, "'%s' does not answer", dirs->journal ? dirs->journal : "");
+}
+
+static void past_add_from(struct ctx *ctx, const struct flow *f, char *dir, struct past *ret)
+{
+    const struct op_dirs one = {.state = dir};
+    AUTO(ops_clear) struct ops o = {0};
+    struct err *e = op_list(ctx, &one, &o);
+
+    if (e)
+        log_debug("%s", e->text);
+    else
+        past_add(ret, f, &o);
+    err_free(e);
+}
+
 /* A flow that is never refused does without a folder that cannot be looked at. */
 static struct err *past_look(struct ctx *ctx, const struct flow *f, const struct op_dirs *dirs,
                              struct past *ret, struct err **ret_blind)
 {
     AUTO(ops_clear) struct ops o = {0};
-    struct err *e = op_list(ctx, dirs, &o);
+    struct err *mute = f->always && dirs->journal ? must_answer(ctx, dirs) : NULL;
+    struct err *e = mute ? mute : op_list(ctx, dirs, &o);
 
     if (e && f->always) {
-        struct op_dirs own = {.state = dirs->state};
-
         *ret_blind = e;
-        e = op_list(ctx, &own, &o);
+        past_add_from(ctx, f, dirs->state, ret);
+        if (!mute && dirs->journal)
+            past_add_from(ctx, f, dirs->journal, ret);
+        return NULL;
     }
     TRY(e);
     past_add(ret, f, &o);
@@ -299,8 +334,8 @@ static struct err *with_state(struct ctx *ctx, struct carry *c, const struct flo
     return e;
 }
 
-/* What a stop interrupts is named in its BEGIN; here it is told so itself, as far as that can be
- * written: the stop comes first. */
+/* What a stop interrupts is named in its BEGIN; when the stop is over it is told so itself, as far
+ * as that can be written: a disk that does not take it must not hold the stop. */
 static void suspend(struct ctx *ctx, const struct flow_how *how, const struct op *op,
                     const char *by)
 {
@@ -339,6 +374,26 @@ static void name_unfinished(const struct op *op, const struct err *blind, struct
     json_put(inputs, "unfinished", what);
 }
 
+static void tell_unwritten(const struct flow_how *how, const struct err *why)
+{
+    report_begin(how->report, "journal");
+    report_end(how->report, false, "goes on without: %s", why->text);
+}
+
+/* A stop is worth more than its record. */
+static struct err *begin_op(struct ctx *ctx, const struct op_dirs *dirs, const struct flow_plan *p,
+                            const struct json *begin, const struct flow_how *how, char **ret_id,
+                            struct journal **ret)
+{
+    struct err *e = write_begin(ctx, dirs, p, begin, ret_id, ret);
+
+    if (!e || !p->flow->always)
+        return e;
+    *ret_id = new_id(ctx, p->flow, 0);
+    tell_unwritten(how, e);
+    return err_free(e);
+}
+
 static struct err *carry_new(struct ctx *ctx, const struct op_dirs *dirs, const struct flow_plan *p,
                              const struct json *wish, const struct past *past,
                              const struct flow_how *how, struct flow_result *ret)
@@ -349,13 +404,13 @@ static struct err *carry_new(struct ctx *ctx, const struct op_dirs *dirs, const 
     const char *dir = folder_of(p->flow, dirs);
 
     TRY(begin_record(ctx, p, wish, past->number, &begin));
-    TRY(write_begin(ctx, dirs, p, begin, &op.id, &journal));
+    TRY(begin_op(ctx, dirs, p, begin, how, &op.id, &journal));
     FAULT("begun");
-    if (p->flow->always)
-        suspend(ctx, how, &past->other, op.id);
     struct carry c = {.plan = p, .op = &op, .journal = journal, .report = how->report};
     struct err *e = with_state(ctx, &c, how);
     fill_result(&c, false, ret);
+    if (p->flow->always)
+        suspend(ctx, how, &past->other, op.id);
     journal = journal_close(journal);
     struct err *litter = journal_prune(ctx, dir, KEEP_N);
     if (litter)
@@ -418,12 +473,19 @@ static struct err *go_on(struct ctx *ctx, const char *dir, const char *id, enum 
     TRY(answer_fits(&p, &op, answer));
     TRY(confirm(how, &p, op.at));
     TRY(boot_id(ctx, &boot));
-    TRY(write_resume(ctx, journal, boot, answer));
+    struct err *e = write_resume(ctx, journal, boot, answer);
+    if (e && !p.flow->always)
+        return e;
+    if (e) {
+        tell_unwritten(how, e);
+        e = err_free(e);
+        journal = journal_close(journal);
+    }
     FAULT("resumed");
     tell_resume(ctx, how, &op, !str_eq(boot, op.boot_id));
     struct carry c = {
         .plan = &p, .op = &op, .journal = journal, .report = how->report, .answer = answer};
-    struct err *e = with_state(ctx, &c, how);
+    e = with_state(ctx, &c, how);
     fill_result(&c, true, ret);
     return e;
 }
@@ -499,9 +561,10 @@ static struct err *flow_run_in(struct ctx *ctx, const struct flow *f, const void
     }
     if (!past.mine.id || past.mine.flow_version != f->version || !same_json(past.mine.wish, wish))
         return run_new(ctx, f, opts, dirs, how, &past, blind, wish, ret);
+    struct err *e = go_on(ctx, past.mine.dir, past.mine.id, FLOW_ASK, how, ret);
     if (f->always)
         suspend(ctx, how, &past.other, past.mine.id);
-    return go_on(ctx, past.mine.dir, past.mine.id, FLOW_ASK, how, ret);
+    return e;
 }
 
 struct err *flow_run(struct ctx *ctx, const struct flow *f, const void *opts,

@@ -121,12 +121,14 @@ struct flow_result {
 /* Decides, writes BEGIN, carries out. While another operation is unfinished: ERR_REFUSED with its
  * name and the commands that lead on; but an unfinished one of the same flow and wish is gone on
  * with, and one of the same flow whose wish was another is given up in favour of the new one,
- * unless a step that may run only once may be half done. `always` flows suspend it instead.
+ * unless a step that may run only once may be half done. `always` flows suspend it instead, wait
+ * for no disk to do so, and go on where their own journal cannot be written.
  * Once a step has been entered, a failure leaves the operation unfinished. Needs the host lock. */
 struct err *flow_run(struct ctx *ctx, const struct flow *f, const void *opts,
                      const struct flow_how *how, struct flow_result *ret) MUST_CHECK;
 
-/* The operator's answer for a step that may run only once and may be half done. */
+/* The operator's answer for a step that may run only once and may be half done: for the one that
+ * was asked about, and for no other. */
 enum flow_answer { FLOW_ASK, FLOW_AGAIN, FLOW_IS_DONE };
 /* Goes on with an unfinished operation; id NULL: the one that there is. ERR_REFUSED: the config has
  * changed since it began, it is of another version, or the operator is to be asked; ERR_NOTFOUND.

@@ -125,6 +125,7 @@ static struct err *fold_begin(struct op *op, const struct json *j)
     op->n_steps = n; /* before they are filled: a half-filled list is freed as well */
     for (size_t i = 0; i < n; i++)
         TRY(one_step(json_at(steps, i), &op->steps[i]));
+    op->failed_at = n;
     op->state = OP_UNFINISHED;
     return NULL;
 }
@@ -149,6 +150,7 @@ static struct err *fold_enter(struct op *op, const struct json *j)
     TRY(get_u64(j, "at_ms", &s->begun_ms));
     s->state = OP_STEP_ENTERED;
     s->entered = op->entered = true;
+    op->failed_at = op->n_steps;
     return NULL;
 }
 
@@ -163,6 +165,7 @@ static struct err *fold_done(struct op *op, const struct json *j)
     s->changed |= changed;
     s->learned = json_get(j, "learned");
     s->state = OP_STEP_DONE;
+    op->failed_at = op->n_steps;
     return NULL;
 }
 
@@ -173,6 +176,7 @@ static struct err *fold_fail(struct op *op, const struct json *j)
     TRY(step_of(op, j, &s));
     if (s->state == OP_STEP_ENTERED)
         s->state = OP_STEP_FAILED;
+    op->failed_at = (size_t)(s - op->steps);
     free(TAKE(op->error));
     return get_text(j, "error", &op->error);
 }
@@ -344,19 +348,28 @@ bool op_is_unfinished(const struct op *op)
            op->state == OP_UNREADABLE;
 }
 
+/* Nothing begins while one is unfinished, so it is later than all others, whatever their numbers
+ * are: one that could not look at the others does not know theirs. */
+static bool is_stop(const struct op *op)
+{
+    return str_eq(op->flow, "stop") && op->state != OP_UNREADABLE;
+}
+
 struct err *op_unfinished(struct ctx *ctx, const struct op_dirs *dirs, struct op *ret,
                           bool *ret_found)
 {
     AUTO(ops_clear) struct ops o = {0};
 
+    struct op *first = NULL;
+
     TRY(op_list(ctx, dirs, &o));
-    *ret_found = false;
-    for (size_t i = o.n; i-- > 0 && !*ret_found;) {
-        if (!op_is_unfinished(&o.items[i]))
-            continue;
-        *ret = o.items[i];
-        o.items[i] = (struct op){0}; /* handed over */
-        *ret_found = true;
+    for (size_t i = 0; i < o.n; i++)
+        if (op_is_unfinished(&o.items[i]) && (!first || !is_stop(first) || is_stop(&o.items[i])))
+            first = &o.items[i];
+    *ret_found = first != NULL;
+    if (first) {
+        *ret = *first;
+        *first = (struct op){0}; /* handed over */
     }
     return NULL;
 }

@@ -46,8 +46,10 @@ struct op {
     char *suspended_by;          /* id of the stop, or NULL */
     struct op_step *steps;
     size_t n_steps;
-    size_t at;    /* the first step that is not done; n_steps: none */
-    bool entered; /* any step was */
+    size_t at;        /* the first step that is not done; n_steps: none */
+    size_t failed_at; /* the step that the last failure was about, when none was begun or done
+                         since; n_steps: none */
+    bool entered;     /* any step was */
     const struct json *wish, *inputs;
     struct journal_records records;
 };

@@ -306,12 +306,20 @@ static void close_state(void *state)
 
 static struct err *open_state(struct ctx *ctx, const struct json *inputs, void **ret)
 {
-    struct unit_config *u;
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+    const char *ledger;
     struct stop_state *w;
 
+    TRY(json_as_str(json_get(inputs, "ledger"), &ledger));
     TRY(unit_config_new(ctx, NULL, &u));
+    if (!str_eq(ledger, u->unit.ledger)) /* a proof about another one would prove nothing */
+        return err_new(ERR_REFUSED,
+                       "this stop is of the validator on '%s', and the config names '%s' now: put "
+                       "the config back, or begin anew with 'agavectl stop'",
+                       ledger, u->unit.ledger);
     w = xcalloc(1, sizeof(*w));
     *w = (struct stop_state){.rt = u->runtime, .u = &u->unit, .owned = u};
+    u = NULL;
     *ret = w;
     return NULL;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -185,11 +186,46 @@ static void once_means_once(void **state)
     assert_err(resume(FLOW_IS_DONE), ERR_BADINPUT, "waits for an answer");
 }
 
+/* Two may be asked about: an answer is for the one that was. */
+static void an_answer_is_for_one_step(void **state)
+{
+    static const char *const wipe[] = {"wipe", NULL};
+    struct up_opts opts = {.destroy = wipe};
+    int status = 0;
+
+    world_reset(&w);
+    world_wants_wipe(&w);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        setenv("AGAVECTL_FAULT", "acting@wipe", 1);
+        err_free(flow_up(&w.ctx, &opts, NULL, &done));
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    world_loses(&w, "format");
+    assert_err(resume(FLOW_AGAIN), ERR_REFUSED, "(create format: made) was done and is so no more");
+    assert_int_equal(world_effects(&w, "format"), 1);
+    assert_int_equal(world_effects(&w, "wipe"), 1);
+    assert_err(resume(FLOW_AGAIN), ERR_REFUSED, "(create wipe: made) was begun");
+    assert_int_equal(world_effects(&w, "format"), 2);
+    assert_int_equal(world_effects(&w, "wipe"), 1);
+    struct err *e = resume(FLOW_AGAIN);
+    world_unwants_wipe(&w);
+    assert_ok(e);
+    assert_int_equal(world_effects(&w, "format"), 2);
+    assert_int_equal(world_effects(&w, "wipe"), 2);
+    nothing_is_unfinished();
+}
+
 static void a_changed_config_is_not_gone_on_with(void **state)
 {
     static const char text[] = "state_dir: /run/agavectl\n"
                                "journal_dir: /var/lib/agavectl/op\n"
-                               "cluster: {references: [\"http://127.0.0.1:2\"]}\n";
+                               "cluster: {references: [\"http://127.0.0.1:2\"]}\n"
+                               "validator: {ledger: /ledger}\n";
     AUTO(config_freep) struct config *other = NULL;
 
     world_reset(&w);
@@ -224,6 +260,81 @@ static void a_stop_suspends_and_the_rest_goes_on_after_it(void **state)
     assert_ok(resume(FLOW_ASK));
     assert_true(world_has(&w, "/world/process"));
     nothing_is_unfinished();
+    assert_int_equal(world_effects(&w, "VIOLATION"), 0);
+}
+
+/* Its proof would be about another ledger. */
+static void a_stop_goes_on_with_its_own_ledger_only(void **state)
+{
+    static const char other[] = "state_dir: /run/agavectl\n"
+                                "journal_dir: /var/lib/agavectl/op\n"
+                                "cluster: {references: [\"http://127.0.0.1:1\"]}\n"
+                                "validator: {ledger: /elsewhere}\n";
+    AUTO(config_freep) struct config *cfg = NULL;
+    struct stop_opts opts = {.rt = &runtime_fake, .u = &world_unit};
+    int status = 0;
+
+    world_reset(&w);
+    world_prepared(&w, true);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        setenv("AGAVECTL_FAULT", "entered@ask", 1);
+        err_free(flow_run(&w.ctx, &stop_flow, &opts, NULL, &done));
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_ok(config_parse(other, strlen(other), "other.yaml", &cfg));
+    w.ctx.cfg = cfg;
+    struct err *e = resume(FLOW_ASK);
+    w.ctx.cfg = w.cfg;
+    assert_err(e, ERR_REFUSED, "the config names '/elsewhere' now");
+    assert_true(world_has(&w, "/world/process"));
+    assert_ok(resume(FLOW_ASK));
+    assert_false(world_has(&w, "/world/process"));
+}
+
+/* Its record is worth less than the stop. */
+static void a_stop_goes_on_without_a_journal(void **state)
+{
+    AUTO(freep) char *dir = fsroot_path(w.ctx.root, "/run/agavectl/op");
+    AUTO(op_clear) struct op op = {0};
+
+    world_reset(&w);
+    up_killed_at("acted@start");
+    assert_int_equal(chmod(dir, 0777), 0);
+    struct err *e = stop();
+    assert_int_equal(chmod(dir, 0700), 0);
+    assert_ok(e);
+    assert_false(world_has(&w, "/world/process"));
+    assert_true(unfinished(&op));
+    assert_int_equal(op.state, OP_SUSPENDED);
+    assert_int_equal(world_effects(&w, "VIOLATION"), 0);
+}
+
+/* A disk that does not answer holds whoever looks at it for ever. */
+static void a_stop_does_not_wait_for_var(void **state)
+{
+    AUTO(op_clear) struct op first = {0}, second = {0};
+    const char *why;
+
+    world_reset(&w);
+    up_killed_at("acted@start");
+    world_hangs(&w, true);
+    alarm(30);
+    struct err *e = stop();
+    alarm(0);
+    world_hangs(&w, false);
+    assert_ok(e);
+    assert_false(world_has(&w, "/world/process"));
+    latest(0, &first);
+    latest(1, &second);
+    const struct op *stopped = str_eq(first.flow, "stop") ? &first : &second;
+    assert_string_equal(stopped->flow, "stop");
+    assert_ok(json_as_str(json_get(stopped->inputs, "unfinished_unknown"), &why));
+    assert_non_null(strstr(why, "does not answer"));
     assert_int_equal(world_effects(&w, "VIOLATION"), 0);
 }
 
@@ -476,8 +587,12 @@ int main(void)
         cmocka_unit_test(the_same_command_goes_on),
         cmocka_unit_test(with_another_wish_it_is_given_up),
         cmocka_unit_test(once_means_once),
+        cmocka_unit_test(an_answer_is_for_one_step),
         cmocka_unit_test(a_changed_config_is_not_gone_on_with),
         cmocka_unit_test(a_stop_suspends_and_the_rest_goes_on_after_it),
+        cmocka_unit_test(a_stop_goes_on_with_its_own_ledger_only),
+        cmocka_unit_test(a_stop_goes_on_without_a_journal),
+        cmocka_unit_test(a_stop_does_not_wait_for_var),
         cmocka_unit_test(what_never_began_to_act_is_no_operation),
         cmocka_unit_test(an_unreadable_journal_is_in_the_way_until_it_is_put_aside),
         cmocka_unit_test(steps_of_another_version_are_not_gone_on_with),

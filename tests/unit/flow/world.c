@@ -16,6 +16,7 @@
 #include "base/fault.h"
 #include "base/str.h"
 #include "fixture.h"
+#include "flow/journal.h"
 #include "flow/ports.h"
 #include "flow/proof.h"
 #include "flow/snapshot_get.h"
@@ -271,6 +272,8 @@ struct err *__wrap_admin_exit(struct ctx *ctx, const char *ledger, uint32_t time
 struct err *__wrap_stop_prove(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
                               struct stop_proof **ret);
 struct stop_proof *__wrap_stop_proof_release(struct stop_proof *p);
+struct err *__wrap_journal_list(struct ctx *ctx, const char *dir, struct strlist *ret);
+struct err *__real_journal_list(struct ctx *ctx, const char *dir, struct strlist *ret);
 
 const struct runtime *__wrap_runtime_by_name(const char *name)
 {
@@ -337,6 +340,13 @@ struct stop_proof *__wrap_stop_proof_release(struct stop_proof *p)
     return NULL;
 }
 
+struct err *__wrap_journal_list(struct ctx *ctx, const char *dir, struct strlist *ret)
+{
+    while (str_eq(dir, JOURNALS) && has(ctx, "/hang"))
+        pause();
+    return __real_journal_list(ctx, dir, ret);
+}
+
 /* --- time: a wait costs nothing; the wall clock jumps at every look --- */
 
 static uint64_t mono_ns = 1000000000, jumps;
@@ -380,7 +390,8 @@ void world_new(struct world *w)
 {
     static const char text[] = "state_dir: /run/agavectl\n"
                                "journal_dir: " JOURNALS "\n"
-                               "cluster: {references: [\"http://127.0.0.1:1\"]}\n";
+                               "cluster: {references: [\"http://127.0.0.1:1\"]}\n"
+                               "validator: {ledger: /ledger}\n";
     char shm[] = "/dev/shm/agavectl-unit-XXXXXX", tmp[] = "/tmp/agavectl-unit-XXXXXX";
     const char *dir = mkdtemp(shm);
 
@@ -441,6 +452,26 @@ void world_prepared(struct world *w, bool running)
 void world_wants_wipe(struct world *w)
 {
     put(&w->ctx, "/want-wipe", "");
+}
+
+void world_unwants_wipe(struct world *w)
+{
+    gone(&w->ctx, "/want-wipe");
+}
+
+void world_loses(struct world *w, const char *name)
+{
+    AUTO(freep) char *path = xasprintf("/world/%s", name);
+
+    gone(&w->ctx, path);
+}
+
+void world_hangs(struct world *w, bool on)
+{
+    if (on)
+        put(&w->ctx, "/hang", "");
+    else
+        gone(&w->ctx, "/hang");
 }
 
 void world_reboot(struct world *w)

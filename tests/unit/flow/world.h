@@ -25,6 +25,11 @@ void world_reset(struct world *w);
 void world_prepared(struct world *w, bool running);
 /* A destructive change is wanted: of the object "/dev/old". */
 void world_wants_wipe(struct world *w);
+void world_unwants_wipe(struct world *w);
+/* What was done there is not so any more. */
+void world_loses(struct world *w, const char *name);
+/* Whoever lists the journals' folder does not come back. */
+void world_hangs(struct world *w, bool on);
 /* Another boot: the process is gone, so are the mounts. */
 void world_reboot(struct world *w);
 
