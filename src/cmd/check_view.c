@@ -109,10 +109,29 @@ bool check_wants(const void *arg, const struct stage *s)
     return false;
 }
 
-/* Whoever asks for one finding must hear when its stage could not look. */
-static bool shown(const struct check_selection *sel, const struct stage *s, const struct finding *f)
+/* Is a finding wanted that the stage may have, and said nothing of? */
+static bool asked_in_vain(const struct check_selection *sel, const struct check_report *r,
+                          const struct stage_look *look)
 {
-    return stage_selected(sel, s) || strlist_has(&sel->ids, f->id) || str_eq(f->id, s->name);
+    for (size_t i = 0; i < sel->ids.n; i++) {
+        bool found = !may_find(sel->table, sel->ids.items[i], look->stage);
+
+        for (size_t k = look->first; k < look->first + look->n && !found; k++)
+            found = str_eq(r->findings.items[k].id, sel->ids.items[i]);
+        if (!found)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever asks for one finding must hear when its stage could not look: silence would be taken for
+ * ok. */
+static bool shown(const struct check_selection *sel, const struct check_report *r,
+                  const struct stage_look *look, const struct finding *f)
+{
+    return stage_selected(sel, look->stage) || strlist_has(&sel->ids, f->id) ||
+           str_eq(f->id, look->stage->name) ||
+           (f->sev == SEV_UNKNOWN && asked_in_vain(sel, r, look));
 }
 
 static void count(struct check_counts *c, enum severity *worst, const struct finding *f)
@@ -145,7 +164,7 @@ static void add_layer(struct check_view *v, const struct check_report *r,
         for (size_t k = look->first; k < look->first + look->n; k++) {
             const struct finding *f = &r->findings.items[k];
 
-            if (layer_of(f) != layer || !shown(sel, look->stage, f))
+            if (layer_of(f) != layer || !shown(sel, r, look, f))
                 continue;
             v->items[v->n++] = f;
             count(&v->counts, &(enum severity){SEV_OK}, f);

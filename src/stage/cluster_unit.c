@@ -122,8 +122,8 @@ static void check_ends(const struct kube_pod *pod, struct findings *ret)
         if (oom)
             findings_add(
                 ret, "cluster.oom", CLUSTER_LAYER, SEV_WARN,
-                "container '%s' ended last because its memory limit was reached: raise the "
-                "limit, or the RAM disk and it share too little memory",
+                "container '%s' ended last because its memory limit was reached: raise the limit "
+                "while the Deployment has 0 replicas, or make the RAM disk smaller",
                 s->name);
         findings_add(ret, "cluster.restarts", CLUSTER_LAYER,
                      loops         ? SEV_FAIL

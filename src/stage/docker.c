@@ -22,7 +22,10 @@ static void unreachable(const struct ctx *ctx, const struct err *e, struct findi
 
     if (e->kind == ERR_ABSENT)
         findings_add(ret, "docker.reach", LAYER, SEV_FAIL,
-                     "Docker cannot be reached: %s, or name its socket in docker.socket", e->text);
+                     "Docker cannot be reached: %s; but not before 'agavectl check volume ramdisk "
+                     "bind' holds, since the node and the validator in it may come up with it; or "
+                     "name its socket in docker.socket",
+                     e->text);
     else
         findings_add(ret, "docker.reach", LAYER, SEV_UNKNOWN, "could not look: %s", e->text);
     finding_compare(&ret->items[ret->n - 1], "an answer", NULL, socket);

@@ -11,6 +11,7 @@
 #include "host/procfs.h"
 #include "host/sockets.h"
 #include "io/fsroot.h"
+#include "look/scene_cluster.h"
 #include "look/scene_firewall.h"
 #include "stage/table.h"
 
@@ -260,10 +261,32 @@ static struct err *check_conntrack(const struct look *l)
 /* ---- the stage ----------------------------------------------------------------------------------
  */
 
+/* Whose network it is about: the validator's; of one that does not run, that of the kind node in
+ * which it would, since the host's own ports are then Docker's to pass on. 0: this host's. */
+static struct err *whose_network(const struct look *l, struct scene *scene, pid_t *ret)
+{
+    const struct docker_inspect *node = NULL;
+    AUTO(freep) char *name = scene_node_name(l->ctx);
+
+    *ret = 0;
+    if (l->pids->n) {
+        *ret = l->pids->items[0].id.pid;
+        return NULL;
+    }
+    if (!name || !str_eq(l->cfg->validator.runtime, "kubernetes"))
+        return NULL;
+    TRY(scene_node(l->ctx, scene, &node));
+    if (!node->running || node->pid <= 0)
+        return err_new(ERR_NOTFOUND, "the kind node '%s' does not run", name);
+    *ret = (pid_t)node->pid;
+    return NULL;
+}
+
 static struct err *look_new(struct ctx *ctx, struct scene *scene, struct look *l)
 {
     unsigned first = 0, last = 0;
     uint64_t theirs = 0, ours = 0;
+    pid_t pid = 0;
 
     TRY(scene_validator(ctx, scene, &l->pids));
     if (sscanf(ctx->cfg->validator.dynamic_port_range, "%5u-%5u", &first, &last) != 2 ||
@@ -277,7 +300,7 @@ static struct err *look_new(struct ctx *ctx, struct scene *scene, struct look *l
         if (!procfs_gone(&e))
             TRY(e);
     }
-    pid_t pid = l->pids->n ? l->pids->items[0].id.pid : 0;
+    TRY(whose_network(l, scene, &pid));
     if (pid) {
         struct err *e = netns_of(ctx, pid, &theirs);
 

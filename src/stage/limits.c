@@ -177,11 +177,13 @@ static struct err *limits_check(struct ctx *ctx, struct scene *scene, struct fin
     }
     judge(&a, "limits.nofile", "open files",
           "LimitNOFILE=1000000 in the unit that starts it, or 'nofile 1000000' in "
-          "/etc/security/limits.d for a login, and start it again",
+          "/etc/security/limits.d for a login, and start that again ('agavectl stop' first where a "
+          "validator runs)",
           &a.nofile, NOFILE, ret);
     judge(&a, "limits.memlock", "bytes of locked memory",
           "LimitMEMLOCK=2000000000 in the unit that starts it, or 'memlock 2000000' (KiB) in "
-          "/etc/security/limits.d for a login, and start it again",
+          "/etc/security/limits.d for a login, and start that again ('agavectl stop' first where a "
+          "validator runs)",
           &a.memlock, MEMLOCK, ret);
     return NULL;
 }

@@ -132,12 +132,13 @@ static void judge_memory(uint64_t ram_b, const struct known_u64 *limit, uint64_t
                                  : xstrdup("nothing limits the validator's memory");
     AUTO(freep) char *want = xasprintf("less than %s", fmt_size(total_b, c, sizeof(c)));
 
-    finding_compare(
-        findings_add(ret, "space.memory", 4, sev,
-                     "the RAM disk has %s, %s, and the machine has %s of memory%s",
-                     fmt_size(ram_b, a, sizeof(a)), limited, c,
-                     over ? ": when both are full the kernel kills; make one smaller" : ""),
-        want, fmt_size(sum, d, sizeof(d)), "/proc/meminfo");
+    finding_compare(findings_add(ret, "space.memory", 4, sev,
+                                 "the RAM disk has %s, %s, and the machine has %s of memory%s",
+                                 fmt_size(ram_b, a, sizeof(a)), limited, c,
+                                 over ? ": when both are full the kernel kills; make one smaller "
+                                        "while the validator is stopped"
+                                      : ""),
+                    want, fmt_size(sum, d, sizeof(d)), "/proc/meminfo");
 }
 
 static struct err *check_memory(struct ctx *ctx, struct scene *scene, struct findings *ret)

@@ -33,8 +33,8 @@ static struct err *check_score(const struct unit_look *l, struct findings *ret)
                                  : score < 0 ? "spares the validator"
                                              : "treats the validator as all others",
                                  got,
-                                 score > 0 ? ": give its pod requests equal to its limits, or its "
-                                             "unit OOMScoreAdjust=-500"
+                                 score > 0 ? ": when it is stopped, give its pod requests equal "
+                                             "to its limits, or its unit OOMScoreAdjust=-500"
                                            : ""),
                     "0 or less", got, "/proc/PID/oom_score_adj");
     return NULL;
@@ -60,8 +60,8 @@ static void check_limit(const struct cgroup_memory *m, struct findings *ret)
     bool near = held.v / 100 >= m->limit_b.v / 100 * NEAR_PERCENT / 100;
     finding_compare(findings_add(ret, "unit.memory", 5, near ? SEV_WARN : SEV_OK,
                                  "%s of its memory limit of %s are held%s", now, limit,
-                                 near ? ": the kernel kills it there; raise the limit or lower "
-                                        "what it holds"
+                                 near ? ": the kernel kills it there; raise the limit when it "
+                                        "is stopped (a changed template replaces a running pod)"
                                       : ""),
                     "below 90 % of the limit", now, m->limit_path);
 }

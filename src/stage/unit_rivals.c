@@ -78,7 +78,8 @@ static void tell_parent(const struct unit_look *l, const struct pid_info *p, str
         findings_add(ret, "unit.monitor", 5, SEV_WARN,
                      "the stack's entrypoint (process %d) watches the gap as well and ends the "
                      "validator when it is too large: set SNAPSHOT_LEAPFROG_SLOTS to 1000000000 "
-                     "in the deployment's config, so that only one of you decides",
+                     "in the deployment's config while it is stopped (a change of it replaces the "
+                     "running pod), so that only one of you decides",
                      p->id.pid),
         "no second monitor", *set ? set : "its defaults", "/proc/PID/cmdline and environ (names)");
 }

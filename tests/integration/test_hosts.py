@@ -90,6 +90,37 @@ def layers_and_stages_are_chosen(t):
 
 
 @test
+def a_finding_that_could_not_be_looked_at_is_not_ok(t):
+    """Asked for alone: who gives no answer must not look like a host without the fault."""
+    root = hosts.build("fresh-boot", t.dir / "host")
+    for one in ("cluster.grace", "cluster.mount", "propagation.pod", "firewall.gossip"):
+        r = check(t, root, one, "-o", "json")
+        assert r.code == 3 and json.loads(r.out)["summary"]["unknown"] > 0, (one, r)
+        r = check(t, root, one, "-o", "nagios")
+        assert r.code == 3 and r.out.startswith("AGAVECTL UNKNOWN - "), (one, r)
+    for one in ("volume.mount", "snapshots.full"):  # these were found: nothing else is told
+        doc = json.loads(check(t, root, one, "-o", "json").out)
+        assert [f["id"] for f in doc["findings"]] == [one], doc
+    r = check(t, hosts.build("runbook", t.dir / "healthy"), "cluster.pressure", "-o", "nagios")
+    assert r.code == 0, r
+
+
+@test
+def a_stopped_validators_ports_are_those_of_its_node(t):
+    """On the host Docker's own proxy holds what is published of the node: nobody to be ended."""
+    root = hosts.build("stopped", t.dir / "host")
+    row = "   0: 00000000:22C3 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 700 1 0 100 0 0 10 0\n"
+    with (root / "proc/net/tcp").open("a") as f:
+        f.write(row)
+    doc = json.loads(check(t, root, "firewall", "-o", "json").out)
+    assert doc["summary"]["fail"] == doc["summary"]["unknown"] == 0, doc
+    with (root / "proc/2301/net/tcp").open("a") as f:
+        f.write(row)
+    doc = json.loads(check(t, root, "firewall.rpc", "-o", "json").out)
+    assert doc["summary"]["fail"] == 1 and "TCP port 8899 is held by" in doc["findings"][0]["what"], doc
+
+
+@test
 def a_folder_that_is_none_is_refused(t):
     r = t.run("check", "--root", t.dir)
     assert r.code == 1 and "host.json" in r.err, r
