@@ -29,6 +29,8 @@ static struct real *not_real(const char *const *parts, const char *why)
     return NULL;
 }
 
+#define LABS "/run/agavectl/lab"
+
 /* Mounts of this namespace and loop devices on files in the folder, as text. */
 static char *account(struct real *r)
 {
@@ -38,7 +40,9 @@ static char *account(struct real *r)
 
     assert_ok(mounts_read(&r->ctx, &m));
     for (size_t i = 0; i < m.n; i++)
-        strbuf_printf(&b, "mount %s %s\n", m.items[i].target, m.items[i].fstype);
+        if (!str_starts(m.items[i].target,
+                        LABS)) /* a lab of this machine may come or go meanwhile */
+            strbuf_printf(&b, "mount %s %s\n", m.items[i].target, m.items[i].fstype);
     assert_ok(fsroot_list(r->ctx.root, "/sys/block", &names));
     for (size_t i = 0; i < names.n; i++) {
         AUTO(freep) char *file = NULL;
