@@ -158,7 +158,8 @@ static struct err *maps_inside(const struct search *s, const struct mounts *view
         line[strcspn(line, "\n")] = '\0';
         *ret = path && inside(s, view, path);
     }
-    return ferror(f) ? err_sys(EIO, "cannot read a process's maps") : NULL;
+    /* ESRCH: it ended between the open and here. */
+    return ferror(f) && errno != ESRCH ? err_sys(errno, "cannot read a process's maps") : NULL;
 }
 
 static struct err *uses(const struct search *s, const struct mounts *view, int proc_fd, bool *ret)
