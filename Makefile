@@ -24,10 +24,12 @@ run: all
 strict: all
 	@$(call build,build-dev) --native-file native/dev.ini
 
-# Docker is not put on a developer's machine for a test; on CI's it is, and a node for kind is made there.
+# Docker and qemu are not put on a developer's machine for a test; on CI's they are, and a node for kind is made there.
 cluster: strict
 	@[ -z "$$CI" ] || { tools/install-deps --cluster && tests/cluster/make-node; } || \
 		echo 'tests with Docker or Kubernetes are left out'
+	@[ -z "$$CI" ] || { tools/install-deps --vm && tests/vm/make-vm >/dev/null; } || \
+		echo 'tests with a virtual machine are left out'
 
 test: cluster
 	@tools/run-tests build-dev
