@@ -33,10 +33,22 @@ static bool is_client(const struct pid_info *p)
     return false;
 }
 
-static bool has_arg(const struct pid_info *p, const char *arg)
+/* "DIR", "DIR/", "--ledger=DIR", "-lDIR", "-l=DIR", as clap takes it (agave-validator 3.0.14). */
+static bool names(const char *arg, const char *dir)
+{
+    size_t n = strlen(dir);
+
+    if (strncmp(arg, "--ledger=", 9) == 0)
+        arg += 9;
+    else if (strncmp(arg, "-l", 2) == 0)
+        arg += arg[2] == '=' ? 3 : 2;
+    return strncmp(arg, dir, n) == 0 && arg[n + strspn(arg + n, "/")] == '\0';
+}
+
+static bool has_ledger(const struct pid_info *p, const char *dir)
 {
     for (char **a = p->argv; *a; a++)
-        if (strcmp(*a, arg) == 0)
+        if (names(*a, dir))
             return true;
     return false;
 }
@@ -78,7 +90,7 @@ static struct err *may_be_ours(struct ctx *ctx, const struct pid_info *p, const 
                                bool *ret)
 {
     *ret = !p->argv[0]; /* a leader that is a zombie may have threads that are none */
-    if (!p->argv[0] || !has_arg(p, u->ledger) || is_client(p))
+    if (!p->argv[0] || !has_ledger(p, u->ledger) || is_client(p))
         return NULL;
     return same_ledger(ctx, p, u, ret);
 }

@@ -325,6 +325,23 @@ static void an_agave_validator_without_lock_is_found(void **state)
     proof_is_refused(w, "agave-validator");
 }
 
+/* The same place in other words. */
+static void an_agave_validator_is_found_however_its_ledger_is_written(void **state)
+{
+    struct world *w = *state;
+    AUTO(freep) char *bin = named(w->dir, "agave-validator");
+    AUTO(freep) char *arg = xasprintf("--ledger=%s//", w->ledger);
+    struct proc_daemon_spec spec = {
+        .path = bin, .argv = w->argv, .log = w->log, .uid = UINT32_MAX, .gid = UINT32_MAX};
+    pid_t pid = 0;
+
+    argv_of(w, bin, NULL, NULL);
+    w->argv[1] = arg;
+    w->argv[2] = "--no-lock";
+    assert_ok(proc_spawn_daemon(&spec, &pid));
+    proof_is_refused(w, "agave-validator");
+}
+
 /* The ledger was unmounted under it, or hidden: its place cannot be compared any more. */
 static void one_whose_ledger_cannot_be_seen_is_found(void **state)
 {
@@ -470,6 +487,7 @@ int main(void)
         CASE(a_child_that_holds_the_lock_is_told),
         CASE(what_is_left_of_another_program_is_found),
         CASE(an_agave_validator_without_lock_is_found),
+        CASE(an_agave_validator_is_found_however_its_ledger_is_written),
         CASE(one_whose_ledger_cannot_be_seen_is_found),
         CASE(a_start_that_was_cut_off_is_not_repeated),
         CASE(an_interrupted_stop_says_so_and_goes_on),
