@@ -150,10 +150,10 @@ static struct err *still_wanted(struct ctx *ctx, const struct step_run *s, bool 
 static struct err *must_not_run(struct ctx *ctx, const struct step_run *s, const char *what)
 {
     struct unit_state *state = s->state;
-    struct unit_status st = {0};
+    bool there = false;
 
-    TRY(state->u->runtime->status(ctx, &state->u->unit, &st));
-    return unit_is_there(&st) ? not_while_running(what) : NULL;
+    TRY(unit_look(ctx, state->u, &there));
+    return there ? not_while_running(what) : NULL;
 }
 
 static struct err *change_ready(struct ctx *ctx, struct step_run *s)
@@ -313,11 +313,11 @@ const struct step step_storage = {
 static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
 {
     AUTO(unit_config_freep) struct unit_config *u = NULL;
-    struct unit_status st = {0};
+    bool there = false;
 
-    TRY(unit_config_new(ctx, NULL, &u));
-    TRY(u->runtime->status(ctx, &u->unit, &st));
-    return prepare_decide(ctx, opts, unit_is_there(&st), ret);
+    TRY(unit_config_look(ctx, NULL, &u));
+    TRY(unit_look(ctx, u, &there));
+    return prepare_decide(ctx, opts, there, ret);
 }
 
 static struct json *wish(struct ctx *ctx, const void *opts)
@@ -339,7 +339,7 @@ const struct flow prepare_flow = {
     .steps = steps,
     .decide = decide,
     .wish = wish,
-    .open = unit_state_open,
+    .open = unit_state_open_any,
     .close = unit_state_close,
 };
 

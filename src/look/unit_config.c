@@ -106,8 +106,8 @@ struct err *unit_config_new(struct ctx *ctx, const char *agave_bin, struct unit_
     TRY(unit_config_look(ctx, agave_bin, &u));
     if (!u->runtime)
         return err_new(ERR_ABSENT,
-                       "this version has no driver for runtime '%s' yet: check, status and config "
-                       "work",
+                       "this version has no driver for runtime '%s' yet: check, status, config "
+                       "and prepare work",
                        ctx->cfg->validator.runtime);
     *ret = TAKE(u);
     return NULL;

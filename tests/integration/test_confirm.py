@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What is asked before anything is changed: on a real pseudo terminal, without one, and by prepare, up and restart."""
-import json, os, pty, signal, subprocess, termios, time
+import json, os, pty, shutil, signal, subprocess, termios, time
 import lab
 from harness import BIN, Skip, main, test
 
@@ -200,14 +200,40 @@ def a_runtime_without_a_driver(t):
     t.need_root()
     config = t.dir / "k.yaml"
     config.write_text("validator: {runtime: kubernetes}\nstatus: {timeout_ms: 100}\n")
-    for words in (["up", "--yes"], ["up", "--plan"], ["start"], ["stop"], ["restart"], ["prepare"]):
+    for words in (["up", "--yes"], ["up", "--plan"], ["start"], ["stop"], ["restart"]):
         r = t.run(*words, "-c", config)
         assert r.code == 6 and not r.out, (words, r)
-        assert r.err.splitlines()[-1] == "agavectl: this version has no driver for runtime 'kubernetes' yet: check, status " \
-                                         "and config work", (words, r)
+        assert r.err.splitlines()[-1] == "agavectl: this version has no driver for runtime 'kubernetes' yet: check, status, " \
+                                         "config and prepare work", (words, r)
     r = t.run("status", "-c", config, "-o", "json")
     assert r.code == 0 and json.loads(r.out)["health"] in ("unknown", "stopped"), r
     assert t.run("config", "check", "-c", config).code == 0
+
+
+@test
+def storage_is_prepared_without_a_driver(t):
+    """Whoever starts the validator there, its storage is the host's; while any validator runs it is left alone."""
+    t.need_root()
+    at, config, program = t.dir / "v", t.dir / "k.yaml", t.dir / "agave-validator"
+    config.write_text(f"""
+validator: {{runtime: kubernetes, ledger: {at}/ledger, snapshots: {at}/snapshots, accounts: {at}/ramdisk/accounts,
+            log: {at}/log/validator.log}}
+storage: {{kind_root: "", bind: "", volume: {{mount: {at}}}, ramdisk: {{mount: {at}/ramdisk}}}}
+journal_dir: {t.dir}/op
+state_dir: {t.dir}/state
+""")
+    shutil.copy(shutil.which("sleep"), program)
+    running = subprocess.Popen([str(program), "600"])
+    try:
+        r = t.run("prepare", "--apply", "-c", config)
+        assert r.code == 4 and "nothing is changed while the validator runs" in r.err and not at.exists(), r
+    finally:
+        running.kill()
+        running.wait()
+    r = t.run("prepare", "--apply", "-c", config)
+    assert r.code == 0 and (at / "ledger").stat().st_uid == 1000, r
+    r = t.run("prepare", "-c", config)
+    assert r.code == 0 and "ledger" not in r.out, r
 
 
 main()

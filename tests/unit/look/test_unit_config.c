@@ -182,7 +182,8 @@ static void a_runtime_without_a_driver(void **state)
     AUTO(unit_config_freep) struct unit_config *u = NULL;
 
     assert_err(unit_config_new(&ctx, NULL, &u), ERR_ABSENT,
-               "this version has no driver for runtime 'kubernetes' yet: check, status and config "
+               "this version has no driver for runtime 'kubernetes' yet: check, status, config and "
+               "prepare "
                "work");
     assert_null(u);
     assert_null(unit_config_look(&ctx, NULL, &u)); /* for status */
