@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cmd/cmd_status_host.h"
 #include "cmd/commands.h"
+#include "cmd/status_relay.h"
 #include "cmd/status_subject.h"
 #include "cmd/watch.h"
 #include "config/config.h"
@@ -192,8 +193,8 @@ static void put_operation(const struct unfinished *u, struct json *doc)
     json_put(doc, "operation_error", json_new_str(u->error));
 }
 
-static void print_status(struct ctx *ctx, const struct status *s, uint64_t tip_slots,
-                         struct out *out)
+static void print_status(const struct status *s, const struct status_relay *relay,
+                         uint64_t tip_slots, struct out *out)
 {
     out_printf(out, LABEL "%s%s%s\n", "health", status_health_name(s->health),
                s->reason ? ": " : "", s->reason ? s->reason : "");
@@ -203,7 +204,8 @@ static void print_status(struct ctx *ctx, const struct status *s, uint64_t tip_s
         out_printf(out, LABEL "asked in the network namespace of process %d\n", "rpc",
                    (int)s->via_pid);
     print_unit(s, out);
-    status_print_host(&s->host, ctx->cfg ? ctx->cfg->relay.listen : NULL, out);
+    status_print_host(&s->host, out);
+    status_relay_print(relay, out);
     print_snapshot(s, out);
     print_references(s, out);
 }
@@ -220,6 +222,7 @@ static struct err *frame(struct ctx *ctx, void *arg, struct out *out)
     struct frame_arg *a = arg;
     AUTO(status_clear) struct status s = {0};
     AUTO(unfinished_clear) struct unfinished u = {0};
+    AUTO(status_relay_clear) struct status_relay relay = {0};
     struct json *doc;
 
     if (a->again)
@@ -227,13 +230,15 @@ static struct err *frame(struct ctx *ctx, void *arg, struct out *out)
     a->again = true;
     TRY(status_gather(ctx, &a->subject->params, &s));
     look_at_operations(ctx, &u);
+    status_relay_look(ctx, &relay);
     if (out->json) {
         doc = status_json(&s);
         put_operation(&u, doc);
+        json_put(doc, "relay", status_relay_json(&relay));
         out_json(out, doc);
     } else {
         print_operation(&u, out);
-        print_status(ctx, &s, a->subject->params.tip_slots, out);
+        print_status(&s, &relay, a->subject->params.tip_slots, out);
     }
     if (a->opts->check && s.health != HEALTH_OK)
         *a->exit = 3;

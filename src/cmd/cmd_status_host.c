@@ -120,7 +120,7 @@ static void print_tvu(const struct unit_udp *d, struct out *out)
     out_printf(out, ", %s waiting\n", fmt_size(d->tvu.rx_queue_b, queue, sizeof(queue)));
 }
 
-void status_print_host(const struct unit_host *u, const char *relay, struct out *out)
+void status_print_host(const struct unit_host *u, struct out *out)
 {
     if (u->pid)
         print_memory(&u->memory, out);
@@ -130,9 +130,4 @@ void status_print_host(const struct unit_host *u, const char *relay, struct out 
         print_udp(u, out);
         print_tvu(&u->udp, out);
     }
-    if (relay && *relay)
-        out_printf(out, LABEL "%s: not looked at here, see 'agavectl check relay'\n", "relay",
-                   relay);
-    else
-        out_printf(out, LABEL "not configured\n", "relay");
 }

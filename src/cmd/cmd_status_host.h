@@ -9,6 +9,5 @@
 
 /* "1,234,567": long numbers that people compare. */
 const char *status_grouped(uint64_t v, char buf[static 32]);
-/* The rows memory, oom, udp, tvu and relay; only oom and relay when no process is known. relay: the
- * config's relay.listen; NULL or empty: there is none. */
-void status_print_host(const struct unit_host *u, const char *relay, struct out *out);
+/* The rows memory, oom, udp and tvu; only oom when no process is known. */
+void status_print_host(const struct unit_host *u, struct out *out);

@@ -612,12 +612,23 @@ def a_proc_of_another_pid_namespace(t):
 
 
 @test
-def a_configured_relay_is_not_called_missing(t):
+def a_configured_relay_is_looked_at(t):
+    """Somebody who takes its packets, and nobody."""
+    t.need_root()
     host = Host(t, None, [server(t, slots(1010))])
+    taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taken.bind(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
     with host.config.open("a") as f:
-        f.write("relay: {listen: '127.0.0.1:9000'}\n")
+        f.write(f"relay: {{listen: '127.0.0.1:{port}'}}\n")
+    got = json.loads(host.run("-o", "json").out)["relay"]
+    assert got["listen"] == f"127.0.0.1:{port}" and got["state"] == "warn", got   # no service starts this test again
+    assert f"process {os.getpid()} " in got["what"], got
+    taken.close()
+    got = json.loads(host.run("-o", "json").out)["relay"]
+    assert got["state"] in ("fail", "unknown") and "nobody listens" in got["what"], got
     r = host.run()
-    assert r.code == 0 and re.search(r"^relay +127\.0\.0\.1:9000: .*agavectl check relay", r.out, re.M), r
+    assert r.code == 0 and re.search(r"^relay +(fail|unknown) at 127\.0\.0\.1:\d+: nobody listens", r.out, re.M), r
 
 
 @test
