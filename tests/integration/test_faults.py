@@ -1,5 +1,6 @@
 """Faults of the lab's world, and what agavectl makes of each: sources that die, lie or stall, losses of turbine."""
 import json
+import time
 from pathlib import Path
 
 import lab
@@ -123,6 +124,14 @@ def turbine_that_is_healed_and_turbine_that_is_not(t):
     fault(t, "repair=on", "repair-recent=0", "repair-old=0", "slot-loss=off")
     t.until("refused requests", lambda: shown(t)["world"]["repairRefused"] > 20, 30)
     assert lab.status(t)["health"] == "behind"
+    fault(t, "repair-old=20")     # slow for old slots: 20 requests a second, and a second's worth at once
+    granted = lambda: (lambda w: w["repairAsked"] - w["repairRefused"])(shown(t)["world"])
+    first, begun = granted(), time.monotonic()
+    t.until("80 requests for old slots", lambda: granted() >= first + 80, 60)
+    assert time.monotonic() - begun > 2, "repair of old slots is not held back"
+    assert lab.status(t)["health"] == "behind"
+    fault(t, "repair-recent=100000")    # none of them is old now: the same requests are answered at once
+    lab.at_tip(t, 90)
     r = t.run("lab", "heal")
     assert r.code == 0, r
     lab.at_tip(t, 90)
