@@ -97,5 +97,6 @@ struct json *status_json(const struct status *s)
     json_put(j, "memory", unit_memory_json(&s->host));
     json_put(j, "oom", unit_oom_json(&s->host));
     json_put(j, "udp", unit_udp_json(&s->host));
+    json_put(j, "relay", NULL); /* filled by the command, from the stage relay */
     return j;
 }
