@@ -65,8 +65,13 @@ struct err *fsroot_open_captured(const char *dir, struct fsroot **ret)
     TRY(fsroot_open(dir, &r));
     r->whole = false; /* also for "/": what leaves the folder is not the captured host */
     struct err *e = fsroot_read(r, "/host.json", FACTS_MAX_B, &text, &n);
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_hint(e, "a captured host is a folder with a host.json");
+    if (e && e->kind == ERR_NOTFOUND) {
+        err_free(e); /* it names the file as that host would */
+        return err_new(ERR_NOTFOUND,
+                       "'%s' holds no host.json: it is no captured host; tools/capture-host makes "
+                       "one",
+                       dir);
+    }
     TRY(e);
     e = json_parse(text, n, &r->captured);
     if (!e && !json_is_object(r->captured))

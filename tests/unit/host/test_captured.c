@@ -182,7 +182,7 @@ static void a_folder_without_the_file_is_no_captured_host(void **state)
     struct fsroot *r = NULL;
 
     fixture_new(&f);
-    assert_err(fsroot_open_captured(f.dir, &r), ERR_NOTFOUND, "host.json");
+    assert_err(fsroot_open_captured(f.dir, &r), ERR_NOTFOUND, f.dir);
     fixture_put(&f, "/host.json", "[1]");
     assert_err(fsroot_open_captured(f.dir, &r), ERR_BADINPUT, "not an object");
     fixture_put(&f, "/host.json", "{");
