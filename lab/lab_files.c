@@ -153,6 +153,7 @@ static struct err *write_config(struct ctx *ctx, const struct lab_state *s)
                   "# Written by 'agavectl lab up'; gone after 'agavectl lab down'.\n"
                   "state_dir: " LAB_DIR "\n"
                   "journal_dir: " LAB_DATA "/op\n"
+                  "host:\n  persist: false\n" /* /etc is the host's own */
                   "storage:\n"
                   "  volume: {device: %s, mount: /srv/solana}\n"
                   "  ramdisk: {device: %s, mount: /srv/solana/ramdisk}\n"

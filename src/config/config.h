@@ -9,14 +9,24 @@
 
 /* The config: one YAML file, typed by the table in keys.c. Every member has its default when the
  * file does not name it; "" means "none" where the key's help says so. */
-struct config_disk {
-    char *device, *mount;
-};
 struct config {
     struct {
-        struct config_disk volume, ramdisk;
-        char *kind_root, *bind;
+        struct {
+            char *device, *mount;
+            uint64_t size_gib; /* of a zvol that is made; 0: none is made */
+        } volume;
+        struct {
+            char *kind, *device, *mount;
+            uint64_t size_gib; /* of what is made; 0: nothing is */
+        } ramdisk;
+        char *kind_root, *kind_dataset, *bind;
     } storage;
+    struct {
+        bool persist;
+    } host;
+    struct {
+        uint64_t seen_timeout_s;
+    } boot;
     struct {
         char *runtime, *bin;
         uint64_t uid, gid;

@@ -10,22 +10,43 @@ static const char *const runtimes[] = {"process", "systemd", "kubernetes", NULL}
 /* What a recovery may throw away by itself. The ledger is not a legal value. */
 static const char *const destroys[] = {"accounts", "bank-snapshots", "old-archives", NULL};
 
+static const char *const ramdisks[] = {"device", "brd", "zram", "tmpfs", "none", NULL};
+
 const struct config_key config_keys[] = {
     {"storage.volume.device", CONFIG_PATH, "",
      "block device of the volume; \"\": the folder as it is", AT(storage.volume.device),
      .may_be_empty = true},
     {"storage.volume.mount", CONFIG_PATH, "/srv/solana", "where the volume is mounted",
      AT(storage.volume.mount)},
+    {"storage.volume.size_gib", CONFIG_NUMBER, "0",
+     "size of the zvol that is made when the device names one that is missing; 0: none is made",
+     AT(storage.volume.size_gib), 0, 1048576},
+    {"storage.ramdisk.kind", CONFIG_CHOICE, "device",
+     "where the accounts lie: a block device that is there, one that brd or zram makes, a tmpfs, "
+     "or "
+     "none (on the volume)",
+     AT(storage.ramdisk.kind), .choices = ramdisks},
     {"storage.ramdisk.device", CONFIG_PATH, "",
      "block device in memory for the accounts; \"\": the folder as it is",
      AT(storage.ramdisk.device), .may_be_empty = true},
+    {"storage.ramdisk.size_gib", CONFIG_NUMBER, "0", "its size, of brd, zram and tmpfs",
+     AT(storage.ramdisk.size_gib), 0, 65536},
     {"storage.ramdisk.mount", CONFIG_PATH, "/srv/solana/ramdisk", "where that is mounted",
      AT(storage.ramdisk.mount)},
     {"storage.kind_root", CONFIG_PATH, "/srv/kind",
      "what the kind node sees as /mnt; \"\": no kind", AT(storage.kind_root), .may_be_empty = true},
+    {"storage.kind_dataset", CONFIG_STR, "",
+     "ZFS dataset that is made and mounted at kind_root; \"\": a folder", AT(storage.kind_dataset),
+     .may_be_empty = true},
     {"storage.bind", CONFIG_PATH, "/srv/kind/solana",
      "where the volume appears below kind_root; \"\": nowhere", AT(storage.bind),
      .may_be_empty = true},
+    {"host.persist", CONFIG_BOOL, "true",
+     "write what the next boot needs: fstab, units, sysctl.d, limits; false: only look at it",
+     AT(host.persist)},
+    {"boot.seen_timeout_s", CONFIG_NUMBER, "1800",
+     "how long after a boot node and pod may take to show the validator's storage",
+     AT(boot.seen_timeout_s), 10, 86400},
     {"validator.runtime", CONFIG_CHOICE, "process", "how the validator runs", AT(validator.runtime),
      .choices = runtimes},
     {"validator.bin", CONFIG_STR, "agave-validator",

@@ -110,14 +110,6 @@ static struct err *text_of(const struct json *j, const char *key, char **ret)
     return NULL;
 }
 
-static void change_clear(struct change *c)
-{
-    free(c->object);
-    free(c->before);
-    free(c->after);
-    free(c->arg);
-}
-
 static struct err *change_of(const struct json *j, const struct stage **ret_stage,
                              struct change *ret)
 {

@@ -155,14 +155,32 @@ static struct err *look_once(struct ctx *ctx, const struct stage *s, struct find
     return look_at(ctx, scene, s, ret);
 }
 
+/* What a stage would change, without what takes over others' work unless that is asked for. */
+static struct err *plan_of(const struct run *r, const struct stage *s, const struct findings *f,
+                           struct plan *p)
+{
+    size_t n = 0;
+
+    if (!s->plan)
+        return NULL;
+    TRY(s->plan(r->ctx, f, p));
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->items[i].adopt && !r->opts->adopt)
+            change_clear(&p->items[i]);
+        else
+            p->items[n++] = p->items[i];
+    }
+    p->n = n;
+    return NULL;
+}
+
 /* f: the last look at the stage, also after a failure. */
 static struct err *run_checked(struct run *r, const struct stage *s, struct findings *f)
 {
     AUTO(plan_clear) struct plan p = {.stage = s};
 
     TRY(look_once(r->ctx, s, f));
-    if (s->plan)
-        TRY(s->plan(r->ctx, f, &p));
+    TRY(plan_of(r, s, f, &p));
     const char *before = failing_before(r, s);
     if (before && (p.n || first_bad(f))) {
         r->report->blocked++;

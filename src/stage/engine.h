@@ -22,6 +22,7 @@ struct stage_run_opts {
     /* Names of the stages to carry out, NULL-terminated; NULL: all that are gates. */
     const char *const *only;
     bool dry_run; /* check and plan only */
+    bool adopt;   /* changes that take over what others made are made as well */
     /* Objects whose destructive changes are allowed, by their exact name; NULL-terminated, or NULL:
      * none. */
     const char *const *destroy;

@@ -29,14 +29,20 @@ struct change *plan_add(struct plan *p, enum change_kind kind, int verb, const c
     return &p->items[p->n++];
 }
 
+void change_clear(struct change *c)
+{
+    free(c->object);
+    free(c->before);
+    free(c->after);
+    free(c->arg);
+    free(c->old);
+    *c = (struct change){0};
+}
+
 void plan_clear(struct plan *p)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        free(p->items[i].object);
-        free(p->items[i].before);
-        free(p->items[i].after);
-        free(p->items[i].arg);
-    }
+    for (size_t i = 0; i < p->n; i++)
+        change_clear(&p->items[i]);
     free(p->items);
     *p = (struct plan){.stage = p->stage};
 }

@@ -18,11 +18,17 @@ struct change {
     enum change_kind kind;
     bool destructive; /* loses data or stops a voting validator */
     bool once; /* a second time would do harm: after a crash in the middle the operator is asked */
-    bool undoable;
+    bool undoable; /* noted before it is made (flow/made.h); its stage has undo */
+    /* Touches nothing that a running validator has open or needs: may be made under it. */
+    bool live;
+    /* Takes over what somebody else made for the same end: left out unless that was asked for. */
+    bool adopt;
     char *object, *before, *after; /* for people and for -o json; before may be NULL */
     int verb;                      /* the stage's own number for it */
     char *arg;                     /* the stage's own argument, or NULL */
+    char *old; /* the stage's own note of what was there before, for undo; or NULL */
 };
+void change_clear(struct change *c);
 struct plan {
     const struct stage *stage;
     struct change *items;
@@ -32,6 +38,17 @@ struct plan {
 struct change *plan_add(struct plan *p, enum change_kind kind, int verb, const char *object,
                         const char *before, const char *after);
 void plan_clear(struct plan *p);
+
+/* What has become of a change that was made at another time, maybe before this boot. */
+enum undo_verdict {
+    UNDO_GONE, /* nothing of it is left */
+    UNDO_DO,   /* it is as we made it: can be taken back now */
+    UNDO_KEEP, /* stays: a file system, a folder with content, what others have changed since */
+};
+struct undo_look {
+    enum undo_verdict verdict;
+    char *what; /* for people: what would be done, or why it stays; NULL with UNDO_GONE. Owned */
+};
 
 struct stage {
     const char *name, *summary; /* never NULL */
@@ -48,7 +65,11 @@ struct stage {
     struct err *(*plan)(const struct ctx *ctx, const struct findings *f,
                         struct plan *ret); /* NULL: check only */
     struct err *(*apply)(struct ctx *ctx, const struct change *c);
-    struct err *(*undo)(struct ctx *ctx, const struct change *c); /* or NULL */
+    /* Both or neither. undo_look reads only: ERR_REFUSED when somebody holds what would be taken
+     * away, with who. undo takes back one change that was looked at and is UNDO_DO; it is called
+     * again after a crash in its middle. */
+    struct err *(*undo_look)(struct ctx *ctx, const struct change *c, struct undo_look *ret);
+    struct err *(*undo)(struct ctx *ctx, const struct change *c);
 };
 /* The one list, in the order of application; NULL-terminated. */
 extern const struct stage *const stage_table[];

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "stage/stage.h"
+
+/* What agavectl has made on this host and can take back: made.json in the journals' folder (0600).
+ * A change is noted before it is made: a crash between the two leaves a note too many, which undo
+ * finds to be nothing, and never one too few. */
+struct made {
+    const struct stage *stage;
+    struct change change; /* of one that was made again: before and old of the first time */
+    char *op;             /* the operation that made it */
+    uint64_t at_s;        /* of the clock, UTC */
+};
+struct made_list { /* in the order in which they were made */
+    struct made *items;
+    size_t n, cap;
+};
+void made_list_clear(struct made_list *l);
+
+/* No file: empty. A note of a stage that this version does not know is left out and stays in the
+ * file. ERR_CORRUPT, ERR_REFUSED (not ours alone), ERR_SYS. */
+struct err *made_load(struct ctx *ctx, struct made_list *ret) MUST_CHECK;
+/* Durable on return. A change is known by stage, verb and object. */
+struct err *made_note(struct ctx *ctx, const struct stage *s, const struct change *c,
+                      const char *op) MUST_CHECK;
+/* Durable on return; the file goes with its last note. Not noted is fine. */
+struct err *made_forget(struct ctx *ctx, const struct stage *s, const struct change *c) MUST_CHECK;

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "flow/engine.h"
+
+/* Takes back what prepare and up have made (flow/made.h), the last one first: mounts, units,
+ * blocks, files, values, empty folders. A file system stays, and so does what others have changed
+ * since: the plan lists it as kept. */
+struct undo_opts {
+    const char *const *stages; /* names, NULL-terminated; NULL: all */
+};
+extern const struct flow undo_flow; /* opts: struct undo_opts */
+/* Needs ctx->cfg and the host lock. ERR_REFUSED: somebody holds what would be taken away, or the
+ * validator runs and a change is not one that may be taken back under it. */
+struct err *flow_undo(struct ctx *ctx, const struct undo_opts *opts, const struct flow_how *how,
+                      struct flow_result *ret) MUST_CHECK;
