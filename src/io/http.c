@@ -768,6 +768,13 @@ const char *http_reason(const struct err *e, const char *url)
     return end ? end + 2 : e->text;
 }
 
+void http_question_clear(struct http_question *q)
+{
+    free(q->url);
+    free(q->unix_socket);
+    *q = (struct http_question){0};
+}
+
 struct err *http_one(struct ctx *ctx, const struct http_request *req, struct http_response *ret)
 {
     struct http_response res = {0};

@@ -77,6 +77,23 @@ struct http_ops {
 };
 extern const struct http_ops http_curl;
 
+/* A request that owns what it points to: made in one place and sent in another, together with those
+ * of others. Not to be copied (req points to tls). To be cleared; {0} is nothing to clear. */
+struct http_question {
+    struct http_request req;
+    struct http_tls tls;
+    char *url, *unix_socket;
+};
+void http_question_clear(struct http_question *q);
+
+/* Requests that go out in the http_many of somebody else, so that all wait at the same time.
+ * ret[i] becomes as http_many leaves it; where that fails as a whole, each err is that failure. */
+struct http_beside {
+    const struct http_request *reqs;
+    size_t n;
+    struct http_response *ret;
+};
+
 /* Length of "scheme://host:port" at the start of a URL; all of it when it has no scheme. */
 size_t http_origin_n(const char *url);
 /* base without the slashes that it ends in, then path, which begins with one; to be freed. */

@@ -19,6 +19,8 @@ void scene_clear_cluster(struct scene *s)
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         err_free(all[i]->err);
+    err_free(s->docker_met);
+    err_free(s->kube_silent);
     docker_info_clear(&s->docker_info);
     docker_inspect_clear(&s->node);
     mounts_clear(&s->node_mounts);
@@ -41,8 +43,8 @@ static struct err *gather_docker(struct ctx *ctx, struct scene *s)
 {
     if (!*ctx->cfg->docker.socket)
         return err_new(ERR_ABSENT, "docker.socket is empty: there is no Docker to ask");
-    TRY(docker_connect(ctx, ctx->cfg->docker.socket, (uint32_t)ctx->cfg->status.timeout_ms,
-                       &s->docker));
+    scene_meet(ctx, s, PARTY_DOCKER);
+    TRY(err_copy(s->docker_met));
     return docker_get_info(ctx, &s->docker, &s->docker_info);
 }
 
@@ -117,11 +119,19 @@ struct err *scene_kube_access(struct ctx *ctx, struct scene *s, const struct kub
     return NULL;
 }
 
+/* Before every question but the first. */
+static struct err *reach_kube(struct ctx *ctx, struct scene *s)
+{
+    scene_meet(ctx, s, PARTY_KUBE);
+    TRY(scene_once(ctx, s, &s->kube_asked, gather_kube));
+    return err_copy(s->kube_silent);
+}
+
 static struct err *gather_deployment(struct ctx *ctx, struct scene *s)
 {
-    TRY(scene_once(ctx, s, &s->kube_asked, gather_kube));
-    return kube_get_deployment(ctx, &s->kube, ctx->cfg->kubernetes.namespace,
-                               ctx->cfg->kubernetes.deployment, &s->deployment);
+    TRY(reach_kube(ctx, s));
+    return scene_heard(s, kube_get_deployment(ctx, &s->kube, ctx->cfg->kubernetes.namespace,
+                                              ctx->cfg->kubernetes.deployment, &s->deployment));
 }
 
 struct err *scene_deployment(struct ctx *ctx, struct scene *s, const struct kube_deployment **ret)
@@ -134,8 +144,9 @@ struct err *scene_deployment(struct ctx *ctx, struct scene *s, const struct kube
 static struct err *gather_pods(struct ctx *ctx, struct scene *s)
 {
     TRY(scene_once(ctx, s, &s->deployment_asked, gather_deployment));
-    return kube_list_pods(ctx, &s->kube, ctx->cfg->kubernetes.namespace, s->deployment.selector,
-                          &s->pods);
+    TRY(reach_kube(ctx, s));
+    return scene_heard(s, kube_list_pods(ctx, &s->kube, ctx->cfg->kubernetes.namespace,
+                                         s->deployment.selector, &s->pods));
 }
 
 struct err *scene_pods(struct ctx *ctx, struct scene *s, const struct kube_pods **ret)
@@ -145,23 +156,18 @@ struct err *scene_pods(struct ctx *ctx, struct scene *s, const struct kube_pods 
     return NULL;
 }
 
-static struct err *gather_pvs(struct ctx *ctx, struct scene *s)
-{
-    TRY(scene_once(ctx, s, &s->kube_asked, gather_kube));
-    return kube_list_pvs(ctx, &s->kube, &s->pvs);
-}
-
 struct err *scene_pvs(struct ctx *ctx, struct scene *s, const struct kube_pvs **ret)
 {
-    TRY(scene_once(ctx, s, &s->pvs_asked, gather_pvs));
+    scene_meet(ctx, s, PARTY_KUBE);
+    TRY(err_copy(s->pvs_asked.err));
     *ret = &s->pvs;
     return NULL;
 }
 
 static struct err *gather_pvcs(struct ctx *ctx, struct scene *s)
 {
-    TRY(scene_once(ctx, s, &s->kube_asked, gather_kube));
-    return kube_list_pvcs(ctx, &s->kube, ctx->cfg->kubernetes.namespace, &s->pvcs);
+    TRY(reach_kube(ctx, s));
+    return scene_heard(s, kube_list_pvcs(ctx, &s->kube, ctx->cfg->kubernetes.namespace, &s->pvcs));
 }
 
 struct err *scene_pvcs(struct ctx *ctx, struct scene *s, const struct kube_pvcs **ret)
@@ -182,7 +188,8 @@ static struct err *gather_kube_node(struct ctx *ctx, struct scene *s)
         name = scene_node_name(ctx);
     if (!name)
         return err_new(ERR_ABSENT, "no pod runs and the config names no kind node");
-    return kube_get_node(ctx, &s->kube, name, &s->kube_node);
+    TRY(reach_kube(ctx, s));
+    return scene_heard(s, kube_get_node(ctx, &s->kube, name, &s->kube_node));
 }
 
 struct err *scene_kube_node(struct ctx *ctx, struct scene *s, const struct kube_node **ret)

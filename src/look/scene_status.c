@@ -1,26 +1,7 @@
-/* The status as a fact of a scene. */
+/* The status as a fact of a scene; it is gathered in scene_contact.c, with the rest. */
 #include "look/scene_status.h"
 
 #include "look/scene_parts.h"
-#include "look/unit_config.h"
-
-static struct err *gather(struct ctx *ctx, struct scene *s)
-{
-    AUTO(unit_config_freep) struct unit_config *u = NULL;
-    const struct pids *pids = NULL;
-
-    TRY(unit_config_look(ctx, NULL, &u));
-    struct status_params p = unit_config_status(ctx, u);
-    p.state_dir = NULL; /* a check leaves nothing behind */
-    if (!p.runtime) {
-        struct err *e = scene_validator(ctx, s, &pids);
-
-        if (!e && pids->n)
-            p.pid = pids->items[0].id.pid;
-        err_free(e); /* the validator's own stage tells it */
-    }
-    return status_gather(ctx, &p, &s->status);
-}
 
 void scene_clear_status(struct scene *s)
 {
@@ -30,7 +11,8 @@ void scene_clear_status(struct scene *s)
 
 struct err *scene_status(struct ctx *ctx, struct scene *s, const struct status **ret)
 {
-    TRY(scene_once(ctx, s, &s->status_asked, gather));
+    scene_meet(ctx, s, PARTY_STATUS);
+    TRY(err_copy(s->status_asked.err));
     *ret = &s->status;
     return NULL;
 }

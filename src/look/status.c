@@ -213,7 +213,7 @@ static struct err *look_at_slots(struct ctx *ctx, const struct status_params *p,
     if (n_there)
         fill_own(p, netns_fd, calls + n_here);
     fill_references(p, s->n_refs, calls + n_here + n_there);
-    e = rpc_many(ctx, calls, n_here + n_there + s->n_refs, ms);
+    e = rpc_many(ctx, calls, n_here + n_there + s->n_refs, ms, p->beside);
     if (!e) {
         /* What answers at this address in its namespace is the node; here it may be another. */
         if (n_there && (answered(calls + n_here) || !answered(calls))) {

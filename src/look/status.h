@@ -67,6 +67,8 @@ struct status_params {
     struct rates_book *book; /* of looks before this one; NULL: the one in state_dir */
     uint64_t tip_slots;      /* a gap of at most this counts as being at the tip */
     uint32_t timeout_ms;     /* for the whole look */
+    const struct http_beside
+        *beside; /* asked at the same time, with time-outs of their own; or NULL */
 };
 
 struct status_reference {

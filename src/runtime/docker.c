@@ -50,26 +50,43 @@ static struct err *refusal(const struct docker *d, int status, const char *body,
                     "docker at '%s': HTTP %d: %s", d->socket, status, shown);
 }
 
-static struct err *ask(struct ctx *ctx, const struct docker *d, const char *path,
-                       struct http_response *ret)
+static void question(struct ctx *ctx, const struct docker *d, const char *path,
+                     struct http_question *ret)
 {
-    AUTO(freep) char *socket = fsroot_path(ctx->root, d->socket);
-    AUTO(freep) char *url = xasprintf("http://docker%s%s%s", *d->api ? "/" : "", d->api, path);
-    AUTO(http_response_clear) struct http_response r = {0};
-    const struct http_request req = {
+    *ret = (struct http_question){
+        .url = xasprintf("http://docker%s%s%s", *d->api ? "/" : "", d->api, path),
+        .unix_socket = fsroot_path(ctx->root, d->socket),
+    };
+    ret->req = (struct http_request){
         .method = "GET",
-        .url = url,
-        .unix_socket = socket,
+        .url = ret->url,
+        .unix_socket = ret->unix_socket,
         .timeout_ms = d->timeout_ms,
         .connect_ms = d->timeout_ms,
         .max_body_b = BODY_MAX_B,
     };
-    struct err *e = http_one(ctx, &req, &r);
+}
 
+/* Is it a success? r->err is handed over. */
+static struct err *verdict(const struct docker *d, const struct http_question *q,
+                           struct http_response *r)
+{
+    if (r->err)
+        return tell(TAKE(r->err), d, q->url);
+    return r->status == 200 ? NULL : refusal(d, r->status, r->body, r->body_n);
+}
+
+static struct err *ask(struct ctx *ctx, const struct docker *d, const char *path,
+                       struct http_response *ret)
+{
+    AUTO(http_question_clear) struct http_question q = {0};
+    AUTO(http_response_clear) struct http_response r = {0};
+
+    question(ctx, d, path, &q);
+    struct err *e = http_one(ctx, &q.req, &r);
     if (e)
-        return tell(e, d, url);
-    if (r.status != 200)
-        return refusal(d, r.status, r.body, r.body_n);
+        r.err = e;
+    TRY(verdict(d, &q, &r));
     *ret = r;
     r = (struct http_response){0};
     return NULL;
@@ -114,17 +131,36 @@ struct err *docker_parse_version(const char *body, size_t n, struct docker *ret)
     return NULL;
 }
 
-struct err *docker_connect(struct ctx *ctx, const char *socket, uint32_t timeout_ms,
-                           struct docker *ret)
+void docker_ask_version(struct ctx *ctx, const char *socket, uint32_t timeout_ms,
+                        struct docker *ret, struct http_question *ret_q)
 {
-    AUTO(http_response_clear) struct http_response r = {0};
-    struct docker d = {
+    *ret = (struct docker){
         .socket = socket ? socket : DOCKER_SOCKET,
         .timeout_ms = timeout_ms ? timeout_ms : DOCKER_TIMEOUT_MS,
     };
+    question(ctx, ret, "/version", ret_q);
+}
 
-    TRY(ask(ctx, &d, "/version", &r));
-    TRY_CTX(docker_parse_version(r.body, r.body_n, &d), "docker at '%s'", d.socket);
+struct err *docker_take_version(const struct http_question *q, struct http_response *r,
+                                struct docker *d)
+{
+    TRY(verdict(d, q, r));
+    TRY_CTX(docker_parse_version(r->body, r->body_n, d), "docker at '%s'", d->socket);
+    return NULL;
+}
+
+struct err *docker_connect(struct ctx *ctx, const char *socket, uint32_t timeout_ms,
+                           struct docker *ret)
+{
+    AUTO(http_question_clear) struct http_question q = {0};
+    AUTO(http_response_clear) struct http_response r = {0};
+    struct docker d;
+
+    docker_ask_version(ctx, socket, timeout_ms, &d, &q);
+    struct err *e = http_one(ctx, &q.req, &r);
+    if (e)
+        r.err = e;
+    TRY(docker_take_version(&q, &r, &d));
     *ret = d;
     return NULL;
 }

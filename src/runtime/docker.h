@@ -7,6 +7,7 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
+#include "io/http.h"
 
 /* What Docker says, read only: no call here changes anything. Docker Engine API 1.41 (Docker
  * 20.10), or the oldest that a newer daemon still speaks. Every answer is outside input: members
@@ -28,6 +29,14 @@ struct docker {
  * ERR_BADINPUT (no socket), ERR_TIMEOUT, ERR_REMOTE (an error or nonsense), ERR_CANCELLED. */
 struct err *docker_connect(struct ctx *ctx, const char *socket, uint32_t timeout_ms,
                            struct docker *ret) MUST_CHECK;
+
+/* The two halves of docker_connect, for a caller that asks others at the same moment: the question,
+ * and what became of it. The place is filled but for the version; q is to be cleared. r->err is
+ * handed over, the rest of r stays the caller's. Neither blocks; errors as docker_connect's. */
+void docker_ask_version(struct ctx *ctx, const char *socket, uint32_t timeout_ms,
+                        struct docker *ret, struct http_question *ret_q);
+struct err *docker_take_version(const struct http_question *q, struct http_response *r,
+                                struct docker *d) MUST_CHECK;
 
 struct docker_info {
     char *root_dir;          /* "/var/lib/docker" */

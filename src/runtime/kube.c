@@ -66,38 +66,56 @@ static struct err *refusal(const struct kube *k, int status, const char *body, s
     return err_hint(e, "see the user '%s' in '%s'", k->access->user, k->access->path);
 }
 
-static struct err *ask(struct ctx *ctx, const struct kube *k, const char *path,
-                       struct http_response *ret)
+static void question(const struct kube *k, const char *path, struct http_question *ret)
 {
     static const char *const headers[] = {"Accept: application/json", NULL};
     const struct kube_access *a = k->access;
-    AUTO(freep) char *url = http_join(a->server, path);
-    AUTO(http_response_clear) struct http_response r = {0};
     uint32_t timeout_ms = k->timeout_ms ? k->timeout_ms : KUBE_TIMEOUT_MS;
-    const struct http_tls tls = {
-        .ca = a->ca, .ca_n = a->ca_n, .cert = a->cert, .cert_n = a->cert_n, .key = a->key};
-    const struct http_request req = {
+
+    *ret = (struct http_question){
+        .url = http_join(a->server, path),
+        .tls = {.ca = a->ca, .ca_n = a->ca_n, .cert = a->cert, .cert_n = a->cert_n, .key = a->key},
+    };
+    ret->req = (struct http_request){
         .method = "GET",
-        .url = url,
+        .url = ret->url,
         .headers = headers,
-        .tls = &tls,
+        .tls = &ret->tls,
         /* a proxy of this host, asked by http, has credentials of its own */
-        .bearer = str_starts(url, "https:") ? a->token : NULL,
+        .bearer = str_starts(ret->url, "https:") ? a->token : NULL,
         .timeout_ms = timeout_ms,
         .connect_ms = timeout_ms,
         .max_body_b = BODY_MAX_B,
     };
-    struct err *e = http_one(ctx, &req, &r);
+}
+
+/* Is it a success? r->err is handed over. */
+static struct err *verdict(const struct kube *k, const struct http_question *q,
+                           struct http_response *r)
+{
+    struct err *e = TAKE(r->err);
 
     if (e) {
-        AUTO(freep) char *reason = xstrdup(http_reason(e, url));
+        AUTO(freep) char *reason = xstrdup(http_reason(e, q->url));
 
         free(e->text);
-        e->text = xasprintf("kubernetes at '%s': %s", a->server, reason);
+        e->text = xasprintf("kubernetes at '%s': %s", k->access->server, reason);
         return e;
     }
-    if (r.status != 200)
-        return refusal(k, r.status, r.body, r.body_n);
+    return r->status == 200 ? NULL : refusal(k, r->status, r->body, r->body_n);
+}
+
+static struct err *ask(struct ctx *ctx, const struct kube *k, const char *path,
+                       struct http_response *ret)
+{
+    AUTO(http_question_clear) struct http_question q = {0};
+    AUTO(http_response_clear) struct http_response r = {0};
+
+    question(k, path, &q);
+    struct err *e = http_one(ctx, &q.req, &r);
+    if (e)
+        r.err = e;
+    TRY(verdict(k, &q, &r));
     *ret = r;
     r = (struct http_response){0};
     return NULL;
@@ -136,13 +154,26 @@ struct err *kube_list_pods(struct ctx *ctx, const struct kube *k, const char *na
     return from(kube_parse_pods(r.body, r.body_n, ret), k, path);
 }
 
+static const char pvs_path[] = "/api/v1/persistentvolumes";
+
+void kube_ask_pvs(const struct kube *k, struct http_question *ret)
+{
+    question(k, pvs_path, ret);
+}
+
+struct err *kube_take_pvs(const struct kube *k, const struct http_question *q,
+                          struct http_response *r, struct kube_pvs *ret)
+{
+    TRY(verdict(k, q, r));
+    return from(kube_parse_pvs(r->body, r->body_n, ret), k, pvs_path);
+}
+
 struct err *kube_list_pvs(struct ctx *ctx, const struct kube *k, struct kube_pvs *ret)
 {
-    static const char path[] = "/api/v1/persistentvolumes";
     AUTO(http_response_clear) struct http_response r = {0};
 
-    TRY(ask(ctx, k, path, &r));
-    return from(kube_parse_pvs(r.body, r.body_n, ret), k, path);
+    TRY(ask(ctx, k, pvs_path, &r));
+    return from(kube_parse_pvs(r.body, r.body_n, ret), k, pvs_path);
 }
 
 struct err *kube_list_pvcs(struct ctx *ctx, const struct kube *k, const char *name_space,

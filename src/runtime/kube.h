@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "io/http.h"
 #include "runtime/kubeconfig.h"
 
 /* What a Kubernetes API server says, read only: no call here changes anything. API of Kubernetes
@@ -149,6 +150,12 @@ struct kube_pvs {
 };
 void kube_pvs_clear(struct kube_pvs *p);
 struct err *kube_list_pvs(struct ctx *ctx, const struct kube *k, struct kube_pvs *ret) MUST_CHECK;
+/* Its two halves, for a caller that asks others at the same moment: the question (to be cleared;
+ * borrows from k->access), and what became of it. r->err is handed over, the rest of r stays the
+ * caller's. Neither blocks. */
+void kube_ask_pvs(const struct kube *k, struct http_question *ret);
+struct err *kube_take_pvs(const struct kube *k, const struct http_question *q,
+                          struct http_response *r, struct kube_pvs *ret) MUST_CHECK;
 
 struct kube_pvc {
     struct kube_meta meta;

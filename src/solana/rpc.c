@@ -147,10 +147,12 @@ static void take_answer(struct rpc_call *c, uint64_t id, struct http_response *r
     c->err = named(e, c);
 }
 
-struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t timeout_ms)
+struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t timeout_ms,
+                     const struct http_beside *beside)
 {
-    AUTO(freep) struct http_request *reqs = xcalloc(n, sizeof(*reqs));
-    AUTO(freep) struct http_response *answers = xcalloc(n, sizeof(*answers));
+    size_t n_beside = beside ? beside->n : 0;
+    AUTO(freep) struct http_request *reqs = xcalloc(n + n_beside, sizeof(*reqs));
+    AUTO(freep) struct http_response *answers = xcalloc(n + n_beside, sizeof(*answers));
     AUTO(strlist_clear) struct strlist bodies = {0};
     struct err *e;
 
@@ -170,11 +172,18 @@ struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t
             .max_body_b = RPC_BODY_MAX,
         };
     }
-    e = ctx->http->many(ctx, reqs, n, answers);
+    for (size_t i = 0; i < n_beside; i++)
+        reqs[n + i] = beside->reqs[i];
+    e = ctx->http->many(ctx, reqs, n + n_beside, answers);
     for (size_t i = 0; i < n; i++) {
         if (!e)
             take_answer(&calls[i], i + 1, &answers[i]);
         http_response_clear(&answers[i]);
+    }
+    for (size_t i = 0; i < n_beside; i++) {
+        beside->ret[i] = answers[n + i];
+        if (e)
+            beside->ret[i] = (struct http_response){.err = err_copy(e)};
     }
     return e;
 }
@@ -273,6 +282,6 @@ struct err *rpc_get_snapshots(struct ctx *ctx, const char *url, uint32_t timeout
 {
     AUTO(call_clear) struct rpc_call c = {.url = url, .method = "getHighestSnapshotSlot"};
 
-    TRY(rpc_many(ctx, &c, 1, timeout_ms));
+    TRY(rpc_many(ctx, &c, 1, timeout_ms, NULL));
     return rpc_take_snapshots(&c, ret);
 }

@@ -8,6 +8,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "io/http.h"
 
 /* JSON-RPC of an Agave node (solana-rpc 3.0.14, rpc.rs). Only methods of the minimal set are
  * needed: a voting validator runs without --full-rpc-api. Every answer is outside input: a number
@@ -39,10 +40,11 @@ struct rpc_call {
 };
 void rpc_calls_clear(struct rpc_call *calls, size_t n);
 
-/* All at once, each within timeout_ms; blocks no longer than that. The error of the call itself is
- * ERR_CANCELLED only. */
-struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t timeout_ms)
-    MUST_CHECK;
+/* All at once, each within timeout_ms; blocks no longer than that. beside: other questions that
+ * wait at the same time, as long as their own time-outs say; or NULL. The error of the call itself
+ * is ERR_CANCELLED only. */
+struct err *rpc_many(struct ctx *ctx, struct rpc_call *calls, size_t n, uint32_t timeout_ms,
+                     const struct http_beside *beside) MUST_CHECK;
 
 /* Text of one reply → result or error object (owned by the caller). ERR_REMOTE when it is no
  * JSON-RPC reply to id. The part of rpc_many that looks at foreign bytes. */

@@ -158,5 +158,6 @@ const struct stage stage_cluster = {
     .order_reason =
         "the node is a container, and what it shows the validator must be mounted first",
     .enabled = cluster_enabled,
+    .asks = PARTY_DOCKER | PARTY_KUBE,
     .check = cluster_check,
 };

@@ -94,5 +94,6 @@ const struct stage stage_docker = {
     .layer = 1,
     .order_reason = "the kind node is one of its containers",
     .enabled = docker_enabled,
+    .asks = PARTY_DOCKER,
     .check = docker_check,
 };

@@ -152,6 +152,7 @@ static struct err *look_once(struct ctx *ctx, const struct stage *s, struct find
 {
     AUTO(scene_freep) struct scene *scene = scene_new();
 
+    scene_expect(scene, s->asks);
     return look_at(ctx, scene, s, ret);
 }
 
@@ -284,6 +285,11 @@ static void check_stage(struct ctx *ctx, struct scene *scene, const struct stage
     l->took_us = (clock_mono_ns(ctx) - begun) / 1000;
 }
 
+static bool to_check(const struct check_opts *o, const struct stage *s)
+{
+    return (!o->gates_only || s->gate) && (!o->wanted || o->wanted(o->arg, s));
+}
+
 void stages_check(struct ctx *ctx, const struct check_opts *opts, struct check_report *ret)
 {
     const struct stage *const *t = opts->table ? opts->table : stage_table;
@@ -293,13 +299,12 @@ void stages_check(struct ctx *ctx, const struct check_opts *opts, struct check_r
     while (t[n])
         n++;
     *ret = (struct check_report){.stages = xcalloc(n + 1, sizeof(*ret->stages))};
-    for (size_t i = 0; i < n; i++) {
-        if (opts->gates_only && !t[i]->gate)
-            continue;
-        if (opts->wanted && !opts->wanted(opts->arg, t[i]))
-            continue;
-        check_stage(ctx, scene, t[i], ret);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (to_check(opts, t[i]) && t[i]->enabled(ctx))
+            scene_expect(scene, t[i]->asks);
+    for (size_t i = 0; i < n; i++)
+        if (to_check(opts, t[i]))
+            check_stage(ctx, scene, t[i], ret);
 }
 
 struct err *stage_wants(struct ctx *ctx, const struct stage *s, const struct change *c, bool *ret)

@@ -336,5 +336,6 @@ const struct stage stage_firewall = {
     .layer = 4,
     .order_reason = "ports depend on nothing else",
     .enabled = firewall_enabled,
+    .asks = PARTY_DOCKER,
     .check = firewall_check,
 };

@@ -149,5 +149,6 @@ const struct stage stage_health = {
     .after = health_after,
     .order_reason = "only a validator that runs is healthy",
     .enabled = health_enabled,
+    .asks = PARTY_STATUS,
     .check = health_check,
 };

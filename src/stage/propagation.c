@@ -196,5 +196,6 @@ const struct stage stage_propagation = {
     .after = after,
     .order_reason = "there must be a node, and mounts that it could see",
     .enabled = propagation_enabled,
+    .asks = PARTY_DOCKER,
     .check = propagation_check,
 };

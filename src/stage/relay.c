@@ -247,5 +247,6 @@ const struct stage stage_relay = {
     .after = relay_after,
     .order_reason = "packets that are dropped are not relayed",
     .enabled = relay_enabled,
+    .asks = PARTY_KUBE,
     .check = relay_check,
 };

@@ -267,5 +267,6 @@ const struct stage stage_snapshots = {
     .after = snapshots_after,
     .order_reason = "they lie in one of the validator's folders",
     .enabled = snapshots_enabled,
+    .asks = PARTY_STATUS,
     .check = snapshots_check,
 };

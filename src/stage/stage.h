@@ -7,6 +7,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "look/scene.h"
+#include "look/scene_contact.h"
 #include "stage/finding.h"
 
 /* Desired state of one concern of the host. check reads only and reports all faults; plan is pure;
@@ -60,6 +61,9 @@ struct stage {
     bool gate;
     /* Does the config ask for it? False: the stage is absent, which is not failing. */
     bool (*enabled)(const struct ctx *ctx);
+    /* Whom its check may have to wait for: a set of enum party, so that all parties of a look are
+     * asked at once. */
+    unsigned asks;
     /* scene: what this look has seen so far, shared with the other stages. */
     struct err *(*check)(struct ctx *ctx, struct scene *scene, struct findings *ret);
     struct err *(*plan)(const struct ctx *ctx, const struct findings *f,

@@ -25,7 +25,7 @@ static struct rpc_call answered(const char *method, const char *body)
     struct rpc_call c = {.url = URL, .method = method};
 
     fake_use(&row, 1);
-    assert_null(rpc_many(&ctx, &c, 1, 1000));
+    assert_null(rpc_many(&ctx, &c, 1, 1000, NULL));
     return c;
 }
 
@@ -189,7 +189,7 @@ static struct err *ask_number(struct ctx *c, const char *url, const char *method
 {
     AUTO(call_clear) struct rpc_call call = {.url = url, .method = method};
 
-    TRY(rpc_many(c, &call, 1, 1000));
+    TRY(rpc_many(c, &call, 1, 1000, NULL));
     return rpc_take_slot(&call, ret);
 }
 
@@ -328,7 +328,7 @@ static void many_at_once(void **state)
     uint64_t slot = 0;
 
     fake_use(rows, ARRAY_LEN(rows));
-    assert_null(rpc_many(&ctx, calls, ARRAY_LEN(calls), 500));
+    assert_null(rpc_many(&ctx, calls, ARRAY_LEN(calls), 500, NULL));
     assert_int_equal(fake_batches, 1);
     assert_int_equal(fake_asked, 4);
     assert_null(rpc_take_slot(&calls[0], &slot));
