@@ -260,6 +260,7 @@ static struct err *all_steps(struct ctx *ctx, struct carry *c)
                              .before = c->op->steps[i].learned,
                              .earlier = c->learned,
                              .state = c->state,
+                             .op = c->op->id,
                              .changed_before = c->changed,
                              .timeout_ms = step->timeout_ms};
         struct err *e = one_step(ctx, c, i, &s);

@@ -27,6 +27,7 @@ struct step_run {
     const struct json *before;        /* what this step learned when it was carried out before */
     const struct json *earlier; /* what the steps before it learned, by their names; an object */
     void *state;                /* of the flow: what open made */
+    const char *op;             /* id of the operation */
     unsigned changed_before;    /* steps of this operation that changed something so far */
     bool probing; /* verify: the step may be half done, or not be begun; not so is no error */
     uint64_t timeout_ms; /* of the wait for verify: the step's, which ready and act may change */

@@ -191,8 +191,8 @@ static struct err *check_id(const char *id)
     return NULL;
 }
 
-/* The folder, ours alone: whoever else may write in it may take a record back. */
-static struct err *open_dir(struct ctx *ctx, const char *dir, bool make, int *ret_fd)
+/* Whoever else may write in it may take a record back. */
+struct err *journal_open_dir(struct ctx *ctx, const char *dir, bool make, int *ret_fd)
 {
     AUTO(closep) int fd = -1;
     AUTO(freep) char *parent = xstrndup(dir, (size_t)(strrchr(dir, '/') - dir));
@@ -364,7 +364,7 @@ struct err *journal_new(struct ctx *ctx, const char *dir, const char *id, const 
     bool busy = false;
 
     TRY(check_id(id));
-    TRY(open_dir(ctx, dir, true, &dir_fd));
+    TRY(journal_open_dir(ctx, dir, true, &dir_fd));
     j->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (j->fd < 0)
         return err_sys(errno, "cannot make '%s'", j->path);
@@ -418,7 +418,7 @@ static struct err *open_file(struct ctx *ctx, const char *dir, const char *id, i
     AUTO(closep) int dir_fd = -1;
 
     TRY(check_id(id));
-    TRY(open_dir(ctx, dir, false, &dir_fd));
+    TRY(journal_open_dir(ctx, dir, false, &dir_fd));
     j->fd = openat(dir_fd, strrchr(j->path, '/') + 1,
                    flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (j->fd < 0 && errno == ENOENT)
@@ -500,7 +500,7 @@ struct err *journal_list(struct ctx *ctx, const char *dir, struct strlist *ret)
 {
     AUTO(strlist_clear) struct strlist names = {0};
     AUTO(closep) int dir_fd = -1;
-    struct err *e = open_dir(ctx, dir, false, &dir_fd);
+    struct err *e = journal_open_dir(ctx, dir, false, &dir_fd);
 
     if (e && e->kind == ERR_NOTFOUND)
         return err_free(e);
@@ -526,7 +526,7 @@ struct err *journal_put_aside(struct ctx *ctx, const char *dir, const char *id)
     AUTO(closep) int dir_fd = -1;
 
     TRY(check_id(id));
-    TRY(open_dir(ctx, dir, false, &dir_fd));
+    TRY(journal_open_dir(ctx, dir, false, &dir_fd));
     if (renameat(dir_fd, from, dir_fd, to) < 0 || fsync(dir_fd) < 0)
         return err_sys(errno, "cannot put '%s/%s' aside", dir, from);
     return NULL;

@@ -55,6 +55,9 @@ struct err *journal_parse(const void *data, size_t n, const char *name, struct j
  * operation is under way. */
 struct journal;
 
+/* The journals' folder (0700, with its parents when it is to be made), which must be ours alone:
+ * ERR_REFUSED; ERR_NOTFOUND, ERR_SYS. The caller closes. */
+struct err *journal_open_dir(struct ctx *ctx, const char *dir, bool make, int *ret_fd) MUST_CHECK;
 /* Makes <dir>/<id>.j (0600; the folder 0700 with its parents) with its first record. Durable, file
  * and folder, on return; before that nothing of it counts. ERR_REFUSED: the folder is not ours
  * alone; ERR_SYS: full, read-only; EEXIST is in e->sys when the name is taken. */

@@ -12,7 +12,7 @@
  * finds to be nothing, and never one too few. */
 struct made {
     const struct stage *stage;
-    struct change change; /* of one that was made again: before and old of the first time */
+    struct change change; /* of one that was made again: kind, before and old of the first time */
     char *op;             /* the operation that made it */
     uint64_t at_s;        /* of the clock, UTC */
 };
@@ -22,8 +22,8 @@ struct made_list { /* in the order in which they were made */
 };
 void made_list_clear(struct made_list *l);
 
-/* No file: empty. A note of a stage that this version does not know is left out and stays in the
- * file. ERR_CORRUPT, ERR_REFUSED (not ours alone), ERR_SYS. */
+/* Needs the host lock, all three. No file: empty. A note of a stage that this version does not know
+ * is left out and stays in the file. ERR_CORRUPT, ERR_REFUSED (not ours alone), ERR_SYS. */
 struct err *made_load(struct ctx *ctx, struct made_list *ret) MUST_CHECK;
 /* Durable on return. A change is known by stage, verb and object. */
 struct err *made_note(struct ctx *ctx, const struct stage *s, const struct change *c,

@@ -9,27 +9,15 @@
 
 #include "base/fault.h"
 #include "base/str.h"
+#include "flow/change.h"
+#include "flow/made.h"
 #include "flow/unit_state.h"
 #include "stage/engine.h"
-
-static struct json *change_json(const struct stage *s, const struct change *c)
-{
-    struct json *j = json_new_object();
-
-    json_put(j, "stage", json_new_str(s->name));
-    json_put(j, "kind", json_new_u64(c->kind));
-    json_put(j, "verb", json_new_u64((uint64_t)c->verb));
-    json_put(j, "object", json_new_str(c->object));
-    json_put(j, "before", json_new_str(c->before));
-    json_put(j, "after", json_new_str(c->after));
-    json_put(j, "arg", json_new_str(c->arg));
-    return j;
-}
 
 struct decide_arg {
     struct flow_plan *plan;
     const char *const *destroy;
-    char *first;       /* the first change, for a refusal */
+    char *first;       /* the first change that is not made under a running validator */
     char *not_allowed; /* the first object that would be destroyed without permission */
 };
 
@@ -51,7 +39,7 @@ static void on_planned(void *arg, const struct stage *s, const struct change *c,
                       c->after ? ": " : "", c->after ? c->after : "");
 
     item->destroys = c->destructive ? xstrdup(c->object) : NULL;
-    if (!a->first)
+    if (!a->first && !c->live)
         a->first = xasprintf("%s %s", change_kind_name(c->kind), c->object);
     if (c->destructive && !a->not_allowed && !is_in(a->destroy, c->object))
         a->not_allowed = xstrdup(c->object);
@@ -99,35 +87,16 @@ struct err *prepare_decide(struct ctx *ctx, const struct prepare_opts *o, bool r
     return NULL;
 }
 
-static struct err *text_of(const struct json *j, const char *key, char **ret)
+/* The one place where a change of a stage is made. Its note comes first: a crash between the two
+ * leaves a note too many, which undo finds to be nothing. */
+static struct err *make_change(struct ctx *ctx, const struct stage *s, const struct change *c,
+                               const char *op)
 {
-    const char *text;
-
-    if (!json_get(j, key))
-        return NULL;
-    TRY_CTX(json_as_str(json_get(j, key), &text), "%s", key);
-    *ret = xstrdup(text);
-    return NULL;
-}
-
-static struct err *change_of(const struct json *j, const struct stage **ret_stage,
-                             struct change *ret)
-{
-    const char *name;
-    uint64_t kind, verb;
-
-    TRY(json_as_str(json_get(j, "stage"), &name));
-    TRY(json_as_u64(json_get(j, "kind"), &kind));
-    TRY(json_as_u64(json_get(j, "verb"), &verb));
-    *ret_stage = stage_by_name(stage_table, name);
-    if (!*ret_stage || !(*ret_stage)->plan || kind > CHANGE_RUN || verb > INT32_MAX)
-        return err_new(ERR_CORRUPT, "there is no such change of a stage '%s'", name);
-    ret->kind = (enum change_kind)kind;
-    ret->verb = (int)verb;
-    TRY(text_of(j, "object", &ret->object));
-    TRY(text_of(j, "before", &ret->before));
-    TRY(text_of(j, "after", &ret->after));
-    return text_of(j, "arg", &ret->arg);
+    if (c->undoable)
+        TRY_CTX(made_note(ctx, s, c, op), "'%s' is not changed, which could not be noted for undo",
+                c->object);
+    FAULT_AT("noted", s->name);
+    return s->apply(ctx, c);
 }
 
 static struct err *still_wanted(struct ctx *ctx, const struct step_run *s, bool *ret)
@@ -135,7 +104,7 @@ static struct err *still_wanted(struct ctx *ctx, const struct step_run *s, bool 
     AUTO(change_clear) struct change c = {0};
     const struct stage *stage;
 
-    TRY(change_of(s->data, &stage, &c));
+    TRY(change_from_json(s->data, &stage, &c));
     return stage_wants(ctx, stage, &c, ret);
 }
 
@@ -154,12 +123,13 @@ static struct err *change_ready(struct ctx *ctx, struct step_run *s)
     const struct stage *stage;
     bool wanted = false;
 
-    TRY(change_of(s->data, &stage, &c));
+    TRY(change_from_json(s->data, &stage, &c));
     TRY(stage_wants(ctx, stage, &c, &wanted));
     s->nothing = !wanted;
     if (!wanted)
         return NULL;
-    TRY(must_not_run(ctx, s, c.object));
+    if (!c.live)
+        TRY(must_not_run(ctx, s, c.object));
     return stage_may_change(ctx, stage);
 }
 
@@ -168,9 +138,9 @@ static struct err *change_act(struct ctx *ctx, struct step_run *s)
     AUTO(change_clear) struct change c = {0};
     const struct stage *stage;
 
-    TRY(change_of(s->data, &stage, &c));
+    TRY(change_from_json(s->data, &stage, &c));
     report_progress(s->report, "%s %s", change_kind_name(c.kind), c.object);
-    TRY_CTX(stage->apply(ctx, &c), "stage '%s'", stage->name);
+    TRY_CTX(make_change(ctx, stage, &c, s->op), "stage '%s'", stage->name);
     s->text = xasprintf("%s: %s", c.object, c.after ? c.after : "done");
     return NULL;
 }
@@ -227,7 +197,8 @@ static struct err *names_of(const struct json *j, struct names *ret)
 
 struct storage_arg {
     const struct flow_report *report;
-    char *first, *harmful;
+    const char *op;
+    char *first, *harmful, *not_live;
 };
 
 static void on_late_change(void *arg, const struct stage *s, const struct change *c,
@@ -237,6 +208,8 @@ static void on_late_change(void *arg, const struct stage *s, const struct change
 
     if (when == STAGE_PLANNED && !a->first)
         a->first = xasprintf("%s %s", change_kind_name(c->kind), c->object);
+    if (when == STAGE_PLANNED && !c->live && !a->not_live)
+        a->not_live = xasprintf("%s %s", change_kind_name(c->kind), c->object);
     if (when == STAGE_PLANNED && (c->once || c->destructive) && !a->harmful)
         a->harmful = xasprintf("%s %s", change_kind_name(c->kind), c->object);
     if (when == STAGE_BEGIN) {
@@ -247,11 +220,20 @@ static void on_late_change(void *arg, const struct stage *s, const struct change
     }
 }
 
+static struct err *make_late(void *arg, struct ctx *ctx, const struct stage *s,
+                             const struct change *c)
+{
+    const struct storage_arg *a = arg;
+
+    return make_change(ctx, s, c, a->op);
+}
+
 static struct err *run_stages(struct ctx *ctx, const struct step_run *s, bool dry,
                               struct storage_arg *arg, struct stage_report *ret)
 {
     AUTO(names_clear) struct names only = {0};
-    struct stage_run_opts opts = {.dry_run = dry, .on_change = on_late_change, .arg = arg};
+    struct stage_run_opts opts = {
+        .dry_run = dry, .on_change = on_late_change, .make = make_late, .arg = arg};
 
     TRY(names_of(json_get(s->inputs, "stages"), &only));
     opts.only = only.items;
@@ -260,18 +242,18 @@ static struct err *run_stages(struct ctx *ctx, const struct step_run *s, bool dr
 
 static struct err *storage_ready(struct ctx *ctx, struct step_run *s)
 {
-    struct storage_arg arg = {.report = s->report};
+    struct storage_arg arg = {.report = s->report, .op = s->op};
     AUTO(stage_report_clear) struct stage_report looked = {0};
     struct err *e = run_stages(ctx, s, true, &arg, &looked);
-    AUTO(freep) char *first = arg.first, *harmful = arg.harmful;
+    AUTO(freep) char *first = arg.first, *harmful = arg.harmful, *not_live = arg.not_live;
 
     if (!e && harmful)
         e = err_new(ERR_REFUSED,
                     "%s is needed as well, which was not decided when this began: run the command "
                     "again",
                     harmful);
-    if (!e && first)
-        e = must_not_run(ctx, s, first);
+    if (!e && not_live)
+        e = must_not_run(ctx, s, not_live);
     s->nothing = !first;
     if (s->nothing && s->changed_before && !e)
         return NULL;
@@ -284,12 +266,13 @@ static struct err *storage_ready(struct ctx *ctx, struct step_run *s)
 
 static struct err *storage_act(struct ctx *ctx, struct step_run *s)
 {
-    struct storage_arg arg = {.report = s->report};
+    struct storage_arg arg = {.report = s->report, .op = s->op};
     AUTO(stage_report_clear) struct stage_report done = {0};
     struct err *e = run_stages(ctx, s, false, &arg, &done);
 
     free(arg.first);
     free(arg.harmful);
+    free(arg.not_live);
     return e;
 }
 
@@ -327,7 +310,7 @@ static const struct step *const steps[] = {&step_change, &step_change_once, &ste
 const struct flow prepare_flow = {
     .name = "prepare",
     .summary = "make the host's storage as the config says",
-    .version = 1,
+    .version = 2,
     .steps = steps,
     .decide = decide,
     .wish = wish,

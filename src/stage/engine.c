@@ -85,7 +85,8 @@ static struct err *do_changes(struct run *r, const struct stage *s, const struct
 
         TRY(allowed(r, c));
         tell(r, s, c, STAGE_BEGIN);
-        struct err *e = s->apply(r->ctx, c);
+        struct err *e =
+            r->opts->make ? r->opts->make(r->opts->arg, r->ctx, s, c) : s->apply(r->ctx, c);
         tell(r, s, c, e ? STAGE_FAILED : STAGE_DONE);
         TRY(e);
         r->report->changed++;

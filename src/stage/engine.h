@@ -29,7 +29,9 @@ struct stage_run_opts {
     /* Called for each change and each moment; may be NULL. What it is given is the engine's. */
     void (*on_change)(void *arg, const struct stage *s, const struct change *c,
                       enum stage_moment when);
-    void *arg;
+    /* Makes one change, in place of the stage's apply; NULL: that. */
+    struct err *(*make)(void *arg, struct ctx *ctx, const struct stage *s, const struct change *c);
+    void *arg; /* of both */
 };
 struct stage_report {
     size_t planned;           /* changes that were or would be made */

@@ -321,10 +321,22 @@ static void tear_everywhere(const struct scenario *s, unsigned done_before, cons
 
 /* --- the matrix --- */
 
-static const char *const points[] = {
-    "unbegun",       "unsynced@BEGIN", "begun",         "unsynced@SUSPEND", "unsynced@RESUME",
-    "resumed",       "unsynced@ENTER", "entered",       "acting",           "acted",
-    "unsynced@DONE", "done",           "unsynced@FAIL", "unended",          "unsynced@END"};
+static const char *const points[] = {"unbegun",
+                                     "unsynced@BEGIN",
+                                     "begun",
+                                     "unsynced@SUSPEND",
+                                     "unsynced@RESUME",
+                                     "resumed",
+                                     "unsynced@ENTER",
+                                     "entered",
+                                     "noted",
+                                     "acting",
+                                     "acted",
+                                     "unsynced@DONE",
+                                     "done",
+                                     "unsynced@FAIL",
+                                     "unended",
+                                     "unsynced@END"};
 
 /* What must be to see after a kill there, before anybody goes on. */
 static void named(const struct scenario *s, const char *point)

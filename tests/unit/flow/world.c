@@ -126,7 +126,7 @@ static struct err *disk_plan(const struct ctx *ctx, const struct findings *f, st
     if (fails(f, "volume.fstype"))
         plan_one(ret, "format")->once = true;
     if (fails(f, "volume.mount"))
-        plan_one(ret, "mount");
+        plan_one(ret, "mount")->undoable = true;
     return NULL;
 }
 
@@ -157,9 +157,9 @@ static struct err *dirs_check(struct ctx *ctx, struct scene *scene, struct findi
 static struct err *dirs_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
 {
     if (fails(f, "dirs.ledger"))
-        plan_one(ret, "make");
+        plan_one(ret, "make")->undoable = true;
     if (fails(f, "dirs.ledger.owner"))
-        plan_one(ret, "chown");
+        plan_one(ret, "chown")->undoable = true;
     return NULL;
 }
 
