@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "fixture.h"
 #include "host/block.h"
+#include "host/block_id.h"
 #include "host/block_users.h"
 #include "host/loop.h"
 #include "host/mkfs.h"
@@ -328,7 +329,10 @@ static void loops_are_found_by_their_file(void **state)
     AUTO(block_info_clear) struct block_info b = {0};
     assert_ok(block_probe(&real->ctx, dev, &b));
     assert_int_equal(b.sector_b, 4096);
+    AUTO(freep) char *what = xasprintf("loop device on '%s', 8.0 MiB", file);
+    assert_ok(block_id_expect(&real->ctx, dev, what));
     detach(dev);
+    assert_err(block_id_expect(&real->ctx, dev, what), ERR_REFUSED, "without a file");
     assert_ok(loop_detach(&real->ctx, dev)); /* again is fine */
     assert_err(loop_attach("/no/such", NULL, &dev), ERR_NOTFOUND, "/no/such");
 }
@@ -371,7 +375,12 @@ static void zram_comes_and_goes(void **state)
     assert_true(b.size_b == 600 * MIB);
     assert_ok(ramdev_kind(&real->ctx, b.major, b.minor, &kind));
     assert_int_equal(kind, RAMDEV_ZRAM);
+    AUTO(block_id_clear) struct block_id id = {0};
+    assert_ok(block_id_read(&real->ctx, dev, &id));
+    assert_int_equal(id.kind, BLOCK_ID_ZRAM);
+    assert_true(id.size_b == 600 * MIB);
     assert_ok(mkfs_xfs(&real->ctx, dev, NULL));
+    assert_ok(block_id_expect(&real->ctx, dev, id.text)); /* content is no part of it */
     assert_ok(mounts_mount(dev, at, "xfs", NULL));
     assert_err(zram_remove(&real->ctx, dev), ERR_REFUSED, "in use");
     assert_ok(mounts_umount(at));
