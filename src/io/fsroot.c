@@ -261,7 +261,7 @@ struct err *fsroot_openat(struct fsroot *r, const char *path, int flags, mode_t 
     return NULL;
 }
 
-static struct err *read_fd(int fd, const char *path, size_t max_b, char **ret, size_t *ret_n)
+struct err *fsroot_read_fd(int fd, const char *path, size_t max_b, char **ret, size_t *ret_n)
 {
     AUTO(strbuf_clear) struct strbuf text = {0};
     char piece[16384];
@@ -290,7 +290,7 @@ struct err *fsroot_read(struct fsroot *r, const char *path, size_t max_b, char *
 
     /* O_NONBLOCK: a named pipe in the place of the file must not hang us */
     TRY(fsroot_openat(r, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, &fd));
-    return read_fd(fd, path, max_b, ret, ret_n);
+    return fsroot_read_fd(fd, path, max_b, ret, ret_n);
 }
 
 struct err *fsroot_read_tail(struct fsroot *r, const char *path, size_t max_b, char **ret,
@@ -379,10 +379,18 @@ struct err *fsroot_write(struct fsroot *r, const char *path, const char *text)
     return NULL;
 }
 
-static struct err *fill(int fd, const char *path, const void *data, size_t n, mode_t mode)
+static struct err *fill(int fd, const char *path, const void *data, size_t n,
+                        const struct stat *like)
 {
+    struct stat st;
+
     TRY(write_all(fd, path, data, n));
-    if (fchmod(fd, mode) < 0) /* open(2)'s mode is cut by the umask */
+    if (fstat(fd, &st) < 0)
+        return err_sys(errno, "cannot look at '%s'", path);
+    if ((st.st_uid != like->st_uid || st.st_gid != like->st_gid) &&
+        fchown(fd, like->st_uid, like->st_gid) < 0)
+        return err_sys(errno, "cannot set the owner of '%s'", path);
+    if (fchmod(fd, like->st_mode & 07777) < 0) /* open(2)'s mode is cut by the umask */
         return err_sys(errno, "cannot set the mode of '%s'", path);
     if (fsync(fd) < 0)
         return err_sys(errno, "cannot write '%s' to the disk", path);
@@ -399,8 +407,8 @@ static struct err *put_in_place(int dir_fd, const char *tmp, const char *name, c
     return NULL;
 }
 
-struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *data, size_t n,
-                                mode_t mode)
+struct err *fsroot_replace(struct fsroot *r, const char *path, const void *data, size_t n,
+                           const struct stat *like)
 {
     AUTO(freep) char *name = NULL;
     AUTO(freep) char *tmp = NULL;
@@ -417,7 +425,7 @@ struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *
     fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_sys(errno, "cannot make a file beside '%s'", path);
-    e = fill(fd, path, data, n, mode);
+    e = fill(fd, path, data, n, like);
     if (close(TAKE_FD(fd)) < 0 && !e)
         e = err_sys(errno, "cannot write '%s'", path);
     if (!e)
@@ -425,6 +433,15 @@ struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *
     if (e)
         unlinkat(dir_fd, tmp, 0); /* already moved when only the folder's fsync failed */
     return e;
+}
+
+struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *data, size_t n,
+                                mode_t mode)
+{
+    /* chown(2) leaves alone what is -1 */
+    struct stat like = {.st_mode = mode, .st_uid = (uid_t)-1, .st_gid = (gid_t)-1};
+
+    return fsroot_replace(r, path, data, n, &like);
 }
 
 /* On a captured host a link may lead to what host.json alone knows: to a device. */

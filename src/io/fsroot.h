@@ -33,6 +33,9 @@ char *fsroot_path(const struct fsroot *r, const char *path);
  */
 struct err *fsroot_read(struct fsroot *r, const char *path, size_t max_b, char **ret, size_t *ret_n)
     MUST_CHECK;
+/* The same of what is open already; path is for messages. */
+struct err *fsroot_read_fd(int fd, const char *path, size_t max_b, char **ret, size_t *ret_n)
+    MUST_CHECK;
 /* The last bytes of a file, at most max_b (from the middle of a line then). As fsroot_read. */
 struct err *fsroot_read_tail(struct fsroot *r, const char *path, size_t max_b, char **ret,
                              size_t *ret_n) MUST_CHECK;
@@ -45,6 +48,9 @@ struct err *fsroot_write(struct fsroot *r, const char *path, const char *text) M
  * folder. */
 struct err *fsroot_write_atomic(struct fsroot *r, const char *path, const void *data, size_t n,
                                 mode_t mode) MUST_CHECK;
+/* The same with the mode, owner and group of like. */
+struct err *fsroot_replace(struct fsroot *r, const char *path, const void *data, size_t n,
+                           const struct stat *like) MUST_CHECK;
 /* Follows links. ERR_NOTFOUND, ERR_SYS. */
 struct err *fsroot_stat(struct fsroot *r, const char *path, struct stat *ret) MUST_CHECK;
 /* Of the file system that it lies on. ERR_NOTFOUND, ERR_SYS. */
