@@ -1,4 +1,4 @@
-/* base/fault: an armed point kills at its pass and at no other. */
+/* base/fault: an armed point kills or interrupts at its pass and at no other. */
 #include "base/fault.h"
 
 #include <setjmp.h>
@@ -62,11 +62,53 @@ static void nothing_else_kills(void **state)
         assert_int_equal(rounds(harmless[i]), 5);
 }
 
+static volatile sig_atomic_t interrupted_at;
+
+static void on_term(int sig)
+{
+    interrupted_at = 1;
+}
+
+/* The round of five in which it is interrupted; 0: in none. It goes on in any case. */
+static int interrupted(const char *armed)
+{
+    int status = 0;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int at = 0;
+
+        setenv("AGAVECTL_INTERRUPT", armed, 1);
+        signal(SIGTERM, on_term);
+        for (int i = 1; i <= 5; i++) {
+            FAULT("one");
+            FAULT_AT("two", i % 2 ? "odd" : "even");
+            at = interrupted_at && !at ? i : at;
+        }
+        _exit(at);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void interrupts_at_the_named_pass(void **state)
+{
+    assert_int_equal(interrupted("one"), 1);
+    assert_int_equal(interrupted("one:4"), 4);
+    assert_int_equal(interrupted("two@even:2"), 4);
+    assert_int_equal(interrupted("one:6"), 0);
+    assert_int_equal(interrupted(""), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kills_at_the_named_pass),
         cmocka_unit_test(nothing_else_kills),
+        cmocka_unit_test(interrupts_at_the_named_pass),
     };
 
 #ifndef AGAVECTL_FAULTS

@@ -2,7 +2,8 @@
  *
  * The crash matrix: each flow is killed at each point of each step, its journal torn at every byte
  * of the record that was being written, and gone on with until it ends. Then the host must be as
- * after a run that nobody disturbed, and what may be done once was done once. */
+ * after a run that nobody disturbed, and what may be done once was done once. At the same points
+ * the operator wants to leave instead: it must leave there, and go on to the same end. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,7 +30,8 @@
 
 static struct world w;
 static unsigned crashes, torn;
-static bool every_byte; /* of every flow, not of up alone */
+static volatile sig_atomic_t cancelled; /* in children only */
+static bool every_byte;                 /* of every flow, not of up alone */
 
 /* --- the flows, each with the world that it begins with --- */
 
@@ -118,6 +120,13 @@ static void prepared(void)
     world_prepared(&w, false);
 }
 
+static void with_a_snapshot(void)
+{
+    world_reset(&w);
+    world_prepared(&w, false);
+    world_write(&w, "/world/snapshot", "done", 4);
+}
+
 static void running(void)
 {
     world_reset(&w);
@@ -146,6 +155,7 @@ static const struct scenario scenarios[] = {
     {"stop of an up", "stop", up_cut_off, run_stop},
     {"an up that goes on", "up", up_cut_off, resume},
     {"restart", "restart", running, run_restart},
+    {"up with a snapshot", "up", with_a_snapshot, run_up},
 };
 
 /* --- going on, as an operator would --- */
@@ -308,7 +318,7 @@ static void tear_everywhere(const struct scenario *s, unsigned done_before, cons
             continue;
         found++;
         /* BEGIN is long, and torn it is no BEGIN: test_journal.c has each of its bytes. */
-        size_t stride = str_eq(kind, "BEGIN") ? 31 : every_byte || s->run == run_up ? 1 : 9;
+        size_t stride = str_eq(kind, "BEGIN") ? 31 : every_byte || s == &scenarios[1] ? 1 : 9;
         for (size_t cut = from; cut < to; cut += stride) {
             tear(s, image, done_before, path, data, n, cut, true, want);
             if (cut % 8 == 0)
@@ -425,6 +435,11 @@ static void restart_survives(void **state)
     matrix(&scenarios[6]);
 }
 
+static void up_with_a_snapshot_survives(void **state)
+{
+    matrix(&scenarios[7]);
+}
+
 /* The machine goes down with it: mounts and process are gone, what is on disk is not. */
 static void another_boot_is_survived(void **state)
 {
@@ -451,9 +466,133 @@ static void another_boot_is_survived(void **state)
     }
 }
 
+/* --- the operator wants to leave --- */
+
+/* From then on no step may be begun: it would not survive that. */
+static void on_term(int sig)
+{
+    cancelled = 1;
+    setenv("AGAVECTL_FAULT", getenv("AFTERWARDS"), 1);
+}
+
+enum outcome { NOT_THERE, ENDED, LEFT };
+
+/* Interrupted at an armed point, by the operator. NOT_THERE: that was never passed. */
+static enum outcome interrupted_child(const char *armed, struct err *(*run)(void))
+{
+    int status = 0;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        signal(SIGTERM, on_term);
+        setenv("AGAVECTL_INTERRUPT", armed, 1);
+        /* of the step whose entry is being written just then that entry is no other's */
+        setenv("AFTERWARDS", str_starts(armed, "unsynced@ENTER") ? "entered:2" : "entered", 1);
+        struct err *e = run();
+        if (e && e->kind != ERR_CANCELLED)
+            fprintf(stderr, "# %s: %s (%s)\n", armed, e->text, err_kind_name(e->kind));
+        if (e ? e->kind != ERR_CANCELLED || !cancelled : false)
+            _exit(9);
+        _exit(e ? LEFT : cancelled ? ENDED : NOT_THERE);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status))
+        fail_msg("interrupted at %s, it began another step", armed);
+    if (WEXITSTATUS(status) > LEFT)
+        fail_msg("interrupted at %s, it did not end as one that was", armed);
+    return (enum outcome)WEXITSTATUS(status);
+}
+
+/* One that left can be gone on with, unless nothing was begun; one that ended has nothing left. */
+static void must_be_resumable(const struct scenario *s, const char *armed, enum outcome how,
+                              unsigned done_before, const char *world_before)
+{
+    AUTO(freep) char *now = world_text(&w);
+    bool open = false;
+    unsigned done = count_done(s->flow, &open);
+
+    if (how == ENDED && (open || done != done_before + 1))
+        fail_msg("%s, interrupted at %s: it says that it ended", s->name, armed);
+    if (how == LEFT && done != done_before)
+        fail_msg("%s, interrupted at %s: it left, and its journal says that it ended", s->name,
+                 armed);
+    if (how == LEFT && !open && !str_eq(now, world_before))
+        fail_msg("%s, interrupted at %s: it changed something and cannot be gone on with", s->name,
+                 armed);
+}
+
+static bool interrupt_at(const struct scenario *s, const char *armed, const char *want)
+{
+    AUTO(freep) char *where = xasprintf("interrupted at %s", armed);
+    bool open = false;
+    unsigned again;
+
+    s->setup();
+    AUTO(freep) char *before = world_text(&w);
+    unsigned done = count_done(s->flow, &open);
+    enum outcome how = interrupted_child(armed, s->run);
+    if (how == NOT_THERE)
+        return false;
+    must_be_resumable(s, armed, how, done, before);
+    finish(s, done, &again);
+    same_as(s, where, want, again);
+    if (again)
+        fail_msg("%s, %s: what was not killed was done again", s->name, where);
+    return true;
+}
+
+static void an_interrupt_can_be_gone_on_with(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(scenarios); i++) {
+        const struct scenario *s = &scenarios[i];
+        AUTO(freep) char *want = undisturbed(s);
+        unsigned interrupts = 0;
+
+        for (size_t p = 0; p < ARRAY_LEN(points); p++)
+            for (int n = 1;; n++) {
+                AUTO(freep) char *armed = xasprintf("%s:%d", points[p], n);
+
+                if (!interrupt_at(s, armed, want))
+                    break;
+                interrupts++;
+            }
+        assert_true(interrupts >= 10);
+        print_message("# %s: interrupted at %u points\n", s->name, interrupts);
+    }
+}
+
+/* Is there a scenario in which this step is interrupted when it has been done? */
+static bool step_is_interrupted(const struct flow *f, const struct step *step)
+{
+    AUTO(freep) char *armed = xasprintf("done@%s", step->name);
+    bool found = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(scenarios) && !found; i++) {
+        const struct scenario *s = &scenarios[i];
+
+        if (!str_eq(s->flow, f->name))
+            continue;
+        AUTO(freep) char *want = undisturbed(s);
+        found = interrupt_at(s, armed, want);
+    }
+    return found;
+}
+
+static void each_step_of_each_flow_is_interrupted(void **state)
+{
+    for (size_t f = 0; flow_table[f]; f++)
+        for (size_t i = 0; flow_table[f]->steps[i]; i++)
+            if (!step_is_interrupted(flow_table[f], flow_table[f]->steps[i]))
+                fail_msg("%s: no scenario has the step '%s'", flow_table[f]->name,
+                         flow_table[f]->steps[i]->name);
+}
+
 static int setup(void **state)
 {
     world_new(&w);
+    w.ctx.cancelled = &cancelled;
     return 0;
 }
 
@@ -473,7 +612,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stop_of_an_unfinished_up_survives),
         cmocka_unit_test(going_on_survives),
         cmocka_unit_test(restart_survives),
+        cmocka_unit_test(up_with_a_snapshot_survives),
         cmocka_unit_test(another_boot_is_survived),
+        cmocka_unit_test(an_interrupt_can_be_gone_on_with),
+        cmocka_unit_test(each_step_of_each_flow_is_interrupted),
     };
 
     every_byte = argc > 1 && str_eq(argv[1], "--every-byte");

@@ -306,6 +306,7 @@ struct err *__wrap_status_gather(struct ctx *ctx, const struct status_params *p,
 {
     *ret = (struct status){.health = HEALTH_OK, .tip = {true, 1000}, .gap = {true, 0}};
     ret->slots[RPC_PROCESSED] = (struct known_u64){true, clock_mono_ns(ctx)};
+    ret->full_slot = (struct known_u64){has(ctx, "/world/snapshot"), 1000};
     return p->runtime ? fake_status(ctx, p->unit, &ret->unit) : NULL;
 }
 
