@@ -16,6 +16,7 @@
 
 #define BY_ID       "/dev/disk/by-id"
 #define ZVOLS       "/dev/zvol"
+#define BRD_MAJOR   1U   /* linux/major.h: RAMDISK_MAJOR */
 #define SECTOR_B    512U /* of /sys/block/X/size, whatever the device's own is */
 #define SHOWN_MAX   128
 #define ENTRIES_MAX 16384U /* looked at in /dev/zvol */
@@ -286,8 +287,8 @@ static struct err *memory_text(const struct place *p, struct block_id *b)
     AUTO(freep) char *size = size_text(b->size_b);
 
     b->sure = b->size_b > 0;
-    b->text = xasprintf("%s %u:%u%s", str_starts(base_of(p->disk), "zram") ? "zram" : "RAM disk",
-                        b->major, b->minor, size);
+    b->text = b->major == BRD_MAJOR ? block_id_brd_text(b->minor, b->size_b)
+                                    : xasprintf("zram %u:%u%s", b->major, b->minor, size);
     return NULL;
 }
 
@@ -437,6 +438,13 @@ struct err *block_id_expect(struct ctx *ctx, const char *dev, const char *text)
                    "'%s' is another device now: this was decided for %s, and it leads to %s; run "
                    "the command again to see the plan for that one",
                    dev, text, b.text);
+}
+
+char *block_id_brd_text(uint32_t n, uint64_t size_b)
+{
+    AUTO(freep) char *size = size_text(size_b);
+
+    return xasprintf("RAM disk %u:%u%s", BRD_MAJOR, n, size);
 }
 
 char *block_id_zvol_text(const char *dataset)

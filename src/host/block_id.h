@@ -47,6 +47,8 @@ bool block_id_same(const struct block_id *a, const struct block_id *b);
 struct err *block_id_expect(struct ctx *ctx, const char *dev, const char *text) MUST_CHECK;
 /* The text of a zvol, of one that is still to be made as well. To be freed. */
 char *block_id_zvol_text(const char *dataset);
+/* The same of brd's /dev/ramN. */
+char *block_id_brd_text(uint32_t n, uint64_t size_b);
 /* Is this a name of the kernel's own ("/dev/sdb1", "/dev/dm-0"), which may be another device's
  * after a reboot? RAM disks, zram and loop devices have no other, and are not meant. */
 bool block_id_passing_name(const char *dev);

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "host/block.h"
+#include "host/block_id.h"
 #include "host/block_users.h"
 #include "host/mkfs.h"
 #include "host/mounts.h"
@@ -200,6 +201,24 @@ static void check_memory(struct ctx *ctx, const struct disk *d, uint32_t major, 
     note_want(f, "a device in memory", ramdev_name(kind), "/sys/dev/block");
 }
 
+/* What the device is, whatever its name: the plan's changes are bound to that. */
+static struct err *check_identity(struct ctx *ctx, const struct disk *d, struct findings *ret)
+{
+    AUTO(block_id_clear) struct block_id id = {0};
+
+    TRY(block_id_read(ctx, d->device, &id));
+    note_want(findings_add(ret, d->id_device, LAYER, SEV_OK, "'%s' is a block device: %s",
+                           d->device, id.text),
+              NULL, id.text, "/sys/dev/block");
+    if (d->id_name && id.stable_name && block_id_passing_name(d->device))
+        note_want(findings_add(ret, d->id_name, LAYER, SEV_WARN,
+                               "'%s' may be another disk's name after a reboot: put '%s' into the "
+                               "config in its place",
+                               d->device, id.stable_name),
+                  id.stable_name, d->device, "the config");
+    return NULL;
+}
+
 /* Who uses it comes first, and is told first: what somebody is writing looks like content that
  * nobody knows, and "clear it yourself" would be bad advice. */
 static struct err *check_unmounted(struct ctx *ctx, const struct disk *d, struct findings *ret)
@@ -253,7 +272,7 @@ struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *
         return NULL;
     }
     TRY(e);
-    findings_add(ret, d->id_device, LAYER, SEV_OK, "'%s' is a block device", d->device);
+    TRY(check_identity(ctx, d, ret));
     check_memory(ctx, d, major, minor, ret);
     const struct mount_info *at = mounts_at(m, d->mount);
     if (!at)
@@ -269,6 +288,24 @@ static bool fixable(const struct disk *d, const struct findings *f, const char *
     return x && x->sev == SEV_FAIL && x->repair && str_eq(x->repair, d->stage);
 }
 
+void disk_plan_on(const struct disk *d, const char *what, bool format, struct plan *ret)
+{
+    struct change *c = NULL;
+
+    /* Not destructive: made only on a device that is blank, which is looked at again just before.
+     */
+    if (format) {
+        AUTO(freep) char *after = xasprintf("xfs%s%s", what ? " on " : "", what ? what : "");
+
+        c = plan_add(ret, CHANGE_CREATE, VERB_FORMAT, d->device, "blank", after);
+        c->once = true;
+        c->arg = what ? xstrdup(what) : NULL;
+    }
+    c = plan_add(ret, CHANGE_CREATE, VERB_MOUNT, d->mount, NULL, d->device);
+    c->undoable = true;
+    c->arg = what ? xstrdup(what) : NULL;
+}
+
 struct err *disk_plan(const struct disk *d, const struct findings *f, struct plan *ret)
 {
     if (fixable(d, f, d->id_folder))
@@ -276,11 +313,8 @@ struct err *disk_plan(const struct disk *d, const struct findings *f, struct pla
     /* The mount is marked as ours to repair only when content and users allow it. */
     if (!fixable(d, f, d->id_mount))
         return NULL;
-    /* Not destructive: made only on a device that is blank, which is looked at again just before.
-     */
-    if (fixable(d, f, d->id_content))
-        plan_add(ret, CHANGE_CREATE, VERB_FORMAT, d->device, "blank", "xfs")->once = true;
-    plan_add(ret, CHANGE_CREATE, VERB_MOUNT, d->mount, NULL, d->device)->undoable = true;
+    const struct finding *device = findings_find(f, d->id_device);
+    disk_plan_on(d, device ? device->got : NULL, fixable(d, f, d->id_content), ret);
     return NULL;
 }
 
@@ -299,8 +333,10 @@ struct err *disk_apply(struct ctx *ctx, const struct disk *d, const struct chang
     case VERB_FOLDER:
         return fsroot_mkdirs(ctx->root, d->mount, 0755);
     case VERB_FORMAT:
+        TRY(block_id_expect(ctx, d->device, c->arg));
         return mkfs_xfs(ctx, d->device, d->label);
     case VERB_MOUNT:
+        TRY(block_id_expect(ctx, d->device, c->arg));
         return mount_it(ctx, d);
     default:
         return err_new(ERR_BUG, "stage '%s' has no change %d", d->stage, c->verb);

@@ -17,6 +17,7 @@ static struct disk volume_disk(const struct ctx *ctx)
         .id_users = "volume.users",
         .id_hidden = "volume.hidden",
         .id_folder = "volume.folder",
+        .id_name = "volume.name",
     };
 }
 

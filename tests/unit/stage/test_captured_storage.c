@@ -110,6 +110,38 @@ static void a_device_that_is_not_there(void **state)
     tree_is(&t, "dirs.ledger", SEV_FAIL, "does not exist");
 }
 
+/* Another disk may have that name after a reboot, and another one under it is never changed. */
+static void a_name_that_may_pass_to_another_disk(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(plan_clear) struct plan p = {0};
+    struct change *c;
+
+    tree_new(&t, "storage:\n  volume: {device: /dev/sdb}\n  ramdisk: {mount: /r}\n");
+    fixture_put(&t.f, "/proc/self/mountinfo", "27 1 254:0 / / rw - ext4 /dev/vda rw\n");
+    fixture_link(&t.f, "/dev/disk/by-id/ata-A1", "../../sdb");
+    fixture_link(&t.f, "/sys/dev/block/8:16", "../../block/sdb");
+    fixture_put(&t.f, "/sys/block/sdb/size", "2097152\n");
+    fixture_put(&t.f, "/sys/block/sdb/device/serial", "A1\n");
+    fixture_dir(&t.f, "/sys/block/sdb/holders");
+    tree_capture(&t, "{\"stat\": {\"/dev/sdb\": {\"type\": \"block\", \"rdev\": \"8:16\"}},"
+                     "\"block\": {\"/dev/sdb\": {\"content\": \"blank\", \"size_b\": "
+                     "1073741824}}}");
+    tree_check(&t, "volume");
+    tree_is(&t, "volume.device", SEV_OK, "disk 'A1', 1.0 GiB");
+    tree_is(&t, "volume.name", SEV_WARN, "put '/dev/disk/by-id/ata-A1' into the config");
+    assert_ok(stage_by_name(stage_table, "volume")->plan(&t.f.ctx, &t.found, &p));
+    assert_int_equal(p.n, 2);
+    assert_string_equal(p.items[0].after, "xfs on disk 'A1', 1.0 GiB");
+    for (size_t i = 0; i < p.n; i++) {
+        c = &p.items[i];
+        assert_string_equal(c->arg, "disk 'A1', 1.0 GiB");
+        c->arg[6] = 'B';
+        assert_err(stage_by_name(stage_table, "volume")->apply(&t.f.ctx, c), ERR_REFUSED,
+                   "another device now");
+    }
+}
+
 /* tmpfs and a folder of a zram are in memory, a folder of the volume is not. */
 static void a_ram_disk_without_a_device(void **state)
 {
@@ -146,6 +178,7 @@ int main(void)
         cmocka_unit_test(ext4_on_the_ram_disk_and_another_owner),
         cmocka_unit_test(a_device_that_is_not_mounted),
         cmocka_unit_test(a_device_that_is_not_there),
+        cmocka_unit_test(a_name_that_may_pass_to_another_disk),
         cmocka_unit_test(a_ram_disk_without_a_device),
     };
 
