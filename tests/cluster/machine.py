@@ -53,6 +53,16 @@ def remove_cgroups(name):
                     time.sleep(0.05)
 
 
+def remove_loops(name):
+    """Loop devices whose files were in the folder of a test that could not end as it should."""
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            if backing.read_text().startswith(f"/tmp/{name}/"):
+                subprocess.run(["losetup", "-d", f"/dev/{backing.parts[3]}"])
+        except OSError:
+            pass  # gone by itself
+
+
 def outside(part):
     """Starts this test again inside; ends with its exit code."""
     name = f"agavectl-test-{os.getpid()}"
@@ -70,6 +80,7 @@ def outside(part):
             if Path("/proc/sys", key).read_text() != value:
                 Path("/proc/sys", key).write_text(value)
         remove_cgroups(name)
+        remove_loops(name)
         shutil.rmtree(f"/tmp/{name}", ignore_errors=True)
     sys.exit(code)
 
