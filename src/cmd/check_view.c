@@ -131,7 +131,7 @@ static bool shown(const struct check_selection *sel, const struct check_report *
 {
     return stage_selected(sel, look->stage) || strlist_has(&sel->ids, f->id) ||
            str_eq(f->id, look->stage->name) ||
-           (f->sev == SEV_UNKNOWN && asked_in_vain(sel, r, look));
+           ((f->sev == SEV_UNKNOWN || f->blinds) && asked_in_vain(sel, r, look));
 }
 
 static void count(struct check_counts *c, enum severity *worst, const struct finding *f)

@@ -48,6 +48,7 @@ static void check_extra_mount(const struct ctx *ctx, const struct docker_inspect
                            "when a node is made, so the cluster must be made again",
                      c->storage.kind_root, c->kind.mount);
     finding_compare(f, c->storage.kind_root, m ? m->source : NULL, "Docker's inspect of the node");
+    f->blinds = !right; /* how a mount that is not there passes mounts on, for one */
     if (!right)
         return;
     bool passes = passes_on(m->propagation);
@@ -86,7 +87,8 @@ static struct err *check_node(struct ctx *ctx, struct scene *scene, struct findi
         findings_add(ret, "cluster.node", CLUSTER_LAYER, SEV_FAIL,
                      "there is no kind node '%s': the cluster is not made yet, or has another name "
                      "than kind.cluster says",
-                     name);
+                     name)
+            ->blinds = true;
         return NULL;
     }
     TRY(e);

@@ -28,7 +28,7 @@ static void unreachable(const struct ctx *ctx, const struct err *e, struct findi
                      e->text);
     else
         findings_add(ret, "docker.reach", LAYER, SEV_UNKNOWN, "could not look: %s", e->text);
-    finding_compare(&ret->items[ret->n - 1], "an answer", NULL, socket);
+    finding_compare(&ret->items[ret->n - 1], "an answer", NULL, socket)->blinds = true;
 }
 
 /* With live-restore the containers outlive a restart of the daemon (an upgrade of its package is

@@ -25,6 +25,9 @@ struct finding {
     char *fix;
     bool ignored; /* by the config's check.ignore: counts as nothing, is still shown */
     char *reason; /* why it is ignored, or NULL */
+    /* What else the stage looks at could not be looked at for it: whoever asks for another of its
+     * findings alone is shown this one. UNKNOWN means so without. */
+    bool blinds;
 };
 struct findings {
     struct finding *items;

@@ -141,4 +141,14 @@ def no_connection_is_made(t):
     compared(t, black_hole)
 
 
+@test
+def what_docker_would_have_said_is_not_ok_without_it(t):
+    host = Host(t, unix(t, "gone.sock", answers=False), refuses)
+    for one in ("docker.root", "docker.liverestore"):
+        r, said = host.check(one)
+        assert r.code == 3 and said == {"docker.reach": "fail"}, r
+    r = t.run("--config", host.config, "check", "docker.root", "-o", "nagios")
+    assert r.code == 2 and "docker.reach" in r.out, r
+
+
 main()

@@ -44,6 +44,14 @@ static struct err *disk_check(struct ctx *ctx, struct scene *scene, struct findi
     return NULL;
 }
 
+/* Says why it saw no more, as a fault. */
+static struct err *dim_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
+{
+    findings_add(ret, "docker.reach", 1, SEV_FAIL, "nobody there")->blinds = true;
+    findings_add(ret, "docker.liverestore", 1, SEV_FAIL, "it is off");
+    return NULL;
+}
+
 static struct err *blind_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     return err_new(ERR_REFUSED, "not allowed");
@@ -73,21 +81,26 @@ struct look {
     struct out out;
 };
 
-static void look_init(struct look *l, const char *a, const char *b)
+static void look_at(struct look *l, const struct stage *const *stages, const char *a, const char *b)
 {
     char *words[] = {xstrdup(a ? a : ""), xstrdup(b ? b : "")};
     struct ctx ctx = {.clock = &clock_system};
 
     *l = (struct look){0};
-    struct err *e = check_select(table, words, !!a + !!b, &l->sel);
+    struct err *e = check_select(stages, words, !!a + !!b, &l->sel);
     assert_null(e);
     free(words[0]);
     free(words[1]);
-    stages_check(&ctx, &(struct check_opts){.table = table, .wanted = check_wants, .arg = &l->sel},
+    stages_check(&ctx, &(struct check_opts){.table = stages, .wanted = check_wants, .arg = &l->sel},
                  &l->report);
     check_view_init(&l->view, &l->report, &l->sel);
     l->out.f = open_memstream(&l->text, &l->n);
     assert_non_null(l->out.f);
+}
+
+static void look_init(struct look *l, const char *a, const char *b)
+{
+    look_at(l, table, a, b);
 }
 
 static const char *look_text(struct look *l)
@@ -161,6 +174,28 @@ static void words_select(void **state)
         ids_are(&l, cases[i].want);
         look_clear(&l);
     }
+}
+
+static void silence_is_not_ok(void **state)
+{
+    static const struct stage stage_dim = {.name = "docker",
+                                           .summary = "what it is",
+                                           .layer = 1,
+                                           .order_reason = "none",
+                                           .enabled = on,
+                                           .check = dim_check};
+    static const struct stage *const dim[] = {&stage_dim, NULL};
+    static const char *const unseen[] = {"docker.reach", NULL};
+    static const char *const seen[] = {"docker.liverestore", NULL};
+    struct look l;
+
+    look_at(&l, dim, "docker.root", NULL);
+    ids_are(&l, unseen);
+    assert_true(check_counts_bad(&l.view.counts));
+    look_clear(&l);
+    look_at(&l, dim, "docker.liverestore", NULL);
+    ids_are(&l, seen);
+    look_clear(&l);
 }
 
 static void an_unknown_word_is_refused(void **state)
@@ -293,7 +328,7 @@ int main(void)
         cmocka_unit_test(layers_come_first),          cmocka_unit_test(words_select),
         cmocka_unit_test(an_unknown_word_is_refused), cmocka_unit_test(text_is_for_people),
         cmocka_unit_test(a_monitor_sees_the_worst),   cmocka_unit_test(xml_is_whole),
-        cmocka_unit_test(a_series_is_there_once),
+        cmocka_unit_test(a_series_is_there_once),     cmocka_unit_test(silence_is_not_ok),
     };
 
     return cmocka_run_group_tests_name("cmd_check", tests, NULL, NULL);
