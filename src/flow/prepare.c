@@ -196,8 +196,7 @@ static struct err *names_of(const struct json *j, struct names *ret)
 }
 
 struct storage_arg {
-    const struct flow_report *report;
-    const char *op;
+    const struct step_run *step;
     char *first, *harmful, *not_live;
 };
 
@@ -213,19 +212,35 @@ static void on_late_change(void *arg, const struct stage *s, const struct change
     if (when == STAGE_PLANNED && (c->once || c->destructive) && !a->harmful)
         a->harmful = xasprintf("%s %s", change_kind_name(c->kind), c->object);
     if (when == STAGE_BEGIN) {
-        report_begin(a->report, s->name);
-        report_progress(a->report, "%s %s", change_kind_name(c->kind), c->object);
+        report_begin(a->step->report, s->name);
+        report_progress(a->step->report, "%s %s", change_kind_name(c->kind), c->object);
     } else if (when == STAGE_DONE) {
-        report_end(a->report, true, "%s: %s", c->object, c->after ? c->after : "done");
+        report_end(a->step->report, true, "%s: %s", c->object, c->after ? c->after : "done");
     }
 }
 
+static struct err *not_decided(const char *what)
+{
+    return err_new(ERR_REFUSED,
+                   "%s is needed as well, which was not decided when this began: run the command "
+                   "again",
+                   what);
+}
+
+/* Each change is asked about again: since the look before the first one the host may be another. */
 static struct err *make_late(void *arg, struct ctx *ctx, const struct stage *s,
                              const struct change *c)
 {
     const struct storage_arg *a = arg;
 
-    return make_change(ctx, s, c, a->op);
+    if (c->once || c->destructive) {
+        AUTO(freep) char *what = xasprintf("%s %s", change_kind_name(c->kind), c->object);
+
+        return not_decided(what);
+    }
+    if (!c->live)
+        TRY(must_not_run(ctx, a->step, c->object));
+    return make_change(ctx, s, c, a->step->op);
 }
 
 static struct err *run_stages(struct ctx *ctx, const struct step_run *s, bool dry,
@@ -242,16 +257,13 @@ static struct err *run_stages(struct ctx *ctx, const struct step_run *s, bool dr
 
 static struct err *storage_ready(struct ctx *ctx, struct step_run *s)
 {
-    struct storage_arg arg = {.report = s->report, .op = s->op};
+    struct storage_arg arg = {.step = s};
     AUTO(stage_report_clear) struct stage_report looked = {0};
     struct err *e = run_stages(ctx, s, true, &arg, &looked);
     AUTO(freep) char *first = arg.first, *harmful = arg.harmful, *not_live = arg.not_live;
 
     if (!e && harmful)
-        e = err_new(ERR_REFUSED,
-                    "%s is needed as well, which was not decided when this began: run the command "
-                    "again",
-                    harmful);
+        e = not_decided(harmful);
     if (!e && not_live)
         e = must_not_run(ctx, s, not_live);
     s->nothing = !first;
@@ -266,7 +278,7 @@ static struct err *storage_ready(struct ctx *ctx, struct step_run *s)
 
 static struct err *storage_act(struct ctx *ctx, struct step_run *s)
 {
-    struct storage_arg arg = {.report = s->report, .op = s->op};
+    struct storage_arg arg = {.step = s};
     AUTO(stage_report_clear) struct stage_report done = {0};
     struct err *e = run_stages(ctx, s, false, &arg, &done);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -580,6 +581,57 @@ static int teardown(void **state)
     return 0;
 }
 
+/* What the world does in the moment when the step has looked and not acted yet. */
+static void (*meanwhile)(void);
+
+static void on_term(int sig)
+{
+    meanwhile();
+}
+
+static void the_format_is_lost(void)
+{
+    world_loses(&w, "format");
+}
+
+static void a_validator_is_started(void)
+{
+    world_write(&w, "/world/unit", "wanted", 6);
+    world_write(&w, "/world/process", "done", 4);
+}
+
+static void late_changes_are_asked_about_again(void **state)
+{
+    static const struct {
+        void (*meanwhile)(void);
+        const char *says;
+    } cases[] = {
+        {the_format_is_lost, "create format is needed as well"},
+        {a_validator_is_started, "while the validator runs"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int status = 0;
+
+        world_reset(&w);
+        meanwhile = cases[i].meanwhile;
+        fflush(NULL);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            signal(SIGTERM, on_term);
+            setenv("AGAVECTL_INTERRUPT", "entered@storage", 1);
+            struct err *e = flow_prepare(&w.ctx, NULL, NULL, &done);
+            fprintf(stderr, "# %s\n", e ? e->text : "done");
+            _exit(!(e && e->kind == ERR_REFUSED && strstr(e->text, cases[i].says)));
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        assert_int_equal(world_effects(&w, "format"), 1);
+        assert_int_equal(world_effects(&w, "chown"), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -602,6 +654,7 @@ int main(void)
         cmocka_unit_test(the_order_is_not_the_clocks),
         cmocka_unit_test(stop_works_with_var_full_or_read_only),
         cmocka_unit_test(the_tables_are_complete),
+        cmocka_unit_test(late_changes_are_asked_about_again),
     };
 
 #ifndef AGAVECTL_FAULTS
