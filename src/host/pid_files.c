@@ -140,13 +140,14 @@ static struct err *link_inside(const struct search *s, const struct mounts *view
 static struct err *maps_inside(const struct search *s, const struct mounts *view, int proc_fd,
                                bool *ret)
 {
-    int fd = openat(proc_fd, "maps", O_RDONLY | O_CLOEXEC);
     AUTO(freep) char *line = NULL;
     size_t cap = 0;
+    int fd = -1;
+    struct err *e = procfs_openat(proc_fd, "maps", 0, &fd);
 
-    if (fd < 0)
-        return errno == ENOENT || errno == ESRCH ? NULL
-                                                 : err_sys(errno, "cannot read a process's maps");
+    if (procfs_gone(&e))
+        return NULL;
+    TRY(e);
     AUTO(fclosep) FILE *f = fdopen(fd, "re");
     if (!f) {
         close(fd);

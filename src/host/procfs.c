@@ -6,6 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -72,12 +76,27 @@ static struct err *numbers_of(DIR *d, const char *name, pid_t **ret, size_t *ret
     return NULL;
 }
 
-struct err *procfs_numbers(int dir_fd, const char *name, pid_t **ret, size_t *ret_n)
+struct err *procfs_openat(int dir_fd, const char *name, int flags, int *ret_fd)
 {
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* O_NONBLOCK: a captured tree may hold a named pipe */
+    const unsigned f = (unsigned)flags | O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    struct open_how how = {.flags = f, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    int fd = (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
 
+    /* a sandbox that does not know the call: the last part at least is no link */
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        fd = openat(dir_fd, name, (int)f | O_NOFOLLOW);
     if (fd < 0)
         return sys_or_gone(errno, name);
+    *ret_fd = fd;
+    return NULL;
+}
+
+struct err *procfs_numbers(int dir_fd, const char *name, pid_t **ret, size_t *ret_n)
+{
+    int fd;
+
+    TRY(procfs_openat(dir_fd, name, O_DIRECTORY, &fd));
     DIR *d = fdopendir(fd);
     if (!d) {
         int e = errno;
@@ -152,10 +171,12 @@ static struct err *open_live_thread(int proc_fd, int *ret_fd)
     TRY(procfs_numbers(proc_fd, "task", &tids, &n));
     for (size_t i = 0; i < n; i++) {
         AUTO(freep) char *name = xasprintf("task/%d", (int)tids[i]);
-        AUTO(closep) int fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        AUTO(closep) int fd = -1;
         struct proc_stat s = {0};
-        struct err *e = fd < 0 ? sys_or_gone(errno, name) : procfs_stat(fd, "stat", &s);
+        struct err *e = procfs_openat(proc_fd, name, O_DIRECTORY, &fd);
 
+        if (!e)
+            e = procfs_stat(fd, "stat", &s);
         if (procfs_gone(&e))
             continue;
         TRY(e);
@@ -183,12 +204,11 @@ struct err *procfs_open_live(struct ctx *ctx, pid_t pid, int *ret_fd)
 
 struct err *procfs_read(int dir_fd, const char *name, size_t max_b, char **ret, size_t *ret_n)
 {
-    AUTO(closep) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+    AUTO(closep) int fd = -1;
     AUTO(strbuf_clear) struct strbuf b = {0};
     char chunk[8192];
 
-    if (fd < 0)
-        return sys_or_gone(errno, name);
+    TRY(procfs_openat(dir_fd, name, 0, &fd));
     for (;;) {
         ssize_t n = read(fd, chunk, sizeof(chunk));
 
@@ -210,7 +230,12 @@ struct err *procfs_read(int dir_fd, const char *name, size_t max_b, char **ret, 
 
 struct err *procfs_stat_file(int dir_fd, const char *name, struct stat *ret)
 {
-    return fstatat(dir_fd, name, ret, 0) < 0 ? sys_or_gone(errno, name) : NULL;
+    struct statfs fs;
+
+    if (fstatfs(dir_fd, &fs) < 0)
+        return sys_or_gone(errno, name);
+    int flags = fs.f_type == PROC_SUPER_MAGIC ? 0 : AT_SYMLINK_NOFOLLOW;
+    return fstatat(dir_fd, name, ret, flags) < 0 ? sys_or_gone(errno, name) : NULL;
 }
 
 struct err *procfs_link(int dir_fd, const char *name, char **ret)

@@ -18,13 +18,19 @@ struct err *procfs_open(struct ctx *ctx, pid_t pid, int *ret_fd) MUST_CHECK;
 /* The same of a thread of it that still has its memory and files: the main thread may have ended
  * before the others. Same names below it ("fd", "ns/mnt", "maps"), except "task". */
 struct err *procfs_open_live(struct ctx *ctx, pid_t pid, int *ret_fd) MUST_CHECK;
+/* A file or folder of it, for reading, reached through no link: the kernel has files in these
+ * places, but a captured tree may hold links that lead out of it. "root", "cwd", "exe" and what
+ * lies in "fd", "ns" and "map_files" are links, which this refuses. The caller closes. */
+struct err *procfs_openat(int dir_fd, const char *name, int flags, int *ret_fd) MUST_CHECK;
 /* Numbers in a folder of it ("task", "fd"), ascending. */
 struct err *procfs_numbers(int dir_fd, const char *name, pid_t **ret, size_t *ret_n) MUST_CHECK;
 /* The whole file, at most max_b bytes (the rest is cut: ERR_CORRUPT), NUL-terminated. */
 struct err *procfs_read(int dir_fd, const char *name, size_t max_b, char **ret, size_t *ret_n)
     MUST_CHECK;
-/* What a descriptor or link of it leads to. */
+/* What a descriptor or link of it leads to; in a captured tree the link itself, since the file that
+ * it names is another one on this machine. */
 struct err *procfs_stat_file(int dir_fd, const char *name, struct stat *ret) MUST_CHECK;
+/* What a link of it says. */
 struct err *procfs_link(int dir_fd, const char *name, char **ret) MUST_CHECK;
 /* "mnt:[4026531840]" of ns/mnt as a number. */
 struct err *procfs_ns(int dir_fd, const char *kind, uint64_t *ret) MUST_CHECK;

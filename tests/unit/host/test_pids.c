@@ -115,6 +115,37 @@ static void found_by_name_even_on_the_way_out(void **state)
     assert_int_equal(by_exe.items[0].id.pid, 11);
 }
 
+/* Whoever made the tree does not decide which files of this machine are read. */
+static void no_link_leads_out_of_a_tree(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+    AUTO(closep) int fd = -1, out = -1;
+    AUTO(freep) char *text = NULL;
+    AUTO(freep) pid_t *list = NULL;
+    struct stat st;
+    size_t n = 0;
+
+    fixture_new(&f);
+    fixture_process(&f, 70, "x", "/opt/x", "x", 5);
+    fixture_link(&f, "/proc/70/cgroup", "/etc/passwd");
+    fixture_link(&f, "/proc/70/wchan", "../../../../../../etc/passwd");
+    fixture_link(&f, "/proc/70/net", "/proc/self/net");
+    fixture_link(&f, "/proc/70/fdinfo", "/proc/self/fd");
+    fixture_link(&f, "/proc/70/fd/3", "/etc/passwd");
+    AUTO(freep) char *pipe_path = fsroot_path(f.ctx.root, "/proc/70/limits");
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    assert_ok(procfs_open(&f.ctx, 70, &fd));
+    assert_err(procfs_read(fd, "cgroup", 1 << 20, &text, NULL), ERR_SYS, "cgroup");
+    assert_err(procfs_read(fd, "wchan", 1 << 20, &text, NULL), ERR_SYS, "wchan");
+    assert_err(procfs_read(fd, "net/dev", 1 << 20, &text, NULL), ERR_SYS, "net/dev");
+    assert_err(procfs_numbers(fd, "fdinfo", &list, &n), ERR_SYS, "fdinfo");
+    assert_err(procfs_openat(fd, "../71", O_DIRECTORY, &out), ERR_SYS, NULL);
+    assert_ok(procfs_read(fd, "limits", 1 << 20, &text, &n)); /* does not wait for a writer */
+    assert_int_equal(n, 0);
+    assert_ok(procfs_stat_file(fd, "fd/3", &st));
+    assert_true(S_ISLNK(st.st_mode));
+}
+
 static void without_proc_nothing_is_gone(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
@@ -412,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stat_with_brackets_in_the_name),
         cmocka_unit_test(found_by_name_even_on_the_way_out),
+        cmocka_unit_test(no_link_leads_out_of_a_tree),
         cmocka_unit_test(without_proc_nothing_is_gone),
         cmocka_unit_test(threads_left_and_stuck),
         cmocka_unit_test(signals_reach_only_the_same_process),
