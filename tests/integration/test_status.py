@@ -473,20 +473,26 @@ class Validator:
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1]) << 10
 
 
-def own_memory_cgroup():
-    """The folder of our cgroup that counts memory; version 1 or 2."""
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+def memory_cgroup(proc=Path("/proc/self/cgroup"), top=Path("/sys/fs/cgroup")):
+    """Version 1 or 2, and a folder in which a cgroup with a limit of its own can be made. Version 2: the nearest one
+    above us that gives the controller to its children; ours has processes and must not (no internal processes)."""
+    own = None
+    for line in proc.read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
-            return 1, Path("/sys/fs/cgroup/memory" + path)
-    return 2, Path("/sys/fs/cgroup" + path)
+            return 1, top / "memory" / path.lstrip("/")
+        if not controllers:
+            own = top / path.lstrip("/")
+    while own and own != top and "memory" not in (own / "cgroup.subtree_control").read_text().split():
+        own = own.parent
+    return 2, own or top
 
 
 def limited(t, v, limit):
     """Puts a validator into a memory cgroup of its own with a limit; its path as the kernel names it, or None."""
-    version, parent = own_memory_cgroup()
-    group = parent / f"agavectl-test-{os.getpid()}"
     try:
+        version, parent = memory_cgroup()
+        group = parent / f"agavectl-test-{os.getpid()}"
         group.mkdir()
         t.later(group.rmdir)
         (group / ("memory.limit_in_bytes" if version == 1 else "memory.max")).write_text(str(limit))
@@ -498,6 +504,21 @@ def limited(t, v, limit):
     t.later(v.end)
     t.real("cgroups", f"version {version}, with a limit of its own")
     return re.sub(r"^/sys/fs/cgroup(/memory)?", "", str(group))
+
+
+@test
+def a_limit_is_set_where_the_kernel_allows_one(t):
+    """On version 2 not below our own cgroup, which has processes; trees as a session and a service have them."""
+    proc, top = t.dir / "cgroup", t.dir / "fs"
+    (top / "user.slice" / "session.scope").mkdir(parents=True)
+    for path, given in ((".", "cpu memory pids"), ("user.slice", "pids memory"), ("user.slice/session.scope", "")):
+        (top / path / "cgroup.subtree_control").write_text(given + "\n")
+    proc.write_text("0::/user.slice/session.scope\n")
+    assert memory_cgroup(proc, top) == (2, top / "user.slice")
+    (top / "user.slice" / "cgroup.subtree_control").write_text("pids\n")
+    assert memory_cgroup(proc, top) == (2, top)
+    proc.write_text("4:memory:/a/b\n1:cpu:/\n0::/\n")
+    assert memory_cgroup(proc, top) == (1, top / "memory" / "a" / "b")
 
 
 def free_port():
