@@ -180,6 +180,37 @@ static void must_differ(struct faults *f, const struct config *c, const char *a,
     FAULT_OF(f, c, text, a, b);
 }
 
+static bool is_numbered(const char *text, const char *name)
+{
+    uint64_t n;
+    struct err *e = str_starts(text, name) ? parse_u64(text + strlen(name), 0, 63, &n)
+                                           : err_new(ERR_BADINPUT, "another name");
+    bool right = !e;
+
+    err_free(e);
+    return right;
+}
+
+/* What is made needs a size, and a device that is made the name that its driver gives. */
+static void check_ramdisk(const struct config *c, struct faults *f)
+{
+    const char *kind = c->storage.ramdisk.kind, *device = c->storage.ramdisk.device;
+    bool brd = str_eq(kind, "brd"), zram = str_eq(kind, "zram"), tmpfs = str_eq(kind, "tmpfs");
+
+    if ((brd || zram || tmpfs) && !c->storage.ramdisk.size_gib)
+        FAULT_OF(f, c, "storage.ramdisk.kind brd, zram and tmpfs need storage.ramdisk.size_gib",
+                 "storage.ramdisk.kind", "storage.ramdisk.size_gib");
+    if (brd && !is_numbered(device, "/dev/ram"))
+        FAULT_OF(f, c, "storage.ramdisk.kind brd needs storage.ramdisk.device /dev/ram0 (to 63)",
+                 "storage.ramdisk.kind", "storage.ramdisk.device");
+    if (zram && !is_numbered(device, "/dev/zram"))
+        FAULT_OF(f, c, "storage.ramdisk.kind zram needs storage.ramdisk.device /dev/zram0 (to 63)",
+                 "storage.ramdisk.kind", "storage.ramdisk.device");
+    if ((tmpfs || str_eq(kind, "none")) && *device)
+        FAULT_OF(f, c, "storage.ramdisk.kind tmpfs and none have no storage.ramdisk.device",
+                 "storage.ramdisk.kind", "storage.ramdisk.device");
+}
+
 /* What no single key can know. */
 void config_check_together(const struct config *c, struct faults *f)
 {
@@ -193,6 +224,7 @@ void config_check_together(const struct config *c, struct faults *f)
 
     for (size_t i = 0; i < ARRAY_LEN(differ); i++)
         must_differ(f, c, differ[i][0], differ[i][1]);
+    check_ramdisk(c, f);
     if (c->validator.voting && (!*c->validator.identity || !*c->validator.vote_account))
         FAULT_OF(f, c, "validator.voting needs validator.identity and validator.vote_account",
                  "validator.voting");

@@ -25,7 +25,7 @@ const struct config_key config_keys[] = {
      "what holds the accounts: a device that is there or is made, tmpfs, or none",
      AT(storage.ramdisk.kind), .choices = ramdisks},
     {"storage.ramdisk.device", CONFIG_PATH, "",
-     "block device in memory for the accounts; \"\": the folder as it is",
+     "block device in memory; \"\": tmpfs, none, or the folder as it is",
      AT(storage.ramdisk.device), .may_be_empty = true},
     {"storage.ramdisk.size_gib", CONFIG_NUMBER, "0", "its size, of brd, zram and tmpfs",
      AT(storage.ramdisk.size_gib), 0, 65536},

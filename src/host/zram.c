@@ -12,6 +12,7 @@
 #define ZRAM_CONTROL "/sys/class/zram-control"
 /* linux/major.h: RAMDISK_MAJOR */
 #define BRD_MAJOR 1
+#define ZRAM_MAX  64 /* more than anybody has: numbers above are refused */
 
 bool zram_available(struct ctx *ctx)
 {
@@ -45,6 +46,15 @@ static struct err *hot_remove(struct ctx *ctx, uint64_t n)
     return fsroot_write(ctx->root, ZRAM_CONTROL "/hot_remove", text);
 }
 
+static struct err *set_size(struct ctx *ctx, uint64_t n, uint64_t size_b)
+{
+    AUTO(freep) char *path = xasprintf("/sys/block/zram%llu/disksize", (unsigned long long)n);
+    AUTO(freep) char *size = xasprintf("%llu", (unsigned long long)size_b);
+
+    return err_wrap(fsroot_write(ctx->root, path, size), "cannot size zram%llu",
+                    (unsigned long long)n);
+}
+
 struct err *zram_add(struct ctx *ctx, uint64_t size_b, char **ret_dev)
 {
     uint64_t n = 0;
@@ -52,15 +62,96 @@ struct err *zram_add(struct ctx *ctx, uint64_t size_b, char **ret_dev)
     if (!zram_available(ctx))
         return err_new(ERR_ABSENT, "this kernel has no zram; load its module: modprobe zram");
     TRY(hot_add(ctx, &n));
-    AUTO(freep) char *path = xasprintf("/sys/block/zram%llu/disksize", (unsigned long long)n);
-    AUTO(freep) char *size = xasprintf("%llu", (unsigned long long)size_b);
-    struct err *e = fsroot_write(ctx->root, path, size);
+    struct err *e = set_size(ctx, n, size_b);
     if (e) {
         (void)err_free(hot_remove(ctx, n)); /* the first failure is the one to tell */
-        return err_wrap(e, "cannot size zram%llu", (unsigned long long)n);
+        return e;
     }
     *ret_dev = xasprintf("/dev/zram%llu", (unsigned long long)n);
     return NULL;
+}
+
+struct err *zram_number(const char *dev, uint64_t *ret)
+{
+    struct err *e = str_starts(dev, "/dev/zram")
+                        ? parse_u64(dev + strlen("/dev/zram"), 0, ZRAM_MAX - 1, ret)
+                        : err_new(ERR_BADINPUT, "another name");
+
+    if (!e)
+        return NULL;
+    err_free(e);
+    return err_new(ERR_BADINPUT, "'%s' is none of /dev/zram0 … /dev/zram%d", dev, ZRAM_MAX - 1);
+}
+
+struct err *zram_size(struct ctx *ctx, const char *dev, uint64_t *ret_b)
+{
+    uint64_t n = 0;
+
+    TRY(zram_number(dev, &n));
+    AUTO(freep) char *path = xasprintf("/sys/block/zram%llu/disksize", (unsigned long long)n);
+    return fsroot_read_u64(ctx->root, path, ret_b);
+}
+
+/* The kernel gives out the lowest free number: those below ours are taken, and given back by the
+ * caller. extra: room for ZRAM_MAX numbers. */
+static struct err *add_up_to(struct ctx *ctx, uint64_t number, uint64_t *extra, size_t *n)
+{
+    while (*n < ZRAM_MAX) {
+        uint64_t got = 0;
+
+        TRY(hot_add(ctx, &got));
+        if (got == number)
+            return NULL;
+        extra[(*n)++] = got;
+        if (got > number)
+            break;
+    }
+    return err_new(ERR_REFUSED, "the kernel gives out other numbers: zram%llu cannot be had",
+                   (unsigned long long)number);
+}
+
+static struct err *add_number(struct ctx *ctx, uint64_t number, uint64_t size_b)
+{
+    uint64_t extra[ZRAM_MAX];
+    size_t n = 0;
+    struct err *e = add_up_to(ctx, number, extra, &n);
+    bool added = !e;
+
+    /* One that somebody has taken in the meantime cannot be removed, and is theirs then. */
+    for (size_t i = n; i-- > 0;)
+        err_free(hot_remove(ctx, extra[i]));
+    e = e ? e : set_size(ctx, number, size_b);
+    if (e && added)
+        err_free(hot_remove(ctx, number)); /* the first failure is the one to tell */
+    return e;
+}
+
+struct err *zram_make(struct ctx *ctx, const char *dev, uint64_t size_b, bool *ret_made)
+{
+    uint64_t n = 0, now_b = 0;
+    char have[32], want[32];
+
+    *ret_made = false;
+    TRY(zram_number(dev, &n));
+    if (!zram_available(ctx))
+        return err_new(ERR_ABSENT, "this kernel has no zram; load its module: modprobe zram");
+    struct err *e = zram_size(ctx, dev, &now_b);
+    if (e && e->kind == ERR_NOTFOUND) {
+        err_free(e);
+        *ret_made = true;
+        return err_wrap(add_number(ctx, n, size_b), "cannot make '%s'", dev);
+    }
+    TRY(e);
+    if (now_b == size_b)
+        return NULL;
+    if (now_b)
+        return err_new(ERR_REFUSED,
+                       "'%s' is there with %s, not %s: it is somebody else's; name another number "
+                       "in storage.ramdisk.device",
+                       dev, fmt_size(now_b, have, sizeof(have)),
+                       fmt_size(size_b, want, sizeof(want)));
+    *ret_made = true;
+    return set_size(ctx, n, size_b);
 }
 
 struct err *zram_remove(struct ctx *ctx, const char *dev)

@@ -1,6 +1,7 @@
-/* A device with an XFS at its place. A file system is made on a device that is blank and free, and
- * on no other; an XFS that is there is mounted as it is. Everything else is refused with the
- * reason: clearing a device is the operator's own work. */
+/* A device with an XFS at its place. A file system is made on a device that is blank and free; an
+ * XFS that is there is mounted as it is. Everything else is refused with the reason: clearing a
+ * device is the operator's own work. The one exception is a device in memory with other content,
+ * which a boot would lose anyway: it is formatted when the operator names it as one to destroy. */
 #include "stage/disk.h"
 
 #include "base/str.h"
@@ -12,7 +13,9 @@
 #include "host/zram.h"
 #include "io/fsroot.h"
 
-enum { VERB_FOLDER = 1, VERB_FORMAT, VERB_MOUNT };
+enum { VERB_FOLDER = 1, VERB_FORMAT, VERB_MOUNT, VERB_REFORMAT };
+_Static_assert(VERB_REFORMAT < DISK_VERB_END, "a stage's own verbs begin behind these");
+#define BLANK "blank" /* got of a content finding, from which the plan knows */
 #define LAYER 4
 /* Accounts and ledger are written all the time; access times would be more writes for nothing. */
 #define MOUNT_OPTIONS "noatime"
@@ -105,8 +108,12 @@ static void check_mounted(const struct disk *d, uint32_t major, uint32_t minor,
     else if (m->major != major || m->minor != minor)
         wrong = "another file system is mounted there";
     else if (!str_eq(m->fstype, "xfs"))
-        wrong = "its file system is not xfs: when the validator is stopped, unmount it, clear it "
-                "and make an xfs; what formats it at boot must make an xfs as well";
+        wrong = d->in_memory
+                    ? "its file system is not xfs: when the validator is stopped, unmount it, and "
+                      "'agavectl prepare --apply ramdisk --destroy=' with this device's name makes "
+                      "one; what formats it at boot must make an xfs as well"
+                    : "its file system is not xfs: when the validator is stopped, unmount it, "
+                      "clear it and make an xfs";
     else if (!str_eq(m->root, "/"))
         wrong = "only a folder of it is mounted there";
     else if (has_option(m->options, "ro") || has_option(m->fs_options, "ro"))
@@ -117,37 +124,61 @@ static void check_mounted(const struct disk *d, uint32_t major, uint32_t minor,
     note_want(f, want, got, "/proc/self/mountinfo");
 }
 
-/* The content of a device that is not mounted at its place. *ret_usable: it can be used, now (an
- * xfs) or after mkfs. */
-static void check_content(const struct disk *d, const struct block_info *b, struct findings *ret,
-                          bool *ret_usable)
+/* Content that is neither blank nor an xfs. */
+static void add_foreign(const struct disk *d, const struct block_info *b, bool memory, bool idle,
+                        struct findings *ret)
 {
-    char size[32];
     struct finding *f;
 
-    *ret_usable =
-        b->content == BLOCK_BLANK || (b->content == BLOCK_FILESYSTEM && str_eq(b->fstype, "xfs"));
-    if (b->read_only) {
-        *ret_usable = false;
-        f = findings_add(ret, d->id_content, LAYER, SEV_FAIL, "'%s' is read-only", d->device);
-    } else if (b->content == BLOCK_BLANK && b->size_b < MKFS_XFS_MIN_B) {
-        *ret_usable = false;
-        f = findings_add(ret, d->id_content, LAYER, SEV_FAIL,
-                         "'%s' has %s; an xfs needs at least 300 MiB", d->device,
-                         fmt_size(b->size_b, size, sizeof(size)));
-    } else if (b->content == BLOCK_BLANK) {
-        f = findings_add(ret, d->id_content, LAYER, SEV_FAIL, "'%s' is blank: it has no xfs yet",
-                         d->device);
-        f->repair = d->stage;
-    } else if (*ret_usable) {
-        f = findings_add(ret, d->id_content, LAYER, SEV_OK, "'%s' holds %s", d->device, b->what);
-    } else {
+    if (!memory || !idle) {
         f = findings_add(ret, d->id_content, LAYER, SEV_FAIL,
                          "'%s' holds %s: it is left alone; clear it yourself when nothing on it is "
                          "needed",
                          d->device, b->what);
+    } else {
+        f = findings_add(ret, d->id_content, LAYER, SEV_FAIL,
+                         "'%s' holds %s: it is formatted only when it is named as one to destroy",
+                         d->device, b->what);
+        f->repair = d->stage;
+        finding_fix(f, "agavectl prepare --apply --destroy=%s %s", d->device, d->stage);
     }
     note_want(f, "xfs, or a blank device", b->fstype ? b->fstype : b->what, d->device);
+}
+
+static void add_content(const struct disk *d, const struct block_info *b, enum severity sev,
+                        const char *got, struct findings *ret, const char *what)
+{
+    struct finding *f = findings_add(ret, d->id_content, LAYER, sev, "'%s' %s", d->device, what);
+
+    note_want(f, "xfs, or a blank device", got ? got : b->what, d->device);
+    f->repair = got && str_eq(got, BLANK) ? d->stage : NULL;
+}
+
+/* The content of a device that is not mounted at its place. memory: a boot loses it anyway; idle:
+ * nobody uses it. *ret_usable: it can be used, now (an xfs) or after mkfs. */
+static void check_content(const struct disk *d, const struct block_info *b, bool memory, bool idle,
+                          struct findings *ret, bool *ret_usable)
+{
+    bool xfs = b->content == BLOCK_FILESYSTEM && str_eq(b->fstype, "xfs");
+    bool blank = b->content == BLOCK_BLANK;
+    bool small = !xfs && b->size_b < MKFS_XFS_MIN_B && (blank || memory);
+    char size[32];
+    AUTO(freep)
+    char *has =
+        xasprintf("has %s; an xfs needs at least 300 MiB", fmt_size(b->size_b, size, sizeof(size)));
+    AUTO(freep) char *holds = xasprintf("holds %s", b->what);
+
+    *ret_usable = !b->read_only && !small && (xfs || blank || (memory && idle));
+    if (b->read_only)
+        add_content(d, b, SEV_FAIL, b->fstype, ret, "is read-only");
+    else if (small)
+        add_content(d, b, SEV_FAIL, b->fstype, ret, has);
+    else if (blank)
+        add_content(d, b, SEV_FAIL, BLANK, ret, "is blank: it has no xfs yet");
+    else if (xfs)
+        add_content(d, b, SEV_OK, b->fstype, ret, holds);
+    else
+        add_foreign(d, b, memory, idle, ret);
 }
 
 static struct err *check_users(struct ctx *ctx, const struct disk *d, struct findings *ret,
@@ -165,7 +196,7 @@ static struct err *check_users(struct ctx *ctx, const struct disk *d, struct fin
     return NULL;
 }
 
-static struct err *check_hidden(struct ctx *ctx, const struct disk *d, struct findings *ret)
+struct err *disk_check_hidden(struct ctx *ctx, const struct disk *d, struct findings *ret)
 {
     AUTO(strlist_clear) struct strlist names = {0};
     struct err *e = fsroot_list(ctx->root, d->mount, &names);
@@ -181,11 +212,13 @@ static struct err *check_hidden(struct ctx *ctx, const struct disk *d, struct fi
     return NULL;
 }
 
+/* *ret: it is one in memory. */
 static void check_memory(struct ctx *ctx, const struct disk *d, uint32_t major, uint32_t minor,
-                         struct findings *ret)
+                         struct findings *ret, bool *ret_memory)
 {
     enum ramdev kind = RAMDEV_NONE;
 
+    *ret_memory = false;
     if (!d->in_memory)
         return;
     struct err *e = ramdev_kind(ctx, major, minor, &kind);
@@ -195,10 +228,24 @@ static void check_memory(struct ctx *ctx, const struct disk *d, uint32_t major, 
         err_free(e);
         return;
     }
+    *ret_memory = kind != RAMDEV_NONE;
     struct finding *f =
         findings_add(ret, d->id_memory, LAYER, kind == RAMDEV_NONE ? SEV_WARN : SEV_OK,
                      "'%s' is %s%s", d->device, kind == RAMDEV_NONE ? "" : "a ", ramdev_name(kind));
     note_want(f, "a device in memory", ramdev_name(kind), "/sys/dev/block");
+}
+
+static bool has_no_name(const struct block_id *id)
+{
+    return id->kind == BLOCK_ID_BRD || id->kind == BLOCK_ID_ZRAM;
+}
+
+/* In the words of disk_identity. To be freed. */
+static char *identity_text(const struct block_id *id)
+{
+    if (!has_no_name(id))
+        return xstrdup(id->text);
+    return disk_memory_identity(id->kind == BLOCK_ID_BRD ? RAMDEV_BRD : RAMDEV_ZRAM, id->size_b);
 }
 
 /* What the device is, whatever its name: the plan's changes are bound to that. */
@@ -207,9 +254,10 @@ static struct err *check_identity(struct ctx *ctx, const struct disk *d, struct 
     AUTO(block_id_clear) struct block_id id = {0};
 
     TRY(block_id_read(ctx, d->device, &id));
+    AUTO(freep) char *text = identity_text(&id);
     note_want(findings_add(ret, d->id_device, LAYER, SEV_OK, "'%s' is a block device: %s",
-                           d->device, id.text),
-              NULL, id.text, "/sys/dev/block");
+                           d->device, text),
+              NULL, text, "/sys/dev/block");
     if (d->id_name && id.stable_name && block_id_passing_name(d->device))
         note_want(findings_add(ret, d->id_name, LAYER, SEV_WARN,
                                "'%s' may be another disk's name after a reboot: put '%s' into the "
@@ -221,18 +269,66 @@ static struct err *check_identity(struct ctx *ctx, const struct disk *d, struct 
 
 /* Who uses it comes first, and is told first: what somebody is writing looks like content that
  * nobody knows, and "clear it yourself" would be bad advice. */
-static struct err *check_unmounted(struct ctx *ctx, const struct disk *d, struct findings *ret)
+static struct err *check_unmounted(struct ctx *ctx, const struct disk *d, bool memory,
+                                   struct findings *ret)
 {
     AUTO(block_info_clear) struct block_info b = {0};
     bool usable = false, idle = false;
 
     TRY(check_users(ctx, d, ret, &idle));
     TRY(block_probe(ctx, d->device, &b));
-    check_content(d, &b, ret, &usable);
-    TRY(check_hidden(ctx, d, ret));
+    check_content(d, &b, memory, idle, ret, &usable);
+    TRY(disk_check_hidden(ctx, d, ret));
     struct finding *f = findings_add(ret, d->id_mount, LAYER, SEV_FAIL,
                                      "'%s' is not mounted at '%s'", d->device, d->mount);
     f->repair = usable && idle ? d->stage : NULL;
+    return NULL;
+}
+
+/* What is on the way out, together with the device that it is on. */
+static struct err *check_old_content(struct ctx *ctx, const struct disk *d, struct findings *ret)
+{
+    AUTO(block_info_clear) struct block_info b = {0};
+    struct err *e = d->remake ? block_probe(ctx, d->device, &b) : NULL;
+    bool there = d->remake && !e && b.content != BLOCK_BLANK;
+
+    if (e && e->kind == ERR_NOTFOUND)
+        e = err_free(e);
+    TRY(e);
+    struct finding *f = findings_add(
+        ret, d->id_content, LAYER, SEV_FAIL, "'%s' %s%s", d->device,
+        there ? "is made anew, and loses what it holds: " : "has no xfs yet", there ? b.what : "");
+    note_want(f, "xfs", there ? b.what : BLANK, d->device);
+    f->repair = d->make_blocked ? NULL : d->stage;
+    if (there && f->repair)
+        finding_fix(f, "agavectl prepare --apply --destroy=%s %s", d->device, d->stage);
+    return NULL;
+}
+
+/* The device is still to be made: all that follows is planned for the one that it will be. */
+static struct err *check_to_be_made(struct ctx *ctx, const struct disk *d, const struct mounts *m,
+                                    struct findings *ret)
+{
+    const struct mount_info *at = mounts_at(m, d->mount);
+    const char *repair = at || d->make_blocked ? NULL : d->stage;
+    struct finding *f;
+
+    f = findings_add(ret, d->id_device, LAYER, SEV_FAIL, "'%s' is %s", d->device,
+                     d->remake ? "another one than the config asks for" : "not there yet");
+    note_want(f, d->made_as, d->made_as, "/dev");
+    f->repair = repair;
+    if (at) {
+        findings_add(ret, d->id_mount, LAYER, SEV_FAIL,
+                     "'%s' of '%s' is mounted at '%s', where '%s' belongs: unmount it when nothing "
+                     "uses it",
+                     at->fstype, at->source, d->mount, d->device);
+        return NULL;
+    }
+    TRY(check_old_content(ctx, d, ret));
+    TRY(disk_check_hidden(ctx, d, ret));
+    findings_add(ret, d->id_mount, LAYER, SEV_FAIL, "'%s' is not mounted at '%s'", d->device,
+                 d->mount)
+        ->repair = repair;
     return NULL;
 }
 
@@ -251,6 +347,20 @@ static struct err *check_path(struct ctx *ctx, const struct disk *d, struct find
     return NULL;
 }
 
+static struct err *check_there(struct ctx *ctx, const struct disk *d, const struct mounts *m,
+                               uint32_t major, uint32_t minor, struct findings *ret)
+{
+    const struct mount_info *at = mounts_at(m, d->mount);
+    bool memory = false;
+
+    TRY(check_identity(ctx, d, ret));
+    check_memory(ctx, d, major, minor, ret, &memory);
+    if (!at)
+        return check_unmounted(ctx, d, memory, ret);
+    check_mounted(d, major, minor, at, ret);
+    return NULL;
+}
+
 struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *d,
                        struct findings *ret)
 {
@@ -265,6 +375,10 @@ struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *
     if (!*d->device)
         return check_folder(ctx, d, m, ret);
     struct err *e = block_number(ctx, d->device, &major, &minor);
+    if (d->made_as && (d->remake || (e && e->kind == ERR_NOTFOUND))) {
+        err_free(e);
+        return check_to_be_made(ctx, d, m, ret);
+    }
     if (e && (e->kind == ERR_NOTFOUND || e->kind == ERR_BADINPUT)) {
         findings_add(ret, d->id_device, LAYER, SEV_FAIL, "%s; is the name in the config right?",
                      e->text);
@@ -272,13 +386,7 @@ struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *
         return NULL;
     }
     TRY(e);
-    TRY(check_identity(ctx, d, ret));
-    check_memory(ctx, d, major, minor, ret);
-    const struct mount_info *at = mounts_at(m, d->mount);
-    if (!at)
-        return check_unmounted(ctx, d, ret);
-    check_mounted(d, major, minor, at, ret);
-    return NULL;
+    return check_there(ctx, d, m, major, minor, ret);
 }
 
 static bool fixable(const struct disk *d, const struct findings *f, const char *id)
@@ -297,8 +405,8 @@ void disk_plan_on(const struct disk *d, const char *what, bool format, struct pl
     if (format) {
         AUTO(freep) char *after = xasprintf("xfs%s%s", what ? " on " : "", what ? what : "");
 
-        c = plan_add(ret, CHANGE_CREATE, VERB_FORMAT, d->device, "blank", after);
-        c->once = true;
+        c = plan_add(ret, CHANGE_CREATE, VERB_FORMAT, d->device, BLANK, after);
+        c->once = c->undoable = true;
         c->arg = what ? xstrdup(what) : NULL;
     }
     c = plan_add(ret, CHANGE_CREATE, VERB_MOUNT, d->mount, NULL, d->device);
@@ -306,16 +414,60 @@ void disk_plan_on(const struct disk *d, const char *what, bool format, struct pl
     c->arg = what ? xstrdup(what) : NULL;
 }
 
+/* What it holds is lost: done when it is named, and by itself. */
+static void plan_reformat(const struct disk *d, const char *holds, const char *what,
+                          struct plan *ret)
+{
+    AUTO(freep) char *after = xasprintf("xfs%s%s", what ? " on " : "", what ? what : "");
+    struct change *c = plan_add(ret, CHANGE_UPDATE, VERB_REFORMAT, d->device, holds, after);
+
+    c->once = c->undoable = c->destructive = true;
+    c->arg = what ? xstrdup(what) : NULL;
+}
+
 struct err *disk_plan(const struct disk *d, const struct findings *f, struct plan *ret)
 {
+    const struct finding *device = findings_find(f, d->id_device);
+    const char *identity = device ? device->got : NULL;
+
     if (fixable(d, f, d->id_folder))
-        plan_add(ret, CHANGE_CREATE, VERB_FOLDER, d->mount, NULL, "folder");
+        plan_add(ret, CHANGE_CREATE, VERB_FOLDER, d->mount, NULL, "folder")->undoable = true;
     /* The mount is marked as ours to repair only when content and users allow it. */
     if (!fixable(d, f, d->id_mount))
         return NULL;
-    const struct finding *device = findings_find(f, d->id_device);
-    disk_plan_on(d, device ? device->got : NULL, fixable(d, f, d->id_content), ret);
+    const struct finding *content = findings_find(f, d->id_content);
+    bool format = fixable(d, f, d->id_content);
+    bool blank = format && (d->remake || str_eq(content->got, BLANK));
+    if (format && !blank)
+        plan_reformat(d, content->got, identity, ret);
+    disk_plan_on(d, identity, blank, ret);
     return NULL;
+}
+
+char *disk_memory_identity(enum ramdev kind, uint64_t size_b)
+{
+    char size[32];
+
+    return xasprintf("%s, %s", ramdev_name(kind), fmt_size(size_b, size, sizeof(size)));
+}
+
+struct err *disk_identity(struct ctx *ctx, const char *device, char **ret)
+{
+    AUTO(block_id_clear) struct block_id id = {0};
+
+    TRY(block_id_read(ctx, device, &id));
+    *ret = identity_text(&id);
+    return NULL;
+}
+
+static struct err *expect(struct ctx *ctx, const struct disk *d, const struct change *c)
+{
+    AUTO(freep) char *now = NULL;
+
+    TRY(disk_identity(ctx, d->device, &now));
+    if (!c->arg || str_eq(c->arg, now))
+        return NULL;
+    return block_id_expect(ctx, d->device, c->arg); /* says what it is now */
 }
 
 static struct err *mount_it(struct ctx *ctx, const struct disk *d)
@@ -333,12 +485,20 @@ struct err *disk_apply(struct ctx *ctx, const struct disk *d, const struct chang
     case VERB_FOLDER:
         return fsroot_mkdirs(ctx->root, d->mount, 0755);
     case VERB_FORMAT:
-        TRY(block_id_expect(ctx, d->device, c->arg));
+        TRY(expect(ctx, d, c));
         return mkfs_xfs(ctx, d->device, d->label);
+    case VERB_REFORMAT:
+        TRY(expect(ctx, d, c));
+        return mkfs_xfs_fresh(ctx, d->device, d->label);
     case VERB_MOUNT:
-        TRY(block_id_expect(ctx, d->device, c->arg));
+        TRY(expect(ctx, d, c));
         return mount_it(ctx, d);
     default:
         return err_new(ERR_BUG, "stage '%s' has no change %d", d->stage, c->verb);
     }
+}
+
+bool disk_is_reformat(const struct change *c)
+{
+    return c->verb == VERB_REFORMAT;
 }

@@ -35,14 +35,13 @@ struct err *ramdisk_options(struct ctx *ctx, char **ret) MUST_CHECK;
 const char *ramdisk_module(const struct config *cfg);
 
 /* The RAM disk at boot, without findings and plans: its module, its device with the configured
- * size, and a new XFS on it, whatever it held. It is left alone, which is no error, while anybody
- * uses it (any mount namespace, any process), when there is nothing to format (tmpfs, none, a
- * folder), and when formatted says that this boot has done it already. A device that is not in
- * memory is never formatted: ERR_REFUSED. Mounts nothing; touches nothing but the device and its
- * module; writes no /etc.
- * ERR_ABSENT (this kernel has no such module, no mkfs.xfs), ERR_REFUSED (another size, and its
- * module or device is in use), ERR_REMOTE, ERR_SYS. Blocks (mkfs: some seconds). *ret is to be
- * cleared. */
+ * size, and a new XFS on it, whatever it held. It is left alone, which is no error, while it is
+ * mounted anywhere (any mount namespace) or a part of something else, when there is nothing to
+ * format (tmpfs, none, a folder), and when formatted says that this boot has done it already. A
+ * device that is not in memory is never formatted, nor one that a process keeps open: ERR_REFUSED.
+ * Mounts nothing; touches nothing but the device and its module; writes no /etc. ERR_ABSENT (this
+ * kernel has no such module, no mkfs.xfs), ERR_REFUSED (another size, and its module or device is
+ * in use), ERR_REMOTE, ERR_SYS. Blocks (mkfs: some seconds). *ret is to be cleared. */
 struct ramdisk_fresh {
     bool made;      /* the device was made now: module loaded, zram added or sized */
     bool formatted; /* an XFS was made on it now */

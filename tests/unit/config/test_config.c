@@ -174,6 +174,39 @@ static void all_faults_at_once(void **state)
                                  "keys");
 }
 
+/* What is made needs a size, and its driver's name. */
+static void a_ram_disk_is_of_one_kind(void **state)
+{
+    static const struct {
+        const char *keys, *says; /* NULL: nothing */
+    } cases[] = {
+        {"kind: brd, device: /dev/ram0, size_gib: 600", NULL},
+        {"kind: zram, device: /dev/zram63, size_gib: 1", NULL},
+        {"kind: tmpfs, size_gib: 600", NULL},
+        {"kind: none", NULL},
+        {"kind: device, device: /dev/sdb", NULL},
+        {"kind: brd, device: /dev/ram0", "need storage.ramdisk.size_gib"},
+        {"kind: tmpfs", "need storage.ramdisk.size_gib"},
+        {"kind: brd, device: /dev/zram0, size_gib: 1", "brd needs storage.ramdisk.device"},
+        {"kind: brd, size_gib: 1", "brd needs storage.ramdisk.device"},
+        {"kind: zram, device: /dev/zram64, size_gib: 1", "zram needs storage.ramdisk.device"},
+        {"kind: zram, device: /dev/zram, size_gib: 1", "zram needs storage.ramdisk.device"},
+        {"kind: tmpfs, device: /dev/ram0, size_gib: 1", "have no storage.ramdisk.device"},
+        {"kind: none, device: /dev/ram0", "have no storage.ramdisk.device"},
+        {"kind: hugetlbfs", "storage.ramdisk.kind"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(freep) char *text = xasprintf("storage:\n  ramdisk: {%s}\n", cases[i].keys);
+        AUTO(config_freep) struct config *c = NULL;
+        AUTO(err_freep) struct err *e = config_parse(text, strlen(text), "c", &c);
+
+        assert_int_equal(e == NULL, cases[i].says == NULL);
+        if (e && !strstr(e->text, cases[i].says))
+            fail_msg("%s: %s", cases[i].keys, e->text);
+    }
+}
+
 /* The example is a config, and it says what the defaults are. */
 static void the_example_is_the_defaults(void **state)
 {
@@ -275,6 +308,7 @@ int main(void)
         cmocka_unit_test(values_and_their_lines),
         cmocka_unit_test(one_line_for_each_fault),
         cmocka_unit_test(all_faults_at_once),
+        cmocka_unit_test(a_ram_disk_is_of_one_kind),
         cmocka_unit_test(the_example_is_the_defaults),
         cmocka_unit_test(values_survive_printing),
         cmocka_unit_test(null_in_quotes_is_a_text),

@@ -1,0 +1,458 @@
+/* The RAM disk's kinds on made-up hosts: what is planned for each, and every case in which nothing
+ * may be. Modules are those of a folder: this machine's are never touched. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/str.h"
+#include "io/fsroot.h"
+#include "stage/disk.h"
+#include "stage/ramdisk.h"
+#include "tree.h"
+
+#define CONF "/etc/modprobe.d/agavectl-ramdisk.conf"
+#define BRD                                                                                        \
+    "storage:\n  volume: {mount: /srv/solana}\n"                                                   \
+    "  ramdisk: {kind: brd, device: /dev/ram0, size_gib: 4}\n"
+#define ZRAM                                                                                       \
+    "storage:\n  volume: {mount: /srv/solana}\n"                                                   \
+    "  ramdisk: {kind: zram, device: /dev/zram2, size_gib: 4}\n"
+#define TMPFS                                                                                      \
+    "storage:\n  volume: {mount: /srv/solana}\n  ramdisk: {kind: tmpfs, size_gib: 4}\n"            \
+    "validator: {uid: 1001, gid: 1002}\n"
+#define NONE "storage:\n  ramdisk: {kind: none}\n"
+#define ROOT "27 1 254:0 / / rw shared:1 - ext4 /dev/vda rw\n"
+#define RAM0 "\"/dev/ram0\": {\"type\": \"block\", \"rdev\": \"1:0\"}"
+#define RAM1 "\"/dev/ram1\": {\"type\": \"block\", \"rdev\": \"1:1\"}"
+
+static void mounts(struct tree *t, const char *more)
+{
+    fixture_put(&t->f, "/proc/self/mountinfo", ROOT "%s", more);
+    fixture_put(&t->f, "/proc/10/mountinfo", ROOT "%s", more);
+}
+
+/* 8 GiB of memory, Linux 6.1, brd and zram as loadable modules. */
+static void host(struct tree *t, const char *yaml)
+{
+    tree_new(t, yaml);
+    fixture_link(&t->f, "/proc/self/ns/mnt", "mnt:[4026531840]");
+    fixture_process(&t->f, 10, "init", "/sbin/init", "init", 1);
+    mounts(t, "");
+    fixture_put(&t->f, "/proc/swaps", "Filename\n");
+    fixture_put(&t->f, "/proc/meminfo", "MemTotal: 8388608 kB\n");
+    fixture_put(&t->f, "/proc/sys/kernel/osrelease", "6.1.0\n");
+    fixture_put(&t->f, "/lib/modules/6.1.0/modules.dep",
+                "kernel/drivers/block/brd.ko:\nkernel/drivers/block/zram/zram.ko:\n");
+    fixture_dir(&t->f, "/sys/block");
+    fixture_dir(&t->f, "/etc/modprobe.d");
+}
+
+static void brd_loaded(struct tree *t, unsigned nr, unsigned long long kib)
+{
+    fixture_put(&t->f, "/sys/module/brd/initstate", "live\n");
+    fixture_put(&t->f, "/sys/module/brd/parameters/rd_nr", "%u\n", nr);
+    fixture_put(&t->f, "/sys/module/brd/parameters/rd_size", "%llu\n", kib);
+    for (unsigned i = 0; i < nr; i++) {
+        AUTO(freep) char *disk = xasprintf("/sys/devices/virtual/block/ram%u", i);
+        AUTO(freep) char *dev = xasprintf("%s/dev", disk);
+        AUTO(freep) char *holders = xasprintf("%s/holders", disk);
+        AUTO(freep) char *size = xasprintf("%s/size", disk);
+        AUTO(freep) char *by_name = xasprintf("/sys/block/ram%u", i);
+        AUTO(freep) char *by_number = xasprintf("/sys/dev/block/1:%u", i);
+        AUTO(freep) char *name_link = xasprintf("../devices/virtual/block/ram%u", i);
+        AUTO(freep) char *number_link = xasprintf("../../devices/virtual/block/ram%u", i);
+
+        fixture_put(&t->f, dev, "1:%u\n", i);
+        fixture_put(&t->f, size, "%llu\n", kib * 2);
+        fixture_dir(&t->f, holders);
+        fixture_link(&t->f, by_name, name_link);
+        fixture_link(&t->f, by_number, number_link);
+    }
+}
+
+/* "create /etc/…; run module brd; …", with ! behind what destroys and ~ behind what is live. */
+static char *planned(struct tree *t)
+{
+    AUTO(plan_clear) struct plan p = {0};
+    AUTO(strbuf_clear) struct strbuf b = {0};
+
+    tree_check(t, "ramdisk");
+    assert_ok(stage_by_name(stage_table, "ramdisk")->plan(&t->f.ctx, &t->found, &p));
+    for (size_t i = 0; i < p.n; i++)
+        strbuf_printf(&b, "%s%s %s%s%s", i ? "; " : "", change_kind_name(p.items[i].kind),
+                      p.items[i].object, p.items[i].destructive ? "!" : "",
+                      p.items[i].live ? "~" : "");
+    return strbuf_take(&b);
+}
+
+static void plans(struct tree *t, const char *want)
+{
+    AUTO(freep) char *got = planned(t);
+
+    assert_string_equal(got, want);
+}
+
+static void brd_from_nothing(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(plan_clear) struct plan p = {0};
+
+    host(&t, BRD);
+    plans(&t, "create " CONF "~; run module brd; create /dev/ram0; create /srv/solana/ramdisk");
+    tree_is(&t, "ramdisk.module", SEV_FAIL, "brd is not loaded");
+    tree_is(&t, "ramdisk.device", SEV_FAIL, "not there yet");
+    tree_is(&t, "ramdisk.kind", SEV_OK, "stays taken until brd is unloaded");
+    assert_ok(stage_by_name(stage_table, "ramdisk")->plan(&t.f.ctx, &t.found, &p));
+    assert_string_equal(p.items[0].after, "options brd rd_nr=1 rd_size=4194304 max_part=0");
+    assert_string_equal(p.items[1].after, "loaded with rd_nr=1 rd_size=4194304 max_part=0");
+    /* Bound to what it will be, in the words that it will be looked at with. */
+    assert_string_equal(p.items[2].arg, "RAM disk (brd), 4.0 GiB");
+    assert_string_equal(p.items[3].arg, "RAM disk (brd), 4.0 GiB");
+    for (size_t i = 0; i < p.n; i++)
+        assert_true(p.items[i].undoable);
+}
+
+static void what_brd_is_bound_to_is_what_it_is_then(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(freep) char *identity = NULL;
+
+    host(&t, BRD);
+    brd_loaded(&t, 1, 4 << 20);
+    fixture_put(&t.f, CONF, "options brd rd_nr=1 rd_size=4194304\n"); /* not with our mark */
+    tree_capture(&t, "{\"stat\": {" RAM0 "}, \"block\": {\"/dev/ram0\": {\"content\": \"blank\", "
+                     "\"size_b\": 4294967296}}}");
+    assert_ok(disk_identity(&t.f.ctx, "/dev/ram0", &identity));
+    assert_string_equal(identity, "RAM disk (brd), 4.0 GiB");
+    plans(&t, "create /dev/ram0; create /srv/solana/ramdisk");
+    tree_is(&t, "ramdisk.size", SEV_OK, "4.0 GiB");
+    tree_is(&t, "ramdisk.conf", SEV_OK, CONF ":1");
+}
+
+static void nothing_is_written_where_nothing_may_persist(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+
+    host(&t, BRD "host: {persist: false}\n");
+    plans(&t, "");
+    tree_is(&t, "ramdisk.module", SEV_FAIL, "modprobe brd");
+    tree_has_not(&t, "ramdisk.conf");
+}
+
+static void a_kernel_without_brd(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+
+    host(&t, BRD);
+    fixture_put(&t.f, "/lib/modules/6.1.0/modules.dep", "kernel/drivers/block/nbd.ko:\n");
+    plans(&t, "create " CONF "~");
+    tree_is(&t, "ramdisk.module", SEV_FAIL, "zram or tmpfs");
+}
+
+static void brd_in_the_kernel_itself(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+
+    host(&t, BRD "host: {persist: false}\n");
+    fixture_put(&t.f, "/sys/module/brd/parameters/rd_nr", "16\n");
+    fixture_put(&t.f, "/sys/module/brd/parameters/rd_size", "65536\n");
+    plans(&t, "");
+    tree_is(&t, "ramdisk.size", SEV_FAIL, "built into this kernel");
+}
+
+static void too_large_for_the_memory(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(tree_clear) struct tree z;
+    AUTO(tree_clear) struct tree m;
+
+    host(&t, BRD);
+    fixture_put(&t.f, "/proc/meminfo", "MemTotal: 4194304 kB\n");
+    plans(&t, "create " CONF "~");
+    tree_is(&t, "ramdisk.fits", SEV_FAIL, "does not fit into 4.0 GiB");
+    host(&m, TMPFS);
+    fixture_put(&m.f, "/proc/meminfo", "MemTotal: 4194304 kB\n");
+    plans(&m, "");
+    tree_is(&m, "ramdisk.fits", SEV_FAIL, NULL);
+    host(&z, ZRAM);
+    fixture_put(&z.f, "/proc/meminfo", "MemTotal: 4194304 kB\n");
+    plans(&z, "run module zram; create /dev/zram2; create /dev/zram2; create /srv/solana/ramdisk");
+    tree_is(&z, "ramdisk.fits", SEV_WARN, "compresses well");
+}
+
+static void memory_that_cannot_be_seen_is_not_enough(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+
+    host(&t, TMPFS);
+    fixture_put(&t.f, "/proc/meminfo", "Bogus: 1\n");
+    plans(&t, "");
+    tree_is(&t, "ramdisk.fits", SEV_UNKNOWN, "MemTotal");
+}
+
+#define CONTENT(n, what) "\"/dev/ram" n "\": {\"content\": " what ", \"size_b\": 67108864}"
+#define EXT4             "\"filesystem\", \"fstype\": \"ext4\""
+
+static void another_size(struct tree *t, const char *mounted, const char *ram0, const char *ram1)
+{
+    AUTO(freep)
+    char *json = xasprintf("{\"stat\": {" RAM0 ", " RAM1 "}, \"block\": {%s, %s}}", ram0, ram1);
+
+    host(t, BRD);
+    fixture_put(&t->f, CONF, "options brd rd_nr=1 rd_size=4194304 max_part=0\n");
+    brd_loaded(t, 2, 65536);
+    mounts(t, mounted);
+    tree_capture(t, json);
+}
+
+static void brd_of_another_size(void **state)
+{
+    static const struct {
+        const char *mounted, *ram0, *ram1, *plan, *says;
+    } cases[] = {
+        {"", CONTENT("0", "\"blank\""), CONTENT("1", "\"blank\""),
+         "update /dev/ram0; create /dev/ram0; create /srv/solana/ramdisk", "is loaded anew"},
+        {"", CONTENT("0", EXT4), CONTENT("1", "\"blank\""),
+         "update /dev/ram0!; create /dev/ram0; create /srv/solana/ramdisk",
+         "what it holds is lost"},
+        {"", CONTENT("0", "\"blank\""), CONTENT("1", EXT4), "", "'/dev/ram1' is cleared"},
+        {"", CONTENT("0", EXT4), CONTENT("1", EXT4), "", "'/dev/ram1' is cleared"},
+        {"30 27 1:1 / /x rw - ext4 /dev/ram1 rw\n", CONTENT("0", "\"blank\""), CONTENT("1", EXT4),
+         "", "/dev/ram1: mounted at '/x'"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(tree_clear) struct tree t;
+
+        another_size(&t, cases[i].mounted, cases[i].ram0, cases[i].ram1);
+        plans(&t, cases[i].plan);
+        tree_is(&t, "ramdisk.size", SEV_FAIL, cases[i].says);
+    }
+}
+
+static void what_modprobe_d_says(void **state)
+{
+    static const struct {
+        const char *file, *text, *plan;
+        enum severity sev;
+        const char *says;
+    } cases[] = {
+        {"/etc/modprobe.d/brd.conf", "options brd rd_nr=1 rd_size=4194304\n", "", SEV_OK,
+         "/etc/modprobe.d/brd.conf:1"},
+        {"/etc/modprobe.d/brd.conf", "options brd rd_nr=16 rd_size=4194304 max_part=1\n", "",
+         SEV_OK, NULL},
+        {"/etc/modprobe.d/brd.conf", "#\noptions brd rd_nr=1 rd_size=1024\n", "", SEV_WARN,
+         "/etc/modprobe.d/brd.conf:2 sets rd_size=1024"},
+        {"/etc/modprobe.d/brd.conf", "options brd rd_size=4194304\n", "", SEV_WARN,
+         "without rd_nr"},
+        {"/etc/modprobe.d/brd.conf", "options brd rd_nr=0 rd_size=4194304\n", "", SEV_WARN,
+         "sets rd_nr=0"},
+        {"/etc/modprobe.d/loop.conf", "options loop max_loop=9\n", "create " CONF "~", SEV_WARN,
+         "is missing"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(tree_clear) struct tree t;
+
+        host(&t, BRD);
+        brd_loaded(&t, 1, 4 << 20);
+        mounts(&t, "30 27 1:0 / /srv/solana/ramdisk rw - xfs /dev/ram0 rw\n");
+        fixture_put(&t.f, cases[i].file, "%s", cases[i].text);
+        tree_capture(&t, "{\"stat\": {" RAM0 "}}");
+        plans(&t, cases[i].plan);
+        tree_is(&t, "ramdisk.conf", cases[i].sev, cases[i].says);
+        tree_is(&t, "ramdisk.mount", SEV_OK, NULL);
+    }
+}
+
+static void our_own_file_follows_the_config(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(plan_clear) struct plan p = {0};
+    const struct stage *s = stage_by_name(stage_table, "ramdisk");
+
+    host(&t, BRD);
+    fixture_put(&t.f, "/lib/modules/6.1.0/modules.dep", "\n"); /* so that no more is planned */
+    tree_check(&t, "ramdisk");
+    assert_ok(s->plan(&t.f.ctx, &t.found, &p));
+    assert_int_equal(p.n, 1);
+    assert_ok(s->apply(&t.f.ctx, &p.items[0]));
+    plans(&t, "");
+    tree_is(&t, "ramdisk.conf", SEV_OK, CONF);
+    t.cfg->storage.ramdisk.size_gib = 2;
+    plans(&t, "update " CONF "~");
+    t.cfg->storage.ramdisk.size_gib = 4;
+    plans(&t, "");
+    fixture_put(&t.f, "/etc/modprobe.d/z.conf", "options brd rd_size=8\n");
+    plans(&t, "");
+    tree_is(&t, "ramdisk.conf", SEV_WARN, "/etc/modprobe.d/z.conf:1 sets rd_size=8");
+}
+
+static void other_content_needs_its_name(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(tree_clear) struct tree used;
+    AUTO(tree_clear) struct tree small;
+
+    host(&t, "storage:\n  ramdisk: {device: /dev/ram0}\n");
+    brd_loaded(&t, 1, 4 << 20);
+    tree_capture(&t, "{\"stat\": {" RAM0 "}, \"block\": {\"/dev/ram0\": {\"content\": " EXT4
+                     ", \"size_b\": 4294967296}}}");
+    plans(&t, "update /dev/ram0!; create /srv/solana/ramdisk");
+    tree_is(&t, "ramdisk.fstype", SEV_FAIL, "named as one to destroy");
+    assert_string_equal(findings_find(&t.found, "ramdisk.fstype")->fix,
+                        "agavectl prepare --apply --destroy=/dev/ram0 ramdisk");
+    host(&used, "storage:\n  ramdisk: {device: /dev/ram0}\n");
+    brd_loaded(&used, 1, 4 << 20);
+    mounts(&used, "30 27 1:0 / /old rw - ext4 /dev/ram0 rw\n");
+    tree_capture(&used, "{\"stat\": {" RAM0 "}, \"block\": {\"/dev/ram0\": {\"content\": " EXT4
+                        ", \"size_b\": 4294967296}}}");
+    plans(&used, "");
+    tree_is(&used, "ramdisk.users", SEV_FAIL, "mounted at '/old'");
+    tree_is(&used, "ramdisk.fstype", SEV_FAIL, "left alone");
+    host(&small, "storage:\n  ramdisk: {device: /dev/ram0}\n");
+    brd_loaded(&small, 1, 65536);
+    tree_capture(&small, "{\"stat\": {" RAM0 "}, \"block\": {" CONTENT("0", EXT4) "}}");
+    plans(&small, "");
+    tree_is(&small, "ramdisk.fstype", SEV_FAIL, "needs at least 300 MiB");
+}
+
+/* The config names a disk: that is warned of, and never formatted over. */
+static void a_disk_is_no_ram_disk(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+
+    host(&t, "storage:\n  ramdisk: {device: /dev/sdb}\n");
+    fixture_dir(&t.f, "/sys/dev/block/8:16/holders");
+    tree_capture(&t, "{\"stat\": {\"/dev/sdb\": {\"type\": \"block\", \"rdev\": \"8:16\"}}, "
+                     "\"block\": {\"/dev/sdb\": {\"content\": " EXT4 ", \"size_b\": 4294967296}}}");
+    plans(&t, "");
+    tree_is(&t, "ramdisk.memory", SEV_WARN, "not in memory");
+    tree_is(&t, "ramdisk.fstype", SEV_FAIL, "left alone");
+}
+
+static void something_else_is_mounted_there(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(tree_clear) struct tree m;
+
+    host(&t, BRD);
+    mounts(&t, "30 27 0:40 / /srv/solana/ramdisk rw - tmpfs tmpfs rw,size=1k\n");
+    plans(&t, "create " CONF "~");
+    tree_is(&t, "ramdisk.mount", SEV_FAIL, "where '/dev/ram0' belongs");
+    host(&m, TMPFS);
+    mounts(&m, "30 27 1:0 / /srv/solana/ramdisk rw - xfs /dev/ram0 rw\n");
+    plans(&m, "");
+    tree_is(&m, "ramdisk.mount", SEV_FAIL, "where a tmpfs belongs");
+}
+
+static void zram_by_its_number(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(tree_clear) struct tree other;
+    AUTO(tree_clear) struct tree none;
+
+    host(&t, ZRAM);
+    fixture_put(&t.f, "/sys/class/zram-control/hot_add", "x");
+    plans(&t, "create /dev/zram2; create /dev/zram2; create /srv/solana/ramdisk");
+    tree_is(&t, "ramdisk.kind", SEV_OK, "compression");
+    fixture_put(&t.f, "/sys/block/zram2/disksize", "0\n"); /* there, without a size */
+    plans(&t, "create /dev/zram2; create /dev/zram2; create /srv/solana/ramdisk");
+    host(&other, ZRAM);
+    fixture_put(&other.f, "/sys/class/zram-control/hot_add", "x");
+    fixture_put(&other.f, "/sys/block/zram2/disksize", "1073741824\n");
+    plans(&other, "");
+    tree_is(&other, "ramdisk.size", SEV_FAIL, "somebody else's");
+    host(&none, ZRAM);
+    fixture_put(&none.f, "/lib/modules/6.1.0/modules.dep", "\n");
+    plans(&none, "");
+    tree_is(&none, "ramdisk.module", SEV_FAIL, "brd or tmpfs");
+}
+
+static void tmpfs_with_its_options(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(freep) char *options = NULL;
+
+    host(&t, TMPFS);
+    assert_ok(ramdisk_options(&t.f.ctx, &options));
+    assert_string_equal(options, "noatime,size=4194304k,mode=0755,uid=1001,gid=1002");
+    freep(&options);
+    fixture_put(&t.f, "/proc/sys/kernel/osrelease", "6.12.1\n");
+    assert_ok(ramdisk_options(&t.f.ctx, &options));
+    assert_string_equal(options, "noatime,size=4194304k,mode=0755,uid=1001,gid=1002,noswap");
+    plans(&t, "create /srv/solana/ramdisk");
+    tree_is(&t, "ramdisk.kind", SEV_OK, "memory limit");
+    assert_true(ramdisk_is_mount(t.cfg) && !ramdisk_is_device(t.cfg));
+    assert_string_equal(ramdisk_source(t.cfg), "tmpfs");
+    assert_string_equal(ramdisk_fstype(t.cfg), "tmpfs");
+    mounts(&t, "30 27 0:40 / /srv/solana/ramdisk rw - tmpfs tmpfs rw,size=4194304k,mode=755\n");
+    tree_capture(&t, "{}");
+    plans(&t, "");
+    tree_is(&t, "ramdisk.mount", SEV_OK, NULL);
+    tree_is(&t, "ramdisk.size", SEV_OK, "4.0 GiB");
+}
+
+static void a_tmpfs_of_another_size(void **state)
+{
+    static const struct {
+        const char *options, *says;
+    } cases[] = {{"rw,size=1048576k,mode=755", "may hold 1.0 GiB, not 4.0 GiB"},
+                 {"rw", "may hold all of the memory"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(tree_clear) struct tree t;
+        AUTO(freep)
+        char *line =
+            xasprintf("30 27 0:40 / /srv/solana/ramdisk rw - tmpfs tmpfs %s\n", cases[i].options);
+
+        host(&t, TMPFS);
+        mounts(&t, line);
+        tree_capture(&t, "{}");
+        plans(&t, "");
+        tree_is(&t, "ramdisk.size", SEV_WARN, cases[i].says);
+    }
+}
+
+static void accounts_on_the_volume(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(tree_clear) struct tree m;
+
+    host(&t, NONE);
+    fixture_dir(&t.f, "/sys/dev/block/254:0");
+    plans(&t, "");
+    tree_is(&t, "ramdisk.kind", SEV_OK, "survive a reboot");
+    assert_int_equal(findings_worst(&t.found), SEV_OK);
+    assert_false(ramdisk_is_mount(t.cfg));
+    host(&m, NONE);
+    mounts(&m, "30 27 0:40 / /srv/solana/ramdisk rw - tmpfs tmpfs rw\n");
+    plans(&m, "");
+    tree_is(&m, "ramdisk.kind", SEV_NOTE, "in memory");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(brd_from_nothing),
+        cmocka_unit_test(what_brd_is_bound_to_is_what_it_is_then),
+        cmocka_unit_test(nothing_is_written_where_nothing_may_persist),
+        cmocka_unit_test(a_kernel_without_brd),
+        cmocka_unit_test(brd_in_the_kernel_itself),
+        cmocka_unit_test(too_large_for_the_memory),
+        cmocka_unit_test(memory_that_cannot_be_seen_is_not_enough),
+        cmocka_unit_test(brd_of_another_size),
+        cmocka_unit_test(what_modprobe_d_says),
+        cmocka_unit_test(our_own_file_follows_the_config),
+        cmocka_unit_test(other_content_needs_its_name),
+        cmocka_unit_test(a_disk_is_no_ram_disk),
+        cmocka_unit_test(something_else_is_mounted_there),
+        cmocka_unit_test(zram_by_its_number),
+        cmocka_unit_test(tmpfs_with_its_options),
+        cmocka_unit_test(a_tmpfs_of_another_size),
+        cmocka_unit_test(accounts_on_the_volume),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
