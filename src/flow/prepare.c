@@ -140,6 +140,8 @@ static struct err *change_act(struct ctx *ctx, struct step_run *s)
 
     TRY(change_from_json(s->data, &stage, &c));
     report_progress(s->report, "%s %s", change_kind_name(c.kind), c.object);
+    if (c.undoable) /* changes before it may have made a folder of it, or mounted over it */
+        TRY(stage_refresh(ctx, stage, &c));
     TRY_CTX(make_change(ctx, stage, &c, s->op), "stage '%s'", stage->name);
     s->text = xasprintf("%s: %s", c.object, c.after ? c.after : "done");
     return NULL;

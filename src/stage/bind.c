@@ -5,8 +5,10 @@
 #include "config/config.h"
 #include "host/mounts.h"
 #include "io/fsroot.h"
+#include "stage/folders.h"
 #include "stage/shared.h"
 #include "stage/table.h"
+#include "stage/unmount.h"
 
 enum { VERB_SHARE = 1, VERB_RBIND, VERB_SUBMOUNT };
 
@@ -135,6 +137,7 @@ static struct err *check_unbound(struct ctx *ctx, const struct mounts *m, struct
 
     note_got(f, source_of(ctx), "no mount");
     f->repair = "bind";
+    TRY(folders_missing(ctx, ctx->cfg->storage.bind, &f->old));
     shared_check(m, source_of(ctx), "bind.source", 4, "bind", ret);
     return check_hidden(ctx, ret);
 }
@@ -167,9 +170,13 @@ static struct err *bind_plan(const struct ctx *ctx, const struct findings *f, st
 
     if (ours(findings_find(f, "bind.mount"))) {
         if (ours(findings_find(f, "bind.source")))
-            plan_add(ret, CHANGE_UPDATE, VERB_SHARE, source_of(ctx), "not shared", "shared");
+            plan_undoable(
+                plan_add(ret, CHANGE_UPDATE, VERB_SHARE, source_of(ctx), "not shared", "shared"),
+                findings_find(f, "bind.source")->old);
         AUTO(freep) char *after = xasprintf("rbind of %s (rslave, rshared)", source_of(ctx));
-        plan_add(ret, CHANGE_CREATE, VERB_RBIND, bind, NULL, after)->undoable = true;
+        struct change *c = plan_add(ret, CHANGE_CREATE, VERB_RBIND, bind, NULL, after);
+        c->arg = xstrdup(source_of(ctx));
+        plan_undoable(c, findings_find(f, "bind.mount")->old);
         return NULL;
     }
     for (size_t i = 0; i < f->n; i++) {
@@ -180,7 +187,7 @@ static struct err *bind_plan(const struct ctx *ctx, const struct findings *f, st
         AUTO(freep) char *after = xasprintf("rbind of %s (rslave, rshared)", x->source);
         struct change *c = plan_add(ret, CHANGE_CREATE, VERB_SUBMOUNT, x->want, NULL, after);
         c->arg = xstrdup(x->source);
-        c->undoable = true;
+        plan_undoable(c, NULL);
     }
     return NULL;
 }
@@ -200,12 +207,52 @@ static struct err *bind_apply(struct ctx *ctx, const struct change *c)
         return shared_make(ctx, c->object);
     case VERB_RBIND:
         TRY(fsroot_mkdirs(ctx->root, c->object, 0755));
-        return rbind(ctx, source_of(ctx), c->object);
+        return rbind(ctx, c->arg, c->object);
     case VERB_SUBMOUNT:
         return rbind(ctx, c->arg, c->object);
     default:
         return err_new(ERR_BUG, "stage 'bind' has no change %d", c->verb);
     }
+}
+
+/* Is what is mounted there still what was bound? A source that was unmounted since says nothing. */
+static bool shows_source(const struct mounts *m, const struct mount_info *at,
+                         const struct change *c)
+{
+    const struct mount_info *on = c->arg ? mounts_over(m, c->arg) : NULL;
+
+    return on && same_place(at, c->object, on, c->arg);
+}
+
+static struct err *bind_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+
+    if (c->verb == VERB_SHARE)
+        return shared_undo_look(ctx, c, ret);
+    TRY(mounts_read(ctx, &m));
+    const struct mount_info *at = mounts_at(&m, c->object);
+    if (!at)
+        return folders_look(ctx, c->old, ret);
+    if (shows_source(&m, at, c))
+        *ret = (struct undo_look){
+            .verdict = UNDO_DO,
+            .what = xasprintf("unmount '%s', which shows '%s'", c->object, c->arg),
+            .unmounts = UNDO_RBIND};
+    else
+        *ret = (struct undo_look){.verdict = UNDO_KEEP,
+                                  .what = xasprintf("'%s' does not show '%s' any more: another "
+                                                    "mount (of '%s') is there",
+                                                    c->object, c->arg, at->source)};
+    return NULL;
+}
+
+static struct err *bind_undo(struct ctx *ctx, const struct change *c)
+{
+    if (c->verb == VERB_SHARE)
+        return shared_undo(ctx, c);
+    TRY(unmount_now(ctx, c->object, UNDO_RBIND));
+    return folders_remove(ctx, c->old);
 }
 
 static const char *const bind_after[] = {"kind-root", "volume", "ramdisk", NULL};
@@ -221,4 +268,6 @@ const struct stage stage_bind = {
     .check = bind_check,
     .plan = bind_plan,
     .apply = bind_apply,
+    .undo_look = bind_undo_look,
+    .undo = bind_undo,
 };

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "host/mounts.h"
 #include "io/fsroot.h"
+#include "stage/folders.h"
 #include "stage/table.h"
 
 enum { VERB_MAKE = 1, VERB_CHOWN, VERB_CHMOD };
@@ -158,9 +159,10 @@ static struct err *check_dir(struct ctx *ctx, const struct dir *d, const struct 
     struct err *e = fsroot_stat(ctx->root, d->path, &st);
     if (e && e->kind == ERR_NOTFOUND && e->sys == ENOENT) {
         err_free(e);
-        findings_add(ret, d->id, 4, SEV_FAIL, "folder '%s' does not exist", d->path)->repair =
-            "dirs";
-        return NULL;
+        struct finding *f =
+            findings_add(ret, d->id, 4, SEV_FAIL, "folder '%s' does not exist", d->path);
+        f->repair = "dirs";
+        return folders_missing(ctx, d->path, &f->old);
     }
     TRY(e);
     if (!S_ISDIR(st.st_mode))
@@ -204,12 +206,15 @@ static void plan_dir(const struct ctx *ctx, const struct dir *d, const struct fi
         AUTO(freep)
         char *after = xasprintf("folder of %llu:%llu", (unsigned long long)ctx->cfg->validator.uid,
                                 (unsigned long long)ctx->cfg->validator.gid);
-        plan_add(ret, CHANGE_CREATE, VERB_MAKE, d->path, NULL, after)->undoable = true;
+        plan_undoable(plan_add(ret, CHANGE_CREATE, VERB_MAKE, d->path, NULL, after),
+                      findings_find(f, d->id)->old);
     }
     if (ours(f, d->id_owner))
-        plan_add(ret, CHANGE_UPDATE, VERB_CHOWN, d->path, owner->got, owner->want);
+        plan_undoable(plan_add(ret, CHANGE_UPDATE, VERB_CHOWN, d->path, owner->got, owner->want),
+                      owner->got);
     if (ours(f, d->id_mode))
-        plan_add(ret, CHANGE_UPDATE, VERB_CHMOD, d->path, mode->got, mode->want);
+        plan_undoable(plan_add(ret, CHANGE_UPDATE, VERB_CHMOD, d->path, mode->got, mode->want),
+                      mode->got);
 }
 
 static struct err *dirs_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
@@ -263,6 +268,59 @@ static struct err *dirs_apply(struct ctx *ctx, const struct change *c)
     return NULL;
 }
 
+/* "1000:1000" or "0755", as in the change's texts. To be freed. */
+static char *state_now(const struct change *c, const struct stat *st)
+{
+    return c->verb == VERB_CHOWN ? xasprintf("%u:%u", st->st_uid, st->st_gid)
+                                 : xasprintf("%04o", st->st_mode & 07777);
+}
+
+static struct err *dirs_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    struct stat st;
+
+    if (c->verb == VERB_MAKE)
+        return folders_look(ctx, c->old, ret);
+    *ret = (struct undo_look){.verdict = UNDO_GONE};
+    struct err *e = fsroot_stat(ctx->root, c->object, &st);
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    AUTO(freep) char *now = state_now(c, &st);
+    const char *what = c->verb == VERB_CHOWN ? "owner" : "mode";
+    if (str_eq(now, c->old))
+        return NULL;
+    if (str_eq(now, c->after))
+        *ret = (struct undo_look){
+            .verdict = UNDO_DO,
+            .what = xasprintf("give '%s' its %s %s again", c->object, what, c->old)};
+    else
+        *ret = (struct undo_look){
+            .verdict = UNDO_KEEP,
+            .what = xasprintf("the %s of '%s' is %s by now", what, c->object, now)};
+    return NULL;
+}
+
+static struct err *dirs_undo(struct ctx *ctx, const struct change *c)
+{
+    AUTO(closep) int fd = -1;
+    unsigned uid, gid, mode;
+
+    if (c->verb == VERB_MAKE)
+        return folders_remove(ctx, c->old);
+    TRY(open_itself(ctx, c->object, &fd));
+    if (c->verb == VERB_CHOWN) {
+        if (!c->old || sscanf(c->old, "%u:%u", &uid, &gid) != 2)
+            return err_new(ERR_CORRUPT, "'%s' is no owner of '%s'", c->old, c->object);
+        return fchown(fd, uid, gid) < 0 ? err_sys(errno, "cannot give '%s' back", c->object) : NULL;
+    }
+    if (!c->old || sscanf(c->old, "%o", &mode) != 1)
+        return err_new(ERR_CORRUPT, "'%s' is no mode of '%s'", c->old, c->object);
+    return fchmod(fd, mode & 07777) < 0
+               ? err_sys(errno, "cannot change the mode of '%s'", c->object)
+               : NULL;
+}
+
 static const char *const dirs_after[] = {"volume", "ramdisk", NULL};
 
 const struct stage stage_dirs = {
@@ -276,4 +334,6 @@ const struct stage stage_dirs = {
     .check = dirs_check,
     .plan = dirs_plan,
     .apply = dirs_apply,
+    .undo_look = dirs_undo_look,
+    .undo = dirs_undo,
 };

@@ -12,8 +12,9 @@
 #include "host/mounts.h"
 #include "host/zram.h"
 #include "io/fsroot.h"
+#include "stage/disk_undo.h"
+#include "stage/folders.h"
 
-enum { VERB_FOLDER = 1, VERB_FORMAT, VERB_MOUNT, VERB_REFORMAT };
 _Static_assert(VERB_REFORMAT < DISK_VERB_END, "a stage's own verbs begin behind these");
 #define BLANK "blank" /* got of a content finding, from which the plan knows */
 #define LAYER 4
@@ -62,9 +63,10 @@ static struct err *check_folder(struct ctx *ctx, const struct disk *d, const str
         return err_new(ERR_CORRUPT, "the table of mounts has no root");
     TRY(fsroot_is_folder(ctx->root, d->mount, &exists));
     if (!exists) {
-        findings_add(ret, d->id_folder, LAYER, SEV_FAIL, "folder '%s' does not exist", d->mount)
-            ->repair = d->stage;
-        return NULL;
+        struct finding *f = findings_add(ret, d->id_folder, LAYER, SEV_FAIL,
+                                         "folder '%s' does not exist", d->mount);
+        f->repair = d->stage;
+        return folders_missing(ctx, d->mount, &f->old);
     }
     bool memory = false;
     struct err *blind = disk_in_memory(ctx, on, &memory);
@@ -282,7 +284,7 @@ static struct err *check_unmounted(struct ctx *ctx, const struct disk *d, bool m
     struct finding *f = findings_add(ret, d->id_mount, LAYER, SEV_FAIL,
                                      "'%s' is not mounted at '%s'", d->device, d->mount);
     f->repair = usable && idle ? d->stage : NULL;
-    return NULL;
+    return folders_missing(ctx, d->mount, &f->old);
 }
 
 /* What is on the way out, together with the device that it is on. */
@@ -326,10 +328,10 @@ static struct err *check_to_be_made(struct ctx *ctx, const struct disk *d, const
     }
     TRY(check_old_content(ctx, d, ret));
     TRY(disk_check_hidden(ctx, d, ret));
-    findings_add(ret, d->id_mount, LAYER, SEV_FAIL, "'%s' is not mounted at '%s'", d->device,
-                 d->mount)
-        ->repair = repair;
-    return NULL;
+    f = findings_add(ret, d->id_mount, LAYER, SEV_FAIL, "'%s' is not mounted at '%s'", d->device,
+                     d->mount);
+    f->repair = repair;
+    return folders_missing(ctx, d->mount, &f->old);
 }
 
 /* The table of mounts knows real paths only: behind a link nothing would be found in it. */
@@ -431,7 +433,8 @@ struct err *disk_plan(const struct disk *d, const struct findings *f, struct pla
     const char *identity = device ? device->got : NULL;
 
     if (fixable(d, f, d->id_folder))
-        plan_add(ret, CHANGE_CREATE, VERB_FOLDER, d->mount, NULL, "folder")->undoable = true;
+        plan_undoable(plan_add(ret, CHANGE_CREATE, VERB_FOLDER, d->mount, NULL, "folder"),
+                      findings_find(f, d->id_folder)->old);
     /* The mount is marked as ours to repair only when content and users allow it. */
     if (!fixable(d, f, d->id_mount))
         return NULL;
@@ -441,6 +444,8 @@ struct err *disk_plan(const struct disk *d, const struct findings *f, struct pla
     if (format && !blank)
         plan_reformat(d, content->got, identity, ret);
     disk_plan_on(d, identity, blank, ret);
+    /* the mount is the last one */
+    plan_undoable(&ret->items[ret->n - 1], findings_find(f, d->id_mount)->old);
     return NULL;
 }
 

@@ -308,17 +308,42 @@ void stages_check(struct ctx *ctx, const struct check_opts *opts, struct check_r
             check_stage(ctx, scene, t[i], ret);
 }
 
-struct err *stage_wants(struct ctx *ctx, const struct stage *s, const struct change *c, bool *ret)
+/* *ret: the same change in a plan of now, or NULL. */
+static struct err *plan_again(struct ctx *ctx, const struct stage *s, const struct change *c,
+                              struct plan *p, struct change **ret)
 {
     AUTO(findings_clear) struct findings f = {0};
-    AUTO(plan_clear) struct plan p = {.stage = s};
 
     TRY(look_once(ctx, s, &f));
-    TRY(s->plan(ctx, &f, &p));
-    *ret = false;
-    for (size_t i = 0; i < p.n && !*ret; i++)
-        *ret = p.items[i].kind == c->kind && p.items[i].verb == c->verb &&
-               str_eq(p.items[i].object, c->object) && str_eq(p.items[i].arg, c->arg);
+    TRY(s->plan(ctx, &f, p));
+    *ret = NULL;
+    for (size_t i = 0; i < p->n && !*ret; i++)
+        if (p->items[i].kind == c->kind && p->items[i].verb == c->verb &&
+            str_eq(p->items[i].object, c->object) && str_eq(p->items[i].arg, c->arg))
+            *ret = &p->items[i];
+    return NULL;
+}
+
+struct err *stage_wants(struct ctx *ctx, const struct stage *s, const struct change *c, bool *ret)
+{
+    AUTO(plan_clear) struct plan p = {.stage = s};
+    struct change *again = NULL;
+
+    TRY(plan_again(ctx, s, c, &p, &again));
+    *ret = again != NULL;
+    return NULL;
+}
+
+struct err *stage_refresh(struct ctx *ctx, const struct stage *s, struct change *c)
+{
+    AUTO(plan_clear) struct plan p = {.stage = s};
+    struct change *again = NULL;
+
+    TRY(plan_again(ctx, s, c, &p, &again));
+    if (!again)
+        return NULL;
+    free(c->old);
+    c->old = TAKE(again->old);
     return NULL;
 }
 

@@ -66,6 +66,7 @@ void findings_clear(struct findings *f)
         free(f->items[i].got);
         free(f->items[i].source);
         free(f->items[i].fix);
+        free(f->items[i].old);
         free(f->items[i].reason);
     }
     free(f->items);

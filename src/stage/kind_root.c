@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "host/mounts.h"
 #include "io/fsroot.h"
+#include "stage/folders.h"
 #include "stage/shared.h"
 #include "stage/table.h"
 
@@ -41,6 +42,8 @@ static struct err *kind_root_check(struct ctx *ctx, struct scene *scene, struct 
     struct finding *f = findings_add(ret, "kindroot.folder", 2, there ? SEV_OK : SEV_FAIL,
                                      "folder '%s' %s", root, there ? "exists" : "does not exist");
     f->repair = there ? NULL : "kind-root";
+    if (!there)
+        TRY(folders_missing(ctx, root, &f->old));
     TRY(scene_mounts(ctx, scene, &m));
     shared_check(m, root, "kindroot.shared", 2, "kind-root", ret);
     check_place(m, root, ret);
@@ -59,9 +62,11 @@ static struct err *kind_root_plan(const struct ctx *ctx, const struct findings *
     const char *root = ctx->cfg->storage.kind_root;
 
     if (ours(f, "kindroot.folder"))
-        plan_add(ret, CHANGE_CREATE, VERB_FOLDER, root, NULL, "folder");
+        plan_undoable(plan_add(ret, CHANGE_CREATE, VERB_FOLDER, root, NULL, "folder"),
+                      findings_find(f, "kindroot.folder")->old);
     if (ours(f, "kindroot.shared"))
-        plan_add(ret, CHANGE_UPDATE, VERB_SHARE, root, "not shared", "shared");
+        plan_undoable(plan_add(ret, CHANGE_UPDATE, VERB_SHARE, root, "not shared", "shared"),
+                      findings_find(f, "kindroot.shared")->old);
     return NULL;
 }
 
@@ -77,6 +82,17 @@ static struct err *kind_root_apply(struct ctx *ctx, const struct change *c)
     }
 }
 
+static struct err *kind_root_undo_look(struct ctx *ctx, const struct change *c,
+                                       struct undo_look *ret)
+{
+    return c->verb == VERB_FOLDER ? folders_look(ctx, c->old, ret) : shared_undo_look(ctx, c, ret);
+}
+
+static struct err *kind_root_undo(struct ctx *ctx, const struct change *c)
+{
+    return c->verb == VERB_FOLDER ? folders_remove(ctx, c->old) : shared_undo(ctx, c);
+}
+
 const struct stage stage_kind_root = {
     .name = "kind-root",
     .summary = "the folder that the kind node sees, on a shared mount",
@@ -87,4 +103,6 @@ const struct stage stage_kind_root = {
     .check = kind_root_check,
     .plan = kind_root_plan,
     .apply = kind_root_apply,
+    .undo_look = kind_root_undo_look,
+    .undo = kind_root_undo,
 };

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "host/own_file.h"
 #include "stage/bank_state.h"
+#include "stage/disk_undo.h"
 #include "stage/ramdisk_parts.h"
 #include "stage/table.h"
 
@@ -157,6 +158,15 @@ static struct err *ramdisk_apply(struct ctx *ctx, const struct change *c)
     return disk_apply(ctx, &d, c);
 }
 
+static struct err *ramdisk_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    if (c->verb < DISK_VERB_END)
+        return disk_undo_look(ctx, c, ret);
+    *ret = (struct undo_look){.verdict = UNDO_KEEP,
+                              .what = xasprintf("'%s' stays as it is", c->object)};
+    return NULL;
+}
+
 static const char *const ramdisk_after[] = {"volume", NULL};
 
 const struct stage stage_ramdisk = {
@@ -170,4 +180,6 @@ const struct stage stage_ramdisk = {
     .check = ramdisk_check,
     .plan = ramdisk_plan,
     .apply = ramdisk_apply,
+    .undo_look = ramdisk_undo_look,
+    .undo = disk_undo,
 };

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "host/mounts.h"
 #include "stage/finding.h"
+#include "stage/stage.h"
 
 /* Propagation, for the stages kind-root and bind: whether what is mounted below a path later is
  * passed on. */
@@ -18,6 +19,11 @@ void shared_check(const struct mounts *m, const char *path, const char *id, uint
  * is bound on itself first: propagation belongs to a mount, and its parent's is not ours to change.
  */
 struct err *shared_make(struct ctx *ctx, const char *path) MUST_CHECK;
+/* For the undo of a change whose object is that path and whose old is that of shared_check's
+ * finding: the folder's own mount is unmounted, or its mounts are again what they were. */
+struct err *shared_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+    MUST_CHECK;
+struct err *shared_undo(struct ctx *ctx, const struct change *c) MUST_CHECK;
 /* The table of mounts knows real paths only: behind a link nothing would be found in it, which is a
  * failure with this id. An empty path is ok. */
 struct err *shared_check_path(struct ctx *ctx, const char *path, const char *id, uint8_t layer,

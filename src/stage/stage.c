@@ -29,6 +29,14 @@ struct change *plan_add(struct plan *p, enum change_kind kind, int verb, const c
     return &p->items[p->n++];
 }
 
+struct change *plan_undoable(struct change *c, const char *old)
+{
+    c->undoable = true;
+    free(c->old);
+    c->old = old ? xstrdup(old) : NULL;
+    return c;
+}
+
 void change_clear(struct change *c)
 {
     free(c->object);
@@ -37,6 +45,12 @@ void change_clear(struct change *c)
     free(c->arg);
     free(c->old);
     *c = (struct change){0};
+}
+
+void undo_look_clear(struct undo_look *l)
+{
+    free(l->what);
+    *l = (struct undo_look){0};
 }
 
 void plan_clear(struct plan *p)

@@ -38,6 +38,8 @@ struct plan {
 /* Texts are copied. */
 struct change *plan_add(struct plan *p, enum change_kind kind, int verb, const char *object,
                         const char *before, const char *after);
+/* Its stage can take it back, with that note (copied; NULL: none). Returns c. */
+struct change *plan_undoable(struct change *c, const char *old);
 void plan_clear(struct plan *p);
 
 /* What has become of a change that was made at another time, maybe before this boot. */
@@ -46,10 +48,20 @@ enum undo_verdict {
     UNDO_DO,   /* it is as we made it: can be taken back now */
     UNDO_KEEP, /* stays: a file system, a folder with content, what others have changed since */
 };
+enum undo_mount {
+    UNDO_NO_MOUNT,
+    UNDO_MOUNT, /* of a file system: it must be free afterwards */
+    UNDO_BIND,  /* shows what is mounted elsewhere as well */
+    UNDO_RBIND, /* and what is mounted below that */
+};
 struct undo_look {
     enum undo_verdict verdict;
     char *what; /* for people: what would be done, or why it stays; NULL with UNDO_GONE. Owned */
+    /* With UNDO_DO: this mount point (the change's object) would be unmounted. Who holds it is the
+     * flow's question, which knows what else is taken away before it. */
+    enum undo_mount unmounts;
 };
+void undo_look_clear(struct undo_look *l);
 
 struct stage {
     const char *name, *summary; /* never NULL */
@@ -69,8 +81,9 @@ struct stage {
     struct err *(*plan)(const struct ctx *ctx, const struct findings *f,
                         struct plan *ret); /* NULL: check only */
     struct err *(*apply)(struct ctx *ctx, const struct change *c);
-    /* Both or neither. undo_look reads only: ERR_REFUSED when somebody holds what would be taken
-     * away, with who. undo takes back one change that was looked at and is UNDO_DO; it is called
+    /* Both or neither; neither asks the config. undo_look reads only; ERR_REFUSED when somebody
+     * holds what would be taken away, with who (of a mount: see undo_look.unmounts). undo takes
+     * back one change that was looked at and is UNDO_DO (a mount by stage/unmount.h); it is called
      * again after a crash in its middle. */
     struct err *(*undo_look)(struct ctx *ctx, const struct change *c, struct undo_look *ret);
     struct err *(*undo)(struct ctx *ctx, const struct change *c);

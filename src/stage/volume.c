@@ -2,6 +2,7 @@
  * place. Agave writes with io_uring, which can hang the machine for good on ZFS. */
 #include "config/config.h"
 #include "stage/disk.h"
+#include "stage/disk_undo.h"
 #include "stage/table.h"
 
 static struct disk volume_disk(const struct ctx *ctx)
@@ -57,4 +58,6 @@ const struct stage stage_volume = {
     .check = volume_check,
     .plan = volume_plan,
     .apply = volume_apply,
+    .undo_look = disk_undo_look,
+    .undo = disk_undo,
 };

@@ -5,18 +5,25 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "config/config.h"
 #include "fixture.h"
+#include "host/block_users.h"
 #include "host/loop.h"
 #include "host/mkfs.h"
 #include "host/mounts.h"
 #include "io/fsroot.h"
 #include "real.h"
 #include "stage/engine.h"
+#include "stage/unmount.h"
 
 #define MIB (1ULL << 20)
 
@@ -28,6 +35,11 @@ struct host {
     char *dir, *volume, *ram; /* volume, ram: devices, or "" */
     bool zram;
     struct strbuf told;
+    struct { /* what was made, in order */
+        const struct stage *stage;
+        struct change change;
+    } made[64];
+    size_t n_made;
 };
 
 static char *below(const struct host *h, const char *path)
@@ -87,6 +99,8 @@ static void host_clear(struct host *h)
     free(h->volume);
     free(h->ram);
     strbuf_clear(&h->told);
+    for (size_t i = 0; i < h->n_made; i++)
+        change_clear(&h->made[i].change);
 }
 
 static void told(void *arg, const struct stage *s, const struct change *c, enum stage_moment when)
@@ -95,6 +109,17 @@ static void told(void *arg, const struct stage *s, const struct change *c, enum 
 
     if (when == STAGE_DONE)
         strbuf_printf(&h->told, "%s: %s %s\n", s->name, change_kind_name(c->kind), c->object);
+    if (when != STAGE_BEGIN || !c->undoable)
+        return;
+    assert_true(h->n_made < ARRAY_LEN(h->made));
+    h->made[h->n_made].stage = s;
+    struct change *to = &h->made[h->n_made++].change;
+    *to = *c;
+    to->object = xstrdup(c->object);
+    to->before = c->before ? xstrdup(c->before) : NULL;
+    to->after = c->after ? xstrdup(c->after) : NULL;
+    to->arg = c->arg ? xstrdup(c->arg) : NULL;
+    to->old = c->old ? xstrdup(c->old) : NULL;
 }
 
 static struct err *apply(struct host *h, bool dry, struct stage_report *ret)
@@ -417,6 +442,185 @@ static void a_link_to_zfs_is_zfs(void **state)
     assert_null(findings_find(&found, "dirs.snapshots.zfs"));
 }
 
+/* Takes back what was made, the last first. *ret_kept: what stays. */
+static struct err *take_back(struct host *h, struct strbuf *kept)
+{
+    while (h->n_made > 0) {
+        const struct stage *s = h->made[h->n_made - 1].stage;
+        struct change *c = &h->made[h->n_made - 1].change;
+        AUTO(undo_look_clear) struct undo_look l = {0}, after = {0};
+
+        TRY(s->undo_look(&real->ctx, c, &l));
+        if (l.verdict == UNDO_DO && l.unmounts)
+            TRY(unmount_may(&real->ctx, c->object, l.unmounts, NULL));
+        if (l.verdict == UNDO_DO) {
+            TRY(s->undo(&real->ctx, c));
+            assert_ok(s->undo_look(&real->ctx, c, &after));
+            if (after.verdict == UNDO_DO)
+                fail_msg("%s %s: still to be undone: %s", s->name, c->object, after.what);
+        } else if (l.verdict == UNDO_KEEP) {
+            strbuf_printf(kept, "%s\n", l.what);
+        }
+        change_clear(c);
+        h->n_made--;
+    }
+    return NULL;
+}
+
+static void what_was_made_is_taken_back(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("undo");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(strbuf_clear) struct strbuf kept = {0};
+    AUTO(strlist_clear) struct strlist names = {0};
+
+    assert_ok(apply(&h, false, &r));
+    assert_int_equal(h.n_made, r.changed);
+    assert_ok(take_back(&h, &kept));
+    assert_ok(fsroot_list(real->ctx.root, h.dir, &names));
+    if (names.n)
+        fail_msg("'%s' is left", names.items[0]);
+    assert_false(real_mounted(real, h.dir));
+    AUTO(freep)
+    char *want = xasprintf("the file system on '%s' stays\nthe file system on '%s' stays\n", h.ram,
+                           h.volume);
+    assert_string_equal(strbuf_text(&kept), want);
+}
+
+/* A child that holds something and says when it does; ends with kill_holder. */
+static pid_t holder(void (*hold)(const char *), const char *path)
+{
+    int p[2];
+    char byte;
+
+    assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        hold(path);
+        if (write(p[1], "x", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    close(p[1]);
+    if (read(p[0], &byte, 1) != 1)
+        fail_msg("the holder did not come up");
+    close(p[0]);
+    return pid;
+}
+
+static void kill_holder(pid_t pid)
+{
+    int status;
+
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+static void hold_cwd(const char *path)
+{
+    if (chdir(path) < 0)
+        _exit(1);
+}
+
+/* Mount namespaces of others: one where nothing of ours arrives any more, one that follows. */
+static void hold_private(const char *path)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        _exit(1);
+}
+
+static void hold_slave(const char *path)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        _exit(1);
+}
+
+static void hold_slave_and_cwd(const char *path)
+{
+    hold_slave(path);
+    hold_cwd(path);
+}
+
+static void held_by(struct host *h, void (*hold)(const char *), const char *path, const char *part)
+{
+    pid_t pid = holder(hold, path);
+    AUTO(freep) char *who = xasprintf("process %d (test_stage_stor)", (int)pid);
+    AUTO(strbuf_clear) struct strbuf kept = {0};
+    size_t before = h->n_made;
+    struct err *e = take_back(h, &kept);
+
+    if (!e || !strstr(e->text, who) || !strstr(e->text, part))
+        print_error("%s\n", e ? e->text : "it was taken back");
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_REFUSED);
+    assert_non_null(strstr(e->text, who));
+    assert_non_null(strstr(e->text, part));
+    err_free(e);
+    assert_int_equal(h->n_made, before);
+    kill_holder(pid);
+}
+
+static void only(struct host *h, size_t at)
+{
+    for (size_t i = 0; i < h->n_made; i++)
+        if (i != at)
+            change_clear(&h->made[i].change);
+    if (at)
+        h->made[0] = h->made[at];
+    h->n_made = 1;
+}
+
+/* The RAM disk's mount alone: it appears through the bind and in other namespaces as well. */
+static void what_is_held_is_not_unmounted(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("held");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(freep) char *ramdisk = below(&h, "/solana/ramdisk");
+    AUTO(freep) char *through = below(&h, "/kind/solana/ramdisk");
+    AUTO(strbuf_clear) struct strbuf kept = {0};
+    size_t at = 0;
+
+    assert_ok(apply(&h, false, &r));
+    while (!str_eq(h.made[at].change.object, ramdisk))
+        at++;
+    only(&h, at);
+    held_by(&h, hold_cwd, ramdisk, "in use by");
+    held_by(&h, hold_cwd, through, "in use by");
+    held_by(&h, hold_private, ramdisk, "mount namespace of");
+    held_by(&h, hold_slave_and_cwd, through, "in use by");
+    assert_true(mounted(&h, "/solana/ramdisk") && mounted(&h, "/kind/solana/ramdisk"));
+    /* One that follows, with nobody on it, goes together with ours. */
+    pid_t pid = holder(hold_slave, ramdisk);
+    AUTO(block_users_clear) struct block_users users = {0};
+    assert_ok(take_back(&h, &kept));
+    assert_false(mounted(&h, "/solana/ramdisk") || mounted(&h, "/kind/solana/ramdisk"));
+    assert_ok(block_users(&real->ctx, h.ram, &users));
+    assert_int_equal(users.n, 0);
+    kill_holder(pid);
+}
+
+/* The bind and the volume below it: which one comes first is not a matter of taste. */
+static void a_volume_that_is_shown_elsewhere_stays(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("shown");
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(freep) char *solana = below(&h, "/solana"), *bind = below(&h, "/kind/solana");
+    AUTO(freep) char *ramdisk = below(&h, "/solana/ramdisk");
+    AUTO(freep) char *shown = xasprintf("mounted at '%s'", bind);
+    AUTO(freep) char *on_it = xasprintf("'%s' is mounted below it", ramdisk);
+    const char *before[] = {bind, ramdisk, NULL};
+
+    assert_ok(apply(&h, false, &r));
+    assert_err(unmount_may(&real->ctx, solana, UNDO_MOUNT, NULL), ERR_REFUSED, shown);
+    assert_err(unmount_may(&real->ctx, solana, UNDO_MOUNT, NULL), ERR_REFUSED, on_it);
+    assert_ok(unmount_may(&real->ctx, solana, UNDO_MOUNT, before));
+    assert_ok(unmount_may(&real->ctx, bind, UNDO_RBIND, NULL));
+    assert_err(unmount_may(&real->ctx, bind, UNDO_BIND, NULL), ERR_REFUSED, "mounted below it");
+}
+
 static int teardown(void **state)
 {
     real_end(real);
@@ -442,6 +646,9 @@ int main(void)
         cmocka_unit_test(a_place_behind_a_link_is_told_before_anything_is_made),
         cmocka_unit_test(a_kind_root_behind_a_link_is_left_alone),
         cmocka_unit_test(a_link_to_zfs_is_zfs),
+        cmocka_unit_test(what_was_made_is_taken_back),
+        cmocka_unit_test(what_is_held_is_not_unmounted),
+        cmocka_unit_test(a_volume_that_is_shown_elsewhere_stays),
     };
 
     real = real_new(parts);
