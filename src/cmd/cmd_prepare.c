@@ -1,4 +1,4 @@
-/* agavectl prepare: the host's storage as the config says. Plans, and carries out only what it is
+/* agavectl prepare: the host as the config says, and back. Plans, and carries out only what it is
  * told to. */
 #include "cmd/cmd.h"
 
@@ -9,11 +9,12 @@
 #include "cmd/confirm.h"
 #include "cmd/progress.h"
 #include "flow/prepare.h"
+#include "flow/undo.h"
 #include "stage/stage.h"
 
 struct prepare_cmd_opts {
-    bool apply;
-    struct confirm_opts confirm; /* yes and plan have no option here: --apply is both */
+    bool apply, undo, adopt;
+    struct confirm_opts confirm;
 };
 
 static const struct opt opts[] = {
@@ -21,6 +22,14 @@ static const struct opt opts[] = {
      .lng = "apply",
      .help = "carry out the plan",
      .offset = offsetof(struct prepare_cmd_opts, apply)},
+    {.type = OPT_FLAG,
+     .lng = "undo",
+     .help = "take back what was made, the last one first",
+     .offset = offsetof(struct prepare_cmd_opts, undo)},
+    {.type = OPT_FLAG,
+     .lng = "adopt",
+     .help = "take over what others made for the same end",
+     .offset = offsetof(struct prepare_cmd_opts, adopt)},
     CONFIRM_DESTROY(struct prepare_cmd_opts, confirm),
     {0},
 };
@@ -67,6 +76,7 @@ static struct err *add_stages(const char *word, struct strlist *ret)
                    layer ? "layer" : "stage", word, word);
 }
 
+/* yes and plan have no option here: --apply is both. */
 static struct err *apply(struct ctx *ctx, const struct prepare_opts *want,
                          const struct prepare_cmd_opts *o, struct out *out)
 {
@@ -87,6 +97,50 @@ static struct err *apply(struct ctx *ctx, const struct prepare_opts *want,
     return NULL;
 }
 
+static void print_undone(struct out *out, bool changed, const struct strlist *kept)
+{
+    struct json *doc, *all;
+
+    for (size_t i = 0; i < kept->n; i++)
+        out_printf(out, "kept: %s\n", kept->items[i]);
+    out_printf(out, "%s\n",
+               changed ? "taken back" : "there was nothing to take back; nothing was changed");
+    if (!out->json)
+        return;
+    doc = answer_new();
+    all = json_new_array();
+    for (size_t i = 0; i < kept->n; i++)
+        json_push(all, json_new_str(kept->items[i]));
+    json_put(doc, "changed", json_new_bool(changed));
+    json_put(doc, "kept", all);
+    out_json(out, doc);
+}
+
+static struct err *undo(struct ctx *ctx, const struct undo_opts *want, struct out *out)
+{
+    AUTO(strlist_clear) struct strlist kept = {0};
+    struct flow_result result = {0};
+    struct progress p;
+
+    progress_init(&p);
+    log_note("undo:");
+    struct flow_how how = {.report = &p.report};
+    struct err *e = flow_undo(ctx, want, &how, &result, &kept);
+    progress_close(&p);
+    if (e)
+        return e;
+    print_undone(out, result.changed > 0, &kept);
+    return NULL;
+}
+
+static struct err *check_opts(const struct prepare_cmd_opts *o)
+{
+    if (o->undo && (o->adopt || o->confirm.destroy.n))
+        return err_new(ERR_BADINPUT, "--undo stands alone: it destroys nothing and takes nothing "
+                                     "over");
+    return NULL;
+}
+
 static struct err *cmd_prepare_run(struct ctx *ctx, const void *opts_, int argc, char **argv,
                                    struct out *out)
 {
@@ -94,26 +148,43 @@ static struct err *cmd_prepare_run(struct ctx *ctx, const void *opts_, int argc,
     AUTO(strlist_clear) struct strlist stages = {0};
     AUTO(strlist_clear) struct strlist destroy = {0};
 
+    TRY(check_opts(o));
     for (int i = 0; i < argc; i++)
         TRY(add_stages(argv[i], &stages));
+    if (o->undo) {
+        const struct undo_opts back = {.stages = (const char *const *)stages.items};
+
+        return o->apply ? undo(ctx, &back, out) : confirm_print_plan(ctx, &undo_flow, &back, out);
+    }
     confirm_destroys(ctx, &o->confirm, &destroy);
     const struct prepare_opts want = {.stages = (const char *const *)stages.items,
-                                      .destroy = (const char *const *)destroy.items};
+                                      .destroy = (const char *const *)destroy.items,
+                                      .adopt = o->adopt};
     return o->apply ? apply(ctx, &want, o, out)
                     : confirm_print_plan(ctx, &prepare_flow, &want, out);
 }
 
 const struct cmd cmd_prepare = {
     .name = "prepare",
-    .summary = "make the host's storage as the config says",
+    .summary = "make the host as the config says, or take that back",
     .usage = "[STAGE|LAYER]...",
     .detail =
         "Prints what is to be changed on this host, stage by stage, and changes nothing; with "
         "--apply the same plan is carried out, as one operation with a journal. What is not "
         "needed any more when its turn comes is left out. When all is in place the plan is "
-        "empty. Without an argument: all stages that a validator cannot do without.\n\n"
-        "Refused while the validator runs. A change that loses data is made only when its object "
-        "is named with --destroy.",
+        "empty. Without an argument: all stages that can prepare something. A stage that a "
+        "validator can do without, and that nothing here repairs, stops no other: it is named at "
+        "the end ('left').\n\n"
+        "While the validator runs only such changes are made as it does not notice (files in /etc, "
+        "say); a plan that holds another one is refused. A change that loses data is made only "
+        "when its object is named with --destroy. What others made for the same end (a line in "
+        "fstab, a unit) is left alone when it is right, and taken over with --adopt.\n\n"
+        "--undo plans the way back, and with --apply goes it: what prepare and up have made is "
+        "taken back, the last one first. Each change was noted before it was made, with what was "
+        "there before, in made.json beside the journals. A file system stays, and so does "
+        "a folder with content and what others have changed since; that is listed as kept. A "
+        "mount is taken away only when nobody holds it: not in any mount namespace, and no "
+        "process.",
     .example = "agavectl prepare --apply volume",
     .flags = CMD_ROOT | CMD_LOCK | CMD_CONFIG | CMD_JSON,
     .max_args = 64,

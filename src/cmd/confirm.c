@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "flow/op.h"
+#include "flow/prepare.h"
 #include "io/clock.h"
 
 #define ANSWER_MS 600000
@@ -34,6 +35,12 @@ static bool is_shown(const struct flow_item *item)
     return !item->step->looks && !item->in_place;
 }
 
+/* The change of a stage, as flow/change.h writes it? */
+static bool item_is_change(const struct flow_item *item)
+{
+    return item->step == &step_change || item->step == &step_change_once;
+}
+
 static bool asks(const struct flow_plan *p, size_t from)
 {
     for (size_t i = from; i < p->n; i++)
@@ -51,7 +58,7 @@ static bool destroys(const struct flow_plan *p, size_t from)
 }
 
 /* As a table; the last column only where something is lost. */
-static void print_plan(const struct flow_plan *p, size_t from, struct out *out)
+static size_t print_steps(const struct flow_plan *p, size_t from, struct out *out)
 {
     static const char *const plain[] = {"STEP", "WHAT", NULL};
     static const char *const losing[] = {"STEP", "WHAT", "DESTROYS", NULL};
@@ -68,12 +75,72 @@ static void print_plan(const struct flow_plan *p, size_t from, struct out *out)
         table_row(t, cells);
         n++;
     }
-    if (!n) {
-        out_printf(out, "%s: nothing to change\n", p->flow->name);
-        return;
+    if (n) {
+        out_printf(out, "%s would:\n", p->flow->name);
+        table_print(t, out);
+    }
+    return n;
+}
+
+/* A plan that consists of changes of stages alone shows them as such. */
+static bool is_of_changes(const struct flow_plan *p, size_t from)
+{
+    size_t n = 0;
+
+    for (size_t i = from; i < p->n; i++) {
+        if (is_shown(&p->items[i]) && !item_is_change(&p->items[i]))
+            return false;
+        n += is_shown(&p->items[i]);
+    }
+    return n > 0;
+}
+
+static const char *text_at(const struct json *j, const char *key)
+{
+    const char *text = NULL;
+
+    err_free(json_as_str(json_get(j, key), &text)); /* null: there is none */
+    return text;
+}
+
+static size_t print_changes(const struct flow_plan *p, size_t from, struct out *out)
+{
+    static const char *const plain[] = {"STAGE", "KIND", "OBJECT", "CHANGE", NULL};
+    static const char *const losing[] = {"STAGE", "KIND", "OBJECT", "CHANGE", "LOSES", NULL};
+    AUTO(table_freep) struct table *t = table_new(destroys(p, from) ? losing : plain);
+    size_t n = 0;
+
+    for (size_t i = from; i < p->n; i++) {
+        const struct flow_item *item = &p->items[i];
+        const char *before = text_at(item->data, "before"), *after = text_at(item->data, "after");
+
+        if (!is_shown(item))
+            continue;
+        AUTO(freep)
+        char *change = xasprintf("%s%s%s", before ? before : "", before ? " -> " : "",
+                                 after    ? after
+                                 : before ? "nothing"
+                                          : "");
+        AUTO(freep)
+        char *loses = item->destroys ? xasprintf("data (--destroy=%s)", item->destroys) : NULL;
+        const char *cells[] = {text_at(item->data, "stage"), text_at(item->data, "kind"),
+                               text_at(item->data, "object"), change, loses};
+        table_row(t, cells);
+        n++;
     }
     out_printf(out, "%s would:\n", p->flow->name);
     table_print(t, out);
+    return n;
+}
+
+static void print_plan(const struct flow_plan *p, size_t from, struct out *out)
+{
+    size_t n = is_of_changes(p, from) ? print_changes(p, from, out) : print_steps(p, from, out);
+
+    if (!n)
+        out_printf(out, "%s: nothing to change\n", p->flow->name);
+    for (size_t i = 0; i < p->notes.n; i++)
+        out_printf(out, "left: %s\n", p->notes.items[i]);
     if (p->not_allowed)
         out_printf(out, "it is refused until the loss is named: --destroy='%s'\n", p->not_allowed);
 }
@@ -92,6 +159,26 @@ static char *plan_text(const struct flow_plan *p, size_t from)
     return text;
 }
 
+/* What people and programs need to know of a change; what its stage notes for itself stays inside.
+ */
+static void put_change(struct json *j, const struct json *change)
+{
+    static const char *const members[] = {"stage",       "kind",     "object", "before", "after",
+                                          "destructive", "undoable", "live",   "adopt"};
+
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        json_put(j, members[i], json_ref(json_get(change, members[i])));
+}
+
+static struct json *notes_json(const struct flow_plan *p)
+{
+    struct json *j = json_new_array();
+
+    for (size_t i = 0; i < p->notes.n; i++)
+        json_push(j, json_new_str(p->notes.items[i]));
+    return j;
+}
+
 static struct json *plan_items(const struct flow_plan *p)
 {
     struct json *all = json_new_array();
@@ -107,7 +194,10 @@ static struct json *plan_items(const struct flow_plan *p)
         json_put(j, "what", json_new_str(item->what));
         json_put(j, "destroys", json_new_str(item->destroys));
         json_put(j, "asks", json_new_bool(item->step->asks));
-        json_put(j, "data", json_ref(item->data));
+        if (json_get(item->data, "stage"))
+            put_change(j, item->data);
+        else
+            json_put(j, "data", json_ref(item->data));
         json_push(all, j);
     }
     return all;
@@ -144,6 +234,7 @@ struct err *confirm_print_plan(struct ctx *ctx, const struct flow *f, const void
     json_put(doc, "asks", json_new_bool(asks(&p, 0)));
     json_put(doc, "not_allowed", json_new_str(p.not_allowed));
     json_put(doc, "plan", plan_items(&p));
+    json_put(doc, "left", notes_json(&p));
     out_json(out, doc);
     return NULL;
 }

@@ -55,6 +55,7 @@ void flow_plan_clear(struct flow_plan *p)
     }
     free(p->items);
     json_free(p->inputs);
+    strlist_clear(&p->notes);
     free(p->not_allowed);
     *p = (struct flow_plan){0};
 }
@@ -521,6 +522,15 @@ static struct err *give_up_for_new(struct ctx *ctx, const struct op *op)
                          "the same command was given with other options or another config");
 }
 
+/* What is half done of it does not matter to this one. */
+static bool gives_up(const struct flow *f, const struct op *other)
+{
+    for (size_t i = 0; f->gives_up && f->gives_up[i]; i++)
+        if (other->state != OP_UNREADABLE && str_eq(other->flow, f->gives_up[i]))
+            return true;
+    return false;
+}
+
 /* Decided anew. An unfinished one of this flow with another wish is given up first. */
 static struct err *run_new(struct ctx *ctx, const struct flow *f, const void *opts,
                            const struct op_dirs *dirs, const struct flow_how *how,
@@ -542,6 +552,8 @@ static struct err *run_new(struct ctx *ctx, const struct flow *f, const void *op
         name_unfinished(&past->other, blind, p.inputs);
     }
     TRY(e);
+    if (past->other.id && gives_up(f, &past->other))
+        TRY(write_abandon(ctx, &past->other, "what it has made is taken back"));
     return carry_new(ctx, dirs, &p, wish, past, how, ret);
 }
 
@@ -554,7 +566,7 @@ static struct err *flow_run_in(struct ctx *ctx, const struct flow *f, const void
     AUTO(err_freep) struct err *blind = NULL;
 
     TRY(past_look(ctx, f, dirs, &past, &blind));
-    if (past.other.id && !f->always) {
+    if (past.other.id && !f->always && !gives_up(f, &past.other)) {
         AUTO(freep) char *line = op_line(&past.other);
 
         return err_new(ERR_REFUSED, "%s", line);
@@ -603,6 +615,7 @@ static struct err *resumable(struct ctx *ctx, const struct op_dirs *dirs, const 
 {
     AUTO(op_clear) struct op latest = {0};
     AUTO(freep) char *digest = ctx->cfg ? config_digest(ctx->cfg) : NULL;
+    const struct flow *f = flow_by_name(op->flow);
     const char *then = NULL;
     bool found = false;
 
@@ -621,7 +634,7 @@ static struct err *resumable(struct ctx *ctx, const struct op_dirs *dirs, const 
                    "the config has changed since operation %s began, and it goes on with what was "
                    "decided then only: put the config back, or run 'agavectl %s' to decide anew, "
                    "or give it up with 'agavectl op abandon %s'",
-                   op->id, op->flow, op->id);
+                   op->id, f && f->command ? f->command : op->flow, op->id);
 }
 
 struct err *flow_resume(struct ctx *ctx, const char *id, enum flow_answer answer,

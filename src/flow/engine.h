@@ -7,6 +7,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "flow/report.h"
 
 /* Flows and their one engine. A flow decides once, from a look at the world: what is decided is a
@@ -74,6 +75,7 @@ struct flow_plan {
     struct json *inputs; /* an object */
     struct flow_item *items;
     size_t n, cap;
+    struct strlist notes; /* said beside it, for people */
     char *not_allowed; /* an object that it would destroy without permission, or NULL: such a plan
                           can be shown and is not carried out */
 };
@@ -84,9 +86,13 @@ void flow_plan_clear(struct flow_plan *p);
 
 struct flow {
     const char *name, *summary; /* never NULL */
+    const char *command;        /* as it is typed to decide anew; NULL: its name */
     uint32_t version; /* of its steps and inputs: an operation of another one is not gone on with */
     const struct step *const *steps; /* NULL-terminated: all that a plan may hold */
     bool always; /* stop alone: never refused, and its journal lies in the state dir */
+    /* Flows whose unfinished operation is given up in favour of this one; NULL-terminated. NULL:
+     * none, one of another flow is in the way. */
+    const char *const *gives_up;
     /* Looks at the world, changes nothing. opts: the flow's own. May refuse. */
     struct err *(*decide)(struct ctx *ctx, const void *opts, struct flow_plan *ret);
     /* The caller's wish, to compare: the same command goes on with an unfinished operation when

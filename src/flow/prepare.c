@@ -1,4 +1,4 @@
-/* Prepare: the host's storage as the config says. The changes are planned by the stages once, at
+/* Prepare: the host as the config says. The changes are planned by the stages once, at
  * the decision, and written down; a change that is not needed any more when its turn comes is left
  * out, and no other is made that loses anything. What a mount uncovers (a folder with the wrong
  * owner, say) could not be planned before: the last step repairs it when a second time does no
@@ -56,10 +56,11 @@ struct json *prepare_names(const char *const *list)
 
 static struct err *not_while_running(const char *first)
 {
-    return err_new(ERR_REFUSED,
-                   "nothing is changed while the validator runs, and the storage is not as the "
-                   "config says (missing: %s); stop it first with 'agavectl stop'",
-                   first);
+    return err_new(
+        ERR_REFUSED,
+        "nothing is changed while the validator runs, and the host is not as the "
+        "config says (missing: %s); stop it first with 'agavectl stop'",
+        first);
 }
 
 /* While the validator runs its storage is only looked at: a mount over its ledger would hide it,
@@ -68,8 +69,12 @@ struct err *prepare_decide(struct ctx *ctx, const struct prepare_opts *o, bool r
                            struct flow_plan *ret)
 {
     struct decide_arg arg = {.plan = ret, .destroy = o->destroy};
-    struct stage_run_opts opts = {
-        .only = o->stages, .dry_run = true, .on_change = on_planned, .arg = &arg};
+    struct stage_run_opts opts = {.only = o->stages,
+                                  .all = !o->gates,
+                                  .dry_run = true,
+                                  .adopt = o->adopt,
+                                  .on_change = on_planned,
+                                  .arg = &arg};
     AUTO(stage_report_clear) struct stage_report looked = {0};
     struct err *e = stages_apply(ctx, &opts, &looked);
     AUTO(freep) char *first = arg.first, *not_allowed = arg.not_allowed;
@@ -81,6 +86,10 @@ struct err *prepare_decide(struct ctx *ctx, const struct prepare_opts *o, bool r
     TRY(e);
     json_put(ret->inputs, "stages", prepare_names(o->stages));
     json_put(ret->inputs, "destroy", prepare_names(o->destroy));
+    json_put(ret->inputs, "gates", json_new_bool(o->gates));
+    json_put(ret->inputs, "adopt", json_new_bool(o->adopt));
+    for (size_t i = 0; i < looked.left.n; i++)
+        strlist_add(&ret->notes, looked.left.items[i]);
     flow_plan_add(ret, &step_storage, NULL, NULL, "look at the storage");
     /* Said last, so that a plan can be shown for it: only carrying it out is refused. */
     ret->not_allowed = TAKE(not_allowed);
@@ -252,9 +261,23 @@ static struct err *run_stages(struct ctx *ctx, const struct step_run *s, bool dr
     struct stage_run_opts opts = {
         .dry_run = dry, .on_change = on_late_change, .make = make_late, .arg = arg};
 
+    bool gates = false;
+
     TRY(names_of(json_get(s->inputs, "stages"), &only));
+    TRY(json_as_bool(json_get(s->inputs, "gates"), &gates));
+    TRY(json_as_bool(json_get(s->inputs, "adopt"), &opts.adopt));
+    opts.all = !gates;
     opts.only = only.items;
     return stages_apply(ctx, &opts, ret);
+}
+
+/* What does not hold, and stops nobody. */
+static void tell_left(const struct step_run *s, const struct stage_report *r)
+{
+    for (size_t i = 0; i < r->left.n; i++) {
+        report_begin(s->report, "left");
+        report_end(s->report, false, "%s", r->left.items[i]);
+    }
 }
 
 static struct err *storage_ready(struct ctx *ctx, struct step_run *s)
@@ -269,6 +292,8 @@ static struct err *storage_ready(struct ctx *ctx, struct step_run *s)
     if (!e && not_live)
         e = must_not_run(ctx, s, not_live);
     s->nothing = !first;
+    if (s->nothing && !e)
+        tell_left(s, &looked);
     if (s->nothing && s->changed_before && !e)
         return NULL;
     report_begin(s->report, "storage");
@@ -284,6 +309,8 @@ static struct err *storage_act(struct ctx *ctx, struct step_run *s)
     AUTO(stage_report_clear) struct stage_report done = {0};
     struct err *e = run_stages(ctx, s, false, &arg, &done);
 
+    if (!e)
+        tell_left(s, &done);
     free(arg.first);
     free(arg.harmful);
     free(arg.not_live);
@@ -316,6 +343,7 @@ static struct json *wish(struct ctx *ctx, const void *opts)
 
     json_put(j, "stages", prepare_names(o->stages));
     json_put(j, "destroy", prepare_names(o->destroy));
+    json_put(j, "adopt", json_new_bool(o->adopt));
     return j;
 }
 
@@ -323,7 +351,8 @@ static const struct step *const steps[] = {&step_change, &step_change_once, &ste
 
 const struct flow prepare_flow = {
     .name = "prepare",
-    .summary = "make the host's storage as the config says",
+    .summary = "make the host as the config says",
+    .command = "prepare --apply",
     .version = 2,
     .steps = steps,
     .decide = decide,

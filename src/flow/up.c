@@ -116,7 +116,7 @@ static struct err *snapshot_will_do(struct ctx *ctx, const char *agave_bin, bool
 static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
 {
     const struct up_opts *o = opts;
-    const struct prepare_opts storage = {.destroy = o->destroy};
+    const struct prepare_opts storage = {.destroy = o->destroy, .gates = true};
     bool running = false, will_do = false;
 
     TRY(start_decide(ctx, o->agave_bin, ret->inputs, &running));

@@ -19,6 +19,7 @@ struct run {
 void stage_report_clear(struct stage_report *r)
 {
     findings_clear(&r->findings);
+    strlist_clear(&r->left);
     *r = (struct stage_report){0};
 }
 
@@ -176,8 +177,9 @@ static struct err *plan_of(const struct run *r, const struct stage *s, const str
     return NULL;
 }
 
-/* f: the last look at the stage, also after a failure. */
-static struct err *run_checked(struct run *r, const struct stage *s, struct findings *f)
+/* f: the last look at the stage, also after a failure. *ret_failed: of a change. */
+static struct err *run_checked(struct run *r, const struct stage *s, struct findings *f,
+                               bool *ret_failed)
 {
     AUTO(plan_clear) struct plan p = {.stage = s};
 
@@ -201,6 +203,7 @@ static struct err *run_checked(struct run *r, const struct stage *s, struct find
     findings_clear(f);
     struct err *look = look_once(r->ctx, s, f);
     if (e) { /* the change's failure says more than the look after it */
+        *ret_failed = true;
         err_free(look);
         return e;
     }
@@ -208,16 +211,26 @@ static struct err *run_checked(struct run *r, const struct stage *s, struct find
     return must_hold(f);
 }
 
+/* What is no gate stops nobody, unless somebody asked for this very stage, or a change failed. */
+static bool is_left(const struct run *r, const struct stage *s, bool changed)
+{
+    return r->opts->all && !r->opts->only && !s->gate && !changed;
+}
+
 static struct err *run_stage(struct run *r, size_t at)
 {
     const struct stage *s = r->table[at];
     AUTO(findings_clear) struct findings f = {0};
-    struct err *e = run_checked(r, s, &f);
+    bool failed = false;
+    struct err *e = err_wrap(run_checked(r, s, &f, &failed), "stage '%s'", s->name);
 
     findings_move(&r->report->findings, &f);
     r->outcomes[at] = e ? FAILS : HOLDS;
     r->report->failed += e != NULL;
-    return err_wrap(e, "stage '%s'", s->name);
+    if (!e || e->kind == ERR_CANCELLED || !is_left(r, s, failed))
+        return e;
+    strlist_add(&r->report->left, e->text);
+    return err_free(e);
 }
 
 static bool to_run(const struct stage_run_opts *o, const struct stage *s)
@@ -225,7 +238,7 @@ static bool to_run(const struct stage_run_opts *o, const struct stage *s)
     for (size_t i = 0; o->only && o->only[i]; i++)
         if (str_eq(o->only[i], s->name))
             return true;
-    return !o->only && s->gate;
+    return !o->only && (s->gate || (o->all && s->plan));
 }
 
 struct err *stages_apply(struct ctx *ctx, const struct stage_run_opts *opts,

@@ -5,6 +5,7 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "stage/finding.h"
 #include "stage/stage.h"
 
@@ -21,6 +22,7 @@ struct stage_run_opts {
     const struct stage *const *table; /* NULL: stage_table */
     /* Names of the stages to carry out, NULL-terminated; NULL: all that are gates. */
     const char *const *only;
+    bool all;     /* with only NULL: also those that are no gates and have a plan */
     bool dry_run; /* check and plan only */
     bool adopt;   /* changes that take over what others made are made as well */
     /* Objects whose destructive changes are allowed, by their exact name; NULL-terminated, or NULL:
@@ -40,6 +42,9 @@ struct stage_report {
     size_t failed;            /* stages that do not hold */
     size_t blocked;           /* stages that were not changed because one before them fails */
     struct findings findings; /* of each enabled stage, as it was looked at last */
+    /* Of `all`: why each stage that is no gate does not hold, where nothing more can be done about
+     * it here. None of them is a failure. */
+    struct strlist left;
 };
 void stage_report_clear(struct stage_report *r);
 

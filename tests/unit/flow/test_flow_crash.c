@@ -18,11 +18,13 @@
 #include "base/str.h"
 #include "fixture.h"
 #include "flow/journal.h"
+#include "flow/made.h"
 #include "flow/op.h"
 #include "flow/prepare.h"
 #include "flow/restart.h"
 #include "flow/start.h"
 #include "flow/stop.h"
+#include "flow/undo.h"
 #include "flow/up.h"
 #include "world.h"
 
@@ -73,6 +75,13 @@ static struct err *run_restart(void)
     struct flow_result r;
 
     return flow_restart(&w.ctx, &opts, NULL, &r);
+}
+
+static struct err *run_undo(void)
+{
+    struct flow_result r;
+
+    return flow_undo(&w.ctx, NULL, NULL, &r, NULL);
 }
 
 static struct err *resume(void)
@@ -142,20 +151,40 @@ static void up_cut_off(void)
     assert_true(killed);
 }
 
+static void made(void)
+{
+    struct flow_result r;
+
+    world_reset(&w);
+    assert_ok(flow_prepare(&w.ctx, NULL, NULL, &r));
+}
+
+static void prepare_cut_off(void)
+{
+    bool killed = false;
+
+    world_reset(&w);
+    in_child("acting@mount", run_prepare, &killed);
+    assert_true(killed);
+}
+
 struct scenario {
     const char *name, *flow;
     void (*setup)(void);
     struct err *(*run)(void);
+    bool noted; /* what is there was made by agavectl */
 };
 static const struct scenario scenarios[] = {
-    {"prepare", "prepare", bare_with_old_data, run_prepare},
-    {"up", "up", bare, run_up},
+    {"prepare", "prepare", bare_with_old_data, run_prepare, true},
+    {"up", "up", bare, run_up, true},
     {"start", "start", prepared, run_start},
     {"stop", "stop", running, run_stop},
     {"stop of an up", "stop", up_cut_off, run_stop},
     {"an up that goes on", "up", up_cut_off, resume},
     {"restart", "restart", running, run_restart},
     {"up with a snapshot", "up", with_a_snapshot, run_up},
+    {"undo", "undo", made, run_undo, true},
+    {"undo of a prepare", "undo", prepare_cut_off, run_undo, true},
 };
 
 /* --- going on, as an operator would --- */
@@ -231,10 +260,33 @@ static void finish(const struct scenario *s, unsigned done_before, unsigned *aga
     fail_msg("%s: it does not come to its end", s->name);
 }
 
+/* A note too many is found to be nothing; one too few would never be taken back. */
+static void all_noted(const struct scenario *s, const char *where)
+{
+    static const char *const objects[] = {"format", "mount", "make", "chown"};
+    AUTO(made_list_clear) struct made_list made = {0};
+    size_t left = 0;
+
+    assert_ok(made_load(&w.ctx, &made));
+    for (size_t i = 0; s->noted && i < ARRAY_LEN(objects); i++) {
+        AUTO(freep) char *path = xasprintf("/world/%s", objects[i]);
+        bool found = false;
+
+        for (size_t k = 0; k < made.n; k++)
+            found = found || str_eq(made.items[k].change.object, objects[i]);
+        if (world_has(&w, path) && !found)
+            fail_msg("%s, %s: '%s' was made and is not noted", s->name, where, objects[i]);
+        left += world_has(&w, path);
+    }
+    if (s->run == run_undo && str_eq(where, "its end") && made.n != left)
+        fail_msg("%s: %zu notes of %zu things", s->name, made.n, left);
+}
+
 static void same_as(const struct scenario *s, const char *where, const char *want, unsigned again)
 {
     AUTO(freep) char *got = world_text(&w);
 
+    all_noted(s, "its end");
     if (!str_eq(got, want))
         fail_msg("%s, %s: the host is\n%snot\n%s", s->name, where, got, want);
     if (world_effects(&w, "VIOLATION"))
@@ -306,6 +358,20 @@ static void tear(const struct scenario *s, const struct image *image, unsigned d
     torn++;
 }
 
+/* A journal was whole before one that came after it was begun. */
+static bool has_later(const struct scenario *s, const struct image *image, const char *path)
+{
+    const char *other, *data;
+    size_t n;
+
+    if (s->run != run_undo || !strstr(path, "-prepare"))
+        return false;
+    for (size_t f = 0; (other = image_at(image, f, &data, &n)); f++)
+        if (strstr(other, "-undo"))
+            return true;
+    return false;
+}
+
 static void tear_everywhere(const struct scenario *s, unsigned done_before, const char *kind,
                             const char *want)
 {
@@ -314,7 +380,8 @@ static void tear_everywhere(const struct scenario *s, unsigned done_before, cons
     size_t n, from, to, found = 0;
 
     for (size_t f = 0; (path = image_at(image, f, &data, &n)); f++) {
-        if (!str_ends(path, ".j") || !last_record(data, n, kind, &from, &to))
+        if (!str_ends(path, ".j") || has_later(s, image, path) ||
+            !last_record(data, n, kind, &from, &to))
             continue;
         found++;
         /* BEGIN is long, and torn it is no BEGIN: test_journal.c has each of its bytes. */
@@ -377,6 +444,7 @@ static bool crash_at(const struct scenario *s, const char *point, int n, const c
     if (!killed)
         return false;
     crashes++;
+    all_noted(s, armed);
     named(s, point);
     if (str_starts(point, "unsynced@"))
         tear_everywhere(s, done, strchr(point, '@') + 1, want);
@@ -440,13 +508,27 @@ static void up_with_a_snapshot_survives(void **state)
     matrix(&scenarios[7]);
 }
 
+static void undo_survives(void **state)
+{
+    matrix(&scenarios[8]);
+    assert_false(world_has(&w, "/world/mount"));
+    assert_true(world_has(&w, "/world/format"));
+}
+
+static void undo_of_a_cut_off_prepare_survives(void **state)
+{
+    matrix(&scenarios[9]);
+}
+
 /* The machine goes down with it: mounts and process are gone, what is on disk is not. */
 static void another_boot_is_survived(void **state)
 {
     static const char *const where[] = {"begun", "entered", "acting", "acted", "done", "unended"};
 
-    for (size_t i = 0; i < 2; i++) { /* prepare, up */
-        const struct scenario *s = &scenarios[i];
+    static const size_t of[] = {0, 1, 8}; /* prepare, up, undo */
+
+    for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+        const struct scenario *s = &scenarios[of[i]];
         AUTO(freep) char *want = undisturbed(s);
 
         for (size_t p = 0; p < ARRAY_LEN(where); p++)
@@ -613,6 +695,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(going_on_survives),
         cmocka_unit_test(restart_survives),
         cmocka_unit_test(up_with_a_snapshot_survives),
+        cmocka_unit_test(undo_survives),
+        cmocka_unit_test(undo_of_a_cut_off_prepare_survives),
         cmocka_unit_test(another_boot_is_survived),
         cmocka_unit_test(an_interrupt_can_be_gone_on_with),
         cmocka_unit_test(each_step_of_each_flow_is_interrupted),

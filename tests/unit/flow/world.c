@@ -109,6 +109,32 @@ static struct err *apply(struct ctx *ctx, const struct change *c)
     return NULL;
 }
 
+/* A format stays; everything else goes, what was made last first. */
+static struct err *undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    AUTO(freep) char *path = xasprintf("/world/%s", c->object);
+
+    *ret = (struct undo_look){.verdict = UNDO_GONE};
+    if (has(ctx, path))
+        *ret = (struct undo_look){.verdict = str_eq(c->object, "format") ? UNDO_KEEP : UNDO_DO,
+                                  .what = xstrdup(c->object)};
+    return NULL;
+}
+
+static struct err *undo(struct ctx *ctx, const struct change *c)
+{
+    AUTO(freep) char *path = xasprintf("/world/%s", c->object);
+    AUTO(freep) char *name = xasprintf("undo %s", c->object);
+
+    begin_effect(ctx, name);
+    if (has(ctx, "/world/process"))
+        begin_effect(ctx, "VIOLATION: taken back under the validator");
+    if (str_eq(c->object, "mount") && (has(ctx, "/world/make") || has(ctx, "/world/chown")))
+        begin_effect(ctx, "VIOLATION: not the last one first");
+    gone(ctx, path);
+    return NULL;
+}
+
 static struct change *plan_one(struct plan *p, const char *object)
 {
     return plan_add(p, CHANGE_CREATE, 1, object, NULL, "made");
@@ -124,7 +150,7 @@ static struct err *disk_check(struct ctx *ctx, struct scene *scene, struct findi
 static struct err *disk_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
 {
     if (fails(f, "volume.fstype"))
-        plan_one(ret, "format")->once = true;
+        plan_undoable(plan_one(ret, "format"), NULL)->once = true;
     if (fails(f, "volume.mount"))
         plan_one(ret, "mount")->undoable = true;
     return NULL;
@@ -173,6 +199,8 @@ static const char *const after_disk[] = {"disk", NULL};
                                            .check = n##_check,                                     \
                                            .plan = n##_plan,                                       \
                                            .apply = apply,                                         \
+                                           .undo_look = undo_look,                                 \
+                                           .undo = undo,                                           \
                                            __VA_ARGS__}
 STAGE(disk, .enabled = on);
 STAGE(wipe, .enabled = wipe_on);

@@ -1,0 +1,254 @@
+/* Undo: each change that is noted as made is looked at, taken back when it is still as it was made,
+ * and forgotten when nothing of it is left. Whether it is, and how it goes, only its stage knows.
+ * What would be refused in the middle is asked at the decision, before anything is taken back. */
+#include "flow/undo.h"
+
+#include <stdlib.h>
+
+#include "base/fault.h"
+#include "flow/change.h"
+#include "flow/made.h"
+#include "flow/prepare.h"
+#include "flow/unit_state.h"
+#include "stage/unmount.h"
+
+/* What the steps share. */
+struct undo_state {
+    void *unit;           /* struct unit_state * */
+    struct strlist *kept; /* NULL: nobody asks */
+};
+
+static struct err *not_while_running(const char *what)
+{
+    return err_new(ERR_REFUSED,
+                   "it is not taken back while the validator runs: %s; stop it first with "
+                   "'agavectl stop'",
+                   what);
+}
+
+/* One that this agavectl's stage cannot take back (any more) stays. */
+static struct err *look_at(struct ctx *ctx, const struct stage *s, const struct change *c,
+                           struct undo_look *ret)
+{
+    if (s->undo_look)
+        return err_wrap(s->undo_look(ctx, c, ret), "stage '%s'", s->name);
+    *ret = (struct undo_look){
+        .verdict = UNDO_KEEP,
+        .what = xasprintf("'%s': this agavectl cannot take that back", c->object)};
+    return NULL;
+}
+
+/* --- the steps --- */
+
+static struct err *undo_ready(struct ctx *ctx, struct step_run *s)
+{
+    AUTO(change_clear) struct change c = {0};
+    AUTO(undo_look_clear) struct undo_look l = {0};
+    struct undo_state *state = s->state;
+    const struct unit_state *unit = state->unit;
+    const struct stage *stage;
+    bool there = false;
+
+    TRY(change_from_json(s->data, &stage, &c));
+    TRY(look_at(ctx, stage, &c, &l));
+    s->nothing = l.verdict != UNDO_DO;
+    if (l.verdict == UNDO_KEEP) {
+        s->text = xasprintf("kept: %s", l.what);
+        if (state->kept)
+            strlist_add(state->kept, l.what);
+    }
+    if (s->nothing)
+        return NULL;
+    if (!c.live)
+        TRY(unit_look(ctx, unit->u, &there));
+    if (there)
+        return not_while_running(l.what);
+    return l.unmounts ? unmount_may(ctx, c.object, l.unmounts, NULL) : NULL;
+}
+
+static struct err *undo_act(struct ctx *ctx, struct step_run *s)
+{
+    AUTO(change_clear) struct change c = {0};
+    AUTO(undo_look_clear) struct undo_look l = {0};
+    const struct stage *stage;
+
+    TRY(change_from_json(s->data, &stage, &c));
+    TRY(look_at(ctx, stage, &c, &l));
+    if (l.verdict != UNDO_DO)
+        return NULL;
+    report_progress(s->report, "%s", l.what);
+    TRY_CTX(stage->undo(ctx, &c), "stage '%s'", stage->name);
+    s->text = xstrdup(l.what);
+    return NULL;
+}
+
+static struct err *undo_verify(struct ctx *ctx, struct step_run *s, bool *ret_done)
+{
+    AUTO(change_clear) struct change c = {0};
+    AUTO(undo_look_clear) struct undo_look l = {0};
+    const struct stage *stage;
+
+    TRY(change_from_json(s->data, &stage, &c));
+    TRY(look_at(ctx, stage, &c, &l));
+    *ret_done = l.verdict != UNDO_DO;
+    return NULL;
+}
+
+/* Another boot may have mounted it again. */
+static const struct step step_undo = {
+    .name = "undo",
+    .cls = STEP_PROBE_FIRST,
+    .bound = true,
+    .asks = true,
+    .ready = undo_ready,
+    .act = undo_act,
+    .verify = undo_verify,
+};
+/* Nothing to do: it is there to be said. */
+static const struct step step_kept = {
+    .name = "kept",
+    .cls = STEP_IDEMPOTENT,
+    .bound = true,
+    .ready = undo_ready,
+};
+
+static struct err *forget_ready(struct ctx *ctx, struct step_run *s)
+{
+    AUTO(change_clear) struct change c = {0};
+    AUTO(undo_look_clear) struct undo_look l = {0};
+    const struct stage *stage;
+
+    TRY(change_from_json(s->data, &stage, &c));
+    TRY(look_at(ctx, stage, &c, &l));
+    s->nothing = l.verdict != UNDO_GONE;
+    return NULL;
+}
+
+static struct err *forget_act(struct ctx *ctx, struct step_run *s)
+{
+    AUTO(change_clear) struct change c = {0};
+    const struct stage *stage;
+
+    TRY(change_from_json(s->data, &stage, &c));
+    s->changed = false; /* the host is as before */
+    return made_forget(ctx, stage, &c);
+}
+
+/* A note goes only when nothing of its change is left to be seen. */
+static const struct step step_forget = {
+    .name = "forget",
+    .cls = STEP_IDEMPOTENT,
+    .looks = true,
+    .ready = forget_ready,
+    .act = forget_act,
+};
+
+/* --- the decision --- */
+
+static bool is_wanted(const struct undo_opts *o, const struct stage *s)
+{
+    for (size_t i = 0; o->stages && o->stages[i]; i++)
+        if (str_eq(o->stages[i], s->name))
+            return true;
+    return !o->stages;
+}
+
+/* gone: mount points that will have been taken away by then. */
+static struct err *plan_one(struct ctx *ctx, const struct made *m, bool running,
+                            struct strlist *gone, struct flow_plan *ret)
+{
+    AUTO(undo_look_clear) struct undo_look l = {0};
+    const struct change *c = &m->change;
+    const char *stage = m->stage->name;
+
+    TRY(look_at(ctx, m->stage, c, &l));
+    if (l.verdict == UNDO_KEEP) {
+        flow_plan_add(ret, &step_kept, stage, change_json(m->stage, c), "kept: %s", l.what);
+        return NULL;
+    }
+    if (l.verdict == UNDO_DO && running && !c->live)
+        return not_while_running(l.what);
+    if (l.verdict == UNDO_DO && l.unmounts) {
+        TRY(unmount_may(ctx, c->object, l.unmounts, (const char *const *)gone->items));
+        strlist_add(gone, c->object);
+    }
+    if (l.verdict == UNDO_DO)
+        flow_plan_add(ret, &step_undo, stage, change_json(m->stage, c), "%s", l.what);
+    flow_plan_add(ret, &step_forget, NULL, change_json(m->stage, c), "forget '%s'", c->object);
+    return NULL;
+}
+
+static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
+{
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+    AUTO(made_list_clear) struct made_list made = {0};
+    AUTO(strlist_clear) struct strlist gone = {0};
+    bool running = false;
+
+    TRY(made_load(ctx, &made));
+    TRY(unit_config_look(ctx, NULL, &u));
+    TRY(unit_look(ctx, u, &running));
+    for (size_t i = made.n; i-- > 0;)
+        if (is_wanted(opts, made.items[i].stage))
+            TRY(plan_one(ctx, &made.items[i], running, &gone, ret));
+    return NULL;
+}
+
+static struct json *wish(struct ctx *ctx, const void *opts)
+{
+    const struct undo_opts *o = opts;
+    struct json *j = json_new_object();
+
+    json_put(j, "stages", prepare_names(o->stages));
+    return j;
+}
+
+static struct err *open_state(struct ctx *ctx, const struct json *inputs, void **ret)
+{
+    struct undo_state *s = xcalloc(1, sizeof(*s));
+    struct err *e = unit_state_open_any(ctx, inputs, &s->unit);
+
+    if (e)
+        free(s);
+    else
+        *ret = s;
+    return e;
+}
+
+static void close_state(void *state)
+{
+    struct undo_state *s = state;
+
+    if (s)
+        unit_state_close(s->unit);
+    free(s);
+}
+
+static const struct step *const steps[] = {&step_undo, &step_kept, &step_forget, NULL};
+static const char *const gives_up[] = {"prepare", NULL};
+
+const struct flow undo_flow = {
+    .name = "undo",
+    .summary = "take back what was made on this host",
+    .command = "prepare --undo",
+    .version = 1,
+    .steps = steps,
+    .gives_up = gives_up,
+    .decide = decide,
+    .wish = wish,
+    .open = open_state,
+    .close = close_state,
+};
+
+struct err *flow_undo(struct ctx *ctx, const struct undo_opts *opts, const struct flow_how *how,
+                      struct flow_result *ret, struct strlist *ret_kept)
+{
+    static const struct undo_opts all;
+    struct flow_how with = how ? *how : (struct flow_how){0};
+
+    TRY(open_state(ctx, NULL, &with.state));
+    ((struct undo_state *)with.state)->kept = ret_kept;
+    struct err *e = flow_run(ctx, &undo_flow, opts ? opts : &all, &with, ret);
+    close_state(with.state);
+    return e;
+}
