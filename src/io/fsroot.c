@@ -663,6 +663,38 @@ struct err *fsroot_rmdir(struct fsroot *r, const char *path)
     return delete_name(r, path, AT_REMOVEDIR);
 }
 
+/* EINVAL: a file system that has no fsync of folders. */
+static struct err *sync_parent(int dir_fd, const char *path)
+{
+    if (fsync(dir_fd) < 0 && errno != EINVAL)
+        return err_sys(errno, "cannot write the folder of '%s' to the disk", path);
+    return NULL;
+}
+
+struct err *fsroot_symlink(struct fsroot *r, const char *target, const char *path)
+{
+    AUTO(freep) char *name = NULL;
+    AUTO(closep) int dir_fd = -1;
+
+    TRY(open_parent(r, path, &name, &dir_fd));
+    if (symlinkat(target, dir_fd, name) < 0)
+        return err_sys(errno, "cannot make the link '%s'", path);
+    return sync_parent(dir_fd, path);
+}
+
+struct err *fsroot_rename(struct fsroot *r, const char *path, const char *name)
+{
+    AUTO(freep) char *old = NULL;
+    AUTO(closep) int dir_fd = -1;
+
+    if (strchr(name, '/'))
+        return err_new(ERR_BUG, "'%s' is no name in the folder of '%s'", name, path);
+    TRY(open_parent(r, path, &old, &dir_fd));
+    if (renameat2(dir_fd, old, dir_fd, name, RENAME_NOREPLACE) < 0)
+        return err_sys(errno, "cannot rename '%s' to '%s'", path, name);
+    return sync_parent(dir_fd, path);
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

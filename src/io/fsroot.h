@@ -66,6 +66,11 @@ struct err *fsroot_is_folder(struct fsroot *r, const char *path, bool *ret) MUST
 struct err *fsroot_mkdirs(struct fsroot *r, const char *path, mode_t mode) MUST_CHECK;
 struct err *fsroot_unlink(struct fsroot *r, const char *path) MUST_CHECK; /* absent is fine */
 struct err *fsroot_rmdir(struct fsroot *r, const char *path) MUST_CHECK;  /* absent is fine */
+/* Durable, both. A link that says target; ERR_SYS (EEXIST: the name is taken). */
+struct err *fsroot_symlink(struct fsroot *r, const char *target, const char *path) MUST_CHECK;
+/* Another name in the same folder: name has no slash. Never over something (ERR_SYS, EEXIST); a
+ * link is renamed itself. */
+struct err *fsroot_rename(struct fsroot *r, const char *path, const char *name) MUST_CHECK;
 /* Names in a directory, sorted bytewise, without "." and "..". ERR_NOTFOUND, ERR_SYS. */
 struct err *fsroot_list(struct fsroot *r, const char *path, struct strlist *ret) MUST_CHECK;
 /* Open below the root; O_CLOEXEC is added. The caller closes. ERR_NOTFOUND, ERR_SYS. */
