@@ -420,3 +420,23 @@ struct err *own_block_remove(struct ctx *ctx, const char *path)
     TRY(own_block_take(data_of(&s), s.n, &b, &file));
     return hint_write(file ? delete_file(ctx, real) : replace_shared(ctx, real, &s, &b));
 }
+
+struct err *own_shared_edit(struct ctx *ctx, const char *path,
+                            struct err *(*edit)(void *arg, const char *data, size_t n,
+                                                struct strbuf *ret),
+                            void *arg)
+{
+    AUTO(seen_clear) struct seen s = {0};
+    AUTO(strbuf_clear) struct strbuf b = {0};
+    AUTO(freep) char *real = NULL;
+
+    TRY(see_shared(ctx, path, &real, &s));
+    if (s.why)
+        return foreign(s.why);
+    if (!s.there)
+        return err_new(ERR_NOTFOUND, "there is no file '%s'", path);
+    TRY_CTX(edit(arg, data_of(&s), s.n, &b), "'%s'", path);
+    if (b.len == s.n && memcmp(strbuf_text(&b), data_of(&s), s.n) == 0)
+        return NULL;
+    return hint_write(replace_shared(ctx, real, &s, &b));
+}

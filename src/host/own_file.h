@@ -4,6 +4,7 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
+#include "base/str.h"
 
 /* Files that are ours alone (a drop-in, a unit, a file of sysctl.d), and our part of a file that we
  * share (a marked block of /etc/fstab; host/own_block.h has its form). Whatever is not ours is
@@ -43,3 +44,9 @@ struct err *own_block_look(struct ctx *ctx, const char *path, const char *text, 
                            char **ret_why) MUST_CHECK;
 struct err *own_block_write(struct ctx *ctx, const char *path, const char *text) MUST_CHECK;
 struct err *own_block_remove(struct ctx *ctx, const char *path) MUST_CHECK;
+/* Another edit of a file that we share, in one write and by the same rules: edit appends the file's
+ * new bytes to ret. The file must be there (ERR_NOTFOUND). */
+struct err *own_shared_edit(struct ctx *ctx, const char *path,
+                            struct err *(*edit)(void *arg, const char *data, size_t n,
+                                                struct strbuf *ret),
+                            void *arg) MUST_CHECK;
