@@ -104,7 +104,10 @@ struct err *captured_stat(const struct json *facts, const char *path, struct sta
 static struct err *statvfs_of(const struct json *entry, struct statvfs *ret)
 {
     uint64_t size, free_b, files, files_free;
+    bool read_only = false;
 
+    if (json_get(entry, "read_only"))
+        TRY(json_as_bool(json_get(entry, "read_only"), &read_only));
     TRY(number(entry, "size_b", 0, &size));
     TRY(number(entry, "free_b", 0, &free_b));
     TRY(number(entry, "files", 0, &files));
@@ -118,6 +121,7 @@ static struct err *statvfs_of(const struct json *entry, struct statvfs *ret)
         .f_files = files,
         .f_ffree = files_free,
         .f_favail = files_free,
+        .f_flag = read_only ? ST_RDONLY : 0,
     };
     return NULL;
 }

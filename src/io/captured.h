@@ -17,8 +17,8 @@
  *   stat         {path: {type: dir|file|block|char|link|socket|fifo, mode: "0755", uid, gid,
  *                 rdev: "1:0", dev: "0:43", ino, size_b}}; a path without an entry is what the
  *                 folder has there, owned by root, 0755 or 0644
- *   statvfs      {mount point or path: {size_b, free_b, files, files_free}}; the nearest one above
- *                 a path counts
+ *   statvfs      {mount point or path: {size_b, free_b, files, files_free, read_only}}; the nearest
+ *                 one above a path counts
  *   block        {device: {size_b, sector_b, read_only, content: blank|filesystem|partitions|
  *                 member|swap|unknown, fstype, uuid, label}} (read by host/block.c)
  *   kernel_clock {synchronized, offset_ms, max_error_ms} (read by host/timesync.c)

@@ -18,8 +18,10 @@ const struct stage *const stage_table[] = {
     &stage_sysctl,
     &stage_limits,
     &stage_time,
-    &stage_fstab,
+    /* new in place before the old is turned off, whenever the power goes */
     &stage_units,
+    &stage_fstab,
+    &stage_adopt,
     &stage_firewall,
     /* 3: cluster */
     &stage_cluster,

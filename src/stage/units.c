@@ -1,394 +1,27 @@
-/* Layer 4: the units that make the RAM disk usable at boot, and those that must not start without
- * it. Each rule was broken once in a machine that was really rebooted: without
- * DefaultDependencies=no an ordering cycle drops local-fs.target, RequiresMountsFor= alone means
- * nothing when the line of fstab is gone, a failed mount leaves Docker writing on the plain disk.
+/* Layer 4: what happens to the storage at a boot, before anything uses it: the RAM disk is made
+ * blank, its accounts folder is made, and Docker, kubelet and the validator wait for both. Done by
+ * units of our own (units_text.c), or by somebody else's that do the same (units_found.c): those
+ * are left alone, and taken over only when that is asked for. Nothing is started or stopped here.
  */
-#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "config/config.h"
-#include "host/accounts.h"
-#include "host/unit_file.h"
+#include "host/own_file.h"
 #include "io/fsroot.h"
-#include "stage/boot.h"
-#include "stage/disk.h"
-#include "stage/service.h"
+#include "stage/etc.h"
+#include "stage/ramdisk.h"
+#include "stage/reload.h"
 #include "stage/table.h"
+#include "stage/units_found.h"
+#include "stage/units_own.h"
 
-#define UNIT "Unit"
-
-struct look {
-    struct ctx *ctx;
-    bool memory;            /* there is a RAM disk; else the accounts lie on the volume */
-    const char *needed;     /* the mount without which nothing may start */
-    const char *mount;      /* of the RAM disk */
-    const char *device;     /* "": not configured */
-    char *mount_unit;       /* "srv-solana-ramdisk.mount" */
-    struct boot_mount boot; /* empty when the next boot does not mount it */
-    struct strlist names;   /* services to look through */
-};
-
-static void look_clear(struct look *l)
-{
-    free(l->mount_unit);
-    boot_mount_clear(&l->boot);
-    strlist_clear(&l->names);
-}
+enum { VERB_FILE = 1, VERB_LINK, VERB_RELOAD };
 
 static bool units_enabled(const struct ctx *ctx)
 {
     return ctx->cfg && *ctx->cfg->storage.ramdisk.mount;
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-/* The unit of that name; *ret_there false: there is none that systemd could start. */
-static struct err *load(struct ctx *ctx, const char *name, struct unit_file *ret, bool *ret_there)
-{
-    struct err *e = unit_file_load(ctx, name, ret);
-
-    *ret_there = !e && !ret->masked;
-    return e && e->kind != ERR_SYS ? err_free(e) : e;
-}
-
-/* What an mkfs on a command line makes, and on what. */
-struct mkfs {
-    const char *program; /* "mkfs.xfs"; NULL: there is no mkfs */
-    const char *type;    /* "xfs", "ext4", or NULL */
-    const char *device;  /* NULL: it names none below /dev */
-    bool force;
-};
-
-static void find_mkfs(const struct strlist *words, struct mkfs *ret)
-{
-    *ret = (struct mkfs){0};
-    for (size_t i = 0; i < words->n; i++) {
-        const char *w = words->items[i];
-
-        if (!ret->program && str_starts(base_name(w), "mkfs")) {
-            ret->program = base_name(w);
-            ret->type = str_starts(ret->program, "mkfs.") ? ret->program + 5 : NULL;
-        } else if (ret->program && str_eq(w, "-t") && i + 1 < words->n) {
-            ret->type = words->items[i + 1];
-        } else if (ret->program && (str_eq(w, "-f") || str_eq(w, "-F"))) {
-            ret->force = true;
-        } else if (ret->program && str_starts(w, "/dev/") && !str_eq(w, "/dev/null")) {
-            ret->device = ret->device ? ret->device : w;
-        } else if (ret->program && (str_eq(w, "&&") || str_eq(w, "||"))) {
-            return;
-        }
-    }
-}
-
-/* Does the unit format the RAM disk? A unit that its mount waits for is meant to, whatever it
- * really formats. */
-static struct err *formats(const struct look *l, const struct unit_file *u, struct mkfs *m,
-                           const struct strlist *words, bool *ret)
-{
-    bool same = false;
-
-    find_mkfs(words, m);
-    *ret = false;
-    if (!m->program)
-        return NULL;
-    if (m->device && *l->device)
-        TRY(boot_same_device(l->ctx, m->device, l->device, &same));
-    *ret = same || strlist_has(&l->boot.requires, u->name) ||
-           str_eq(u->name, "format-ramdisk.service");
-    return NULL;
-}
-
-static void check_mkfs(const struct look *l, const struct unit_file *u, const struct mkfs *m,
-                       bool same, struct findings *ret)
-{
-    AUTO(freep) char *want = xasprintf("mkfs.xfs -f %s", l->device);
-    AUTO(freep)
-    char *got = xasprintf("%s%s %s", m->program, m->force ? " -f" : "", m->device ? m->device : "");
-    const char *wrong = NULL;
-    enum severity sev = SEV_FAIL;
-
-    if (!m->type || !str_eq(m->type, "xfs"))
-        wrong = "it does not make an xfs: the next boot has another file system there, or none";
-    else if (!same)
-        wrong = "it formats another device than the RAM disk's";
-    else if (!m->force)
-        wrong = "without -f it refuses a device that still has a signature";
-    if (wrong && !m->force && same && m->type && str_eq(m->type, "xfs"))
-        sev = SEV_WARN;
-    finding_compare(findings_add(ret, "units.format", 4, wrong ? sev : SEV_OK, "%s %s%s%s", u->name,
-                                 wrong ? "is wrong: " : "formats the RAM disk at boot",
-                                 wrong ? wrong : "",
-                                 wrong ? "; correct it before the next boot" : ""),
-                    want, got, u->path);
-}
-
-static void check_format_order(const struct look *l, const struct unit_file *u,
-                               struct findings *ret)
-{
-    const char *wrong = NULL;
-
-    if (unit_file_bool(u, UNIT, "DefaultDependencies", true))
-        wrong = "without DefaultDependencies=no it waits for local-fs.target, which waits for the "
-                "mount: systemd breaks the cycle by dropping one of them";
-    else if (!unit_file_has_word(u, UNIT, "Before", l->mount_unit) &&
-             !strlist_has(&l->boot.after, u->name))
-        wrong = "nothing makes the mount wait for it: add Before= with the mount's unit";
-    findings_add(ret, "units.format.order", 4, wrong ? SEV_WARN : SEV_OK, "%s: %s", u->name,
-                 wrong ? wrong : "it is done before the RAM disk is mounted");
-}
-
-static struct err *check_pulled(const struct look *l, const struct unit_file *u, const char *id,
-                                struct findings *ret)
-{
-    AUTO(strlist_clear) struct strlist by = {0};
-    bool pulled = strlist_has(&l->boot.requires, u->name);
-
-    TRY(unit_file_wanted_by(l->ctx, u->name, &by));
-    pulled = pulled || by.n;
-    findings_add(ret, id, 4, pulled ? SEV_OK : SEV_WARN, "%s %s", u->name,
-                 pulled ? "is started at boot"
-                        : "is not started at boot: systemctl enable it, or let the mount require "
-                          "it");
-    return NULL;
-}
-
-static void note_faults(const struct unit_file *u, struct findings *ret)
-{
-    for (size_t i = 0; i < u->faults.n; i++)
-        findings_add(ret, "units.syntax", 4, SEV_NOTE, "%s: systemd ignores it",
-                     u->faults.items[i]);
-}
-
-static struct err *check_formatter(const struct look *l, const struct unit_file *u,
-                                   const struct mkfs *m, struct findings *ret)
-{
-    bool same = false;
-
-    if (m->device)
-        TRY(boot_same_device(l->ctx, m->device, l->device, &same));
-    check_mkfs(l, u, m, same, ret);
-    check_format_order(l, u, ret);
-    note_faults(u, ret);
-    return check_pulled(l, u, "units.format.enabled", ret);
-}
-
-/* Only a RAM disk with a device of its own is formatted; a tmpfs is not. */
-static struct err *check_format(const struct look *l, struct findings *ret)
-{
-    if (!*l->device)
-        return NULL;
-    for (size_t i = 0; i < l->names.n; i++) {
-        AUTO(unit_file_clear) struct unit_file u = {0};
-        AUTO(strlist_clear) struct strlist words = {0};
-        struct mkfs m;
-        bool there = false, yes = false;
-
-        TRY(load(l->ctx, l->names.items[i], &u, &there));
-        if (!there)
-            continue;
-        boot_exec_words(&u, &words);
-        TRY(formats(l, &u, &m, &words, &yes));
-        if (yes)
-            return check_formatter(l, &u, &m, ret);
-    }
-    if (l->boot.source && fstab_option(&l->boot.entry, "x-systemd.makefs", NULL))
-        return NULL; /* the stage fstab says what to know of it */
-    findings_add(ret, "units.format", 4, SEV_WARN,
-                 "no unit formats '%s' at boot, where it is blank: the RAM disk is not mounted "
-                 "then; add a unit with ExecStart=/usr/sbin/mkfs.xfs -f %s",
-                 l->device, l->device);
-    return NULL;
-}
-
-/* Who the accounts folder is given to on a command line: install's -o and -g, or chown's argument.
- */
-struct owner {
-    char *user, *group; /* NULL: not told */
-};
-static void owner_clear(struct owner *o)
-{
-    free(o->user);
-    free(o->group);
-}
-
-static void find_owner(const struct strlist *words, struct owner *ret)
-{
-    bool chown = false;
-
-    for (size_t i = 0; i < words->n; i++) {
-        const char *w = words->items[i], *colon = strchr(w, ':');
-
-        if (str_eq(base_name(w), "chown")) {
-            chown = true;
-        } else if (chown && *w != '-') {
-            free(ret->user);
-            free(ret->group);
-            ret->user = colon ? xstrndup(w, (size_t)(colon - w)) : xstrdup(w);
-            ret->group = colon && colon[1] ? xstrdup(colon + 1) : NULL;
-            chown = false;
-        } else if (!chown && str_eq(w, "-o") && i + 1 < words->n && !ret->user) {
-            ret->user = xstrdup(words->items[i + 1]);
-        } else if (!chown && str_eq(w, "-g") && i + 1 < words->n && !ret->group) {
-            ret->group = xstrdup(words->items[i + 1]);
-        }
-    }
-}
-
-static void check_owner(const struct look *l, const struct unit_file *u,
-                        const struct strlist *words, struct findings *ret)
-{
-    const struct config *c = l->ctx->cfg;
-    AUTO(owner_clear) struct owner o = {0};
-    uint64_t uid = 0, gid = c->validator.gid;
-
-    find_owner(words, &o);
-    struct err *e = o.user ? account_uid(l->ctx, o.user, &uid) : NULL;
-    e = e || !o.group ? e : account_gid(l->ctx, o.group, &gid);
-    AUTO(freep) char *want = xasprintf("%" PRIu64 ":%" PRIu64, c->validator.uid, c->validator.gid);
-    AUTO(freep) char *got = xasprintf("%" PRIu64 ":%" PRIu64, uid, gid);
-    bool right = uid == c->validator.uid;
-    struct finding *f =
-        e ? findings_add(ret, "units.accounts", 4, SEV_UNKNOWN,
-                         "%s gives the accounts folder to '%s', whose number is not known: %s",
-                         u->name, o.user, e->text)
-          : findings_add(ret, "units.accounts", 4, right ? SEV_OK : SEV_FAIL,
-                         "%s makes the accounts folder and gives it to %s%s%s (%s)%s", u->name,
-                         o.user ? o.user : "root", o.group ? ":" : "", o.group ? o.group : "", got,
-                         right ? "" : ": the validator could not write there after a boot");
-    finding_compare(f, want, e ? NULL : got, u->path);
-    err_free(e);
-}
-
-static void check_accounts_order(const struct look *l, const struct unit_file *u,
-                                 struct findings *ret)
-{
-    bool ok = unit_file_has_word(u, UNIT, "RequiresMountsFor", l->mount) ||
-              unit_file_has_word(u, UNIT, "RequiresMountsFor", l->ctx->cfg->validator.accounts) ||
-              unit_file_has_word(u, UNIT, "After", l->mount_unit);
-
-    findings_add(ret, "units.accounts.order", 4, ok ? SEV_OK : SEV_WARN, "%s %s%s", u->name,
-                 ok ? "waits for the RAM disk"
-                    : "does not wait for the RAM disk and may make the folder on the disk below: "
-                      "add RequiresMountsFor=",
-                 ok ? "" : l->mount);
-}
-
-/* What is made on the command line is the accounts folder? */
-static bool makes_accounts(const struct look *l, const struct strlist *words)
-{
-    return strlist_has(words, l->ctx->cfg->validator.accounts);
-}
-
-static struct err *check_accounts(const struct look *l, struct findings *ret)
-{
-    for (size_t i = 0; i < l->names.n; i++) {
-        AUTO(unit_file_clear) struct unit_file u = {0};
-        AUTO(strlist_clear) struct strlist words = {0};
-        struct mkfs m;
-        bool there = false;
-
-        TRY(load(l->ctx, l->names.items[i], &u, &there));
-        if (!there)
-            continue;
-        boot_exec_words(&u, &words);
-        find_mkfs(&words, &m);
-        if (m.program || !makes_accounts(l, &words) || strlist_has(&words, "--accounts"))
-            continue;
-        check_owner(l, &u, &words, ret);
-        check_accounts_order(l, &u, ret);
-        note_faults(&u, ret);
-        return check_pulled(l, &u, "units.accounts.enabled", ret);
-    }
-    findings_add(ret, "units.accounts", 4, SEV_WARN,
-                 "no unit makes '%s' at boot, where the RAM disk is empty: agavectl up makes it, "
-                 "but what starts the validator without agavectl finds none",
-                 l->ctx->cfg->validator.accounts);
-    return NULL;
-}
-
-/* Is the path at or below what is needed, or its image below the bind? */
-static bool reaches(const struct look *l, const char *path)
-{
-    const struct config *c = l->ctx->cfg;
-    const char *volume = c->storage.volume.mount, *bind = c->storage.bind;
-    AUTO(freep)
-    char *image = *bind && str_starts(l->needed, volume)
-                      ? xasprintf("%s%s", bind, l->needed + strlen(volume))
-                      : xstrdup(l->needed);
-
-    return str_starts(path, l->needed) || str_starts(path, image);
-}
-
-/* What starts the validator at boot must neither run before the RAM disk is mounted nor without it.
- */
-static void check_consumer(const struct look *l, const struct unit_file *u, bool docker,
-                           struct findings *ret)
-{
-    AUTO(strlist_clear) struct strlist waited = {0};
-    AUTO(strlist_clear) struct strlist asserted = {0};
-    bool waits = unit_file_has_word(u, UNIT, "Requires", l->mount_unit);
-    bool asserts = false;
-
-    unit_file_words(u, UNIT, "RequiresMountsFor", &waited);
-    for (size_t i = 0; i < waited.n; i++)
-        waits = waits || reaches(l, waited.items[i]);
-    unit_file_words(u, UNIT, "AssertPathIsMountPoint", &asserted);
-    unit_file_words(u, UNIT, "ConditionPathIsMountPoint", &asserted);
-    for (size_t i = 0; i < asserted.n; i++)
-        asserts = asserts || reaches(l, asserted.items[i]);
-    findings_add(ret, "units.mounts", 4, waits ? SEV_OK : SEV_WARN, "%s %s%s", u->name,
-                 waits ? "waits for the validator's storage"
-                       : "does not wait for the validator's storage at boot: add "
-                         "RequiresMountsFor=",
-                 waits ? "" : l->needed);
-    findings_add(ret, "units.assert", 4,
-                 asserts  ? SEV_OK
-                 : docker ? SEV_WARN
-                          : SEV_NOTE,
-                 "%s %s%s", u->name,
-                 asserts ? "is not started without the validator's storage"
-                         : "is started without the validator's storage when its line of fstab is "
-                           "gone, and writes on the disk below: add AssertPathIsMountPoint=",
-                 asserts ? "" : l->needed);
-    note_faults(u, ret);
-}
-
-static struct err *check_consumers(const struct look *l, struct scene *scene, struct findings *ret)
-{
-    const struct config *c = l->ctx->cfg;
-    AUTO(unit_file_clear) struct unit_file u = {0};
-    bool docker = *c->kind.cluster || str_eq(c->validator.runtime, "kubernetes");
-    struct err *e =
-        docker ? unit_file_load(l->ctx, "docker.service", &u) : service_find(l->ctx, scene, &u);
-
-    if (!e && !u.masked)
-        check_consumer(l, &u, docker, ret);
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e); /* nothing starts it at boot */
-    return e;
-}
-
-/* Services of the administrator, those that the mount waits for, and the usual names. */
-static struct err *find_names(struct look *l)
-{
-    static const char *const usual[] = {"format-ramdisk.service", "ramdisk-accounts.service"};
-
-    for (size_t i = 0; i < l->boot.requires.n; i++)
-        if (str_ends(l->boot.requires.items[i], ".service"))
-            strlist_add(&l->names, l->boot.requires.items[i]);
-    for (size_t i = 0; i < ARRAY_LEN(usual); i++)
-        strlist_add(&l->names, usual[i]);
-    AUTO(strlist_clear) struct strlist local = {0};
-    TRY(unit_files_local(l->ctx, &local));
-    for (size_t i = 0; i < local.n; i++)
-        if (!strlist_has(&l->names, local.items[i]))
-            strlist_add(&l->names, local.items[i]);
-    return NULL;
 }
 
 static struct err *has_systemd(struct ctx *ctx, bool *ret)
@@ -400,44 +33,144 @@ static struct err *has_systemd(struct ctx *ctx, bool *ret)
     return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
 }
 
-static struct err *find_boot(struct look *l)
+/* The plan reads it: "~agavectl-boot.service +docker.service.d/ +docker.service.d/50-agavectl.conf"
+ * (another text, a new folder and a new file). */
+static char *list_of(const struct units_own *o)
 {
-    AUTO(fstab_clear) struct fstab f = {0};
-    struct err *e = fstab_read(l->ctx, &f);
+    struct strbuf b = {0};
 
-    if (e && e->kind == ERR_NOTFOUND)
-        e = err_free(e);
-    TRY(e);
-    e = boot_mount_find(l->ctx, &f, l->mount, &l->boot);
-    return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
+    for (size_t i = 0; i < o->files.n; i++) {
+        const char *name = o->files.items[i].path + strlen(UNITS_ETC) + 1;
+        const char *slash = strrchr(name, '/');
+        char state = o->states[i];
+
+        if (state == '=')
+            continue;
+        strbuf_puts(&b, b.len ? " " : "");
+        if (state == '*')
+            strbuf_printf(&b, "+%.*s/ ", slash ? (int)(slash - name) : 0, name);
+        strbuf_printf(&b, "%c%s", state == '*' ? '+' : state, name);
+    }
+    return strbuf_take(&b);
 }
 
-/* Without a RAM disk the bind, or the volume, is what must be there. */
-static struct err *find_needed(struct look *l, struct scene *scene)
+static size_t count(const char *states, const char *letters)
 {
-    const struct config *c = l->ctx->cfg;
-    const struct mounts *m = NULL;
-    const struct mount_info *on;
+    size_t n = 0;
 
-    TRY(scene_mounts(l->ctx, scene, &m));
-    on = mounts_at(m, l->mount);
-    l->memory = *l->device != '\0';
-    if (on && !l->memory)
-        TRY(disk_in_memory(l->ctx, on, &l->memory));
-    l->needed = l->memory ? l->mount : *c->storage.bind ? c->storage.bind : c->storage.volume.mount;
+    for (const char *s = states; *s; s++)
+        n += strchr(letters, *s) != NULL;
+    return n;
+}
+
+static void add_foreign(const struct units_own *o, struct findings *ret)
+{
+    for (size_t i = 0; i < o->why.n; i++)
+        findings_add(ret, "units.foreign", 4, SEV_FAIL, "%s; nothing is changed until then",
+                     o->why.items[i]);
+}
+
+static void add_masked(const struct units_own *o, struct findings *ret)
+{
+    for (size_t i = 0; i < o->masked.n; i++)
+        findings_add(ret, "units.masked", 4, SEV_WARN,
+                     "%s is masked: nothing starts it at boot, nor by hand; systemctl unmask %s, "
+                     "if it should",
+                     o->masked.items[i], o->masked.items[i]);
+}
+
+static void add_files(const struct units_own *o, const char *repair, struct findings *ret)
+{
+    size_t missing = count(o->states, "+*"), other = count(o->states, "~");
+    AUTO(freep) char *list = list_of(o);
+    AUTO(freep) char *got = xasprintf("%zu missing, %zu other", missing, other);
+
+    if (!missing && !other) {
+        findings_add(ret, "units.files", 4, SEV_OK,
+                     "all %zu files of agavectl's in '" UNITS_ETC "' are as they must be",
+                     o->files.n);
+        return;
+    }
+    struct finding *f = findings_add(ret, "units.files", 4, SEV_WARN,
+                                     "of agavectl's %zu files in '" UNITS_ETC
+                                     "' %zu are missing and %zu have another text",
+                                     o->files.n, missing, other);
+    finding_compare(f, list, got, UNITS_ETC);
+    f->repair = repair;
+}
+
+/* Ours are there, whole or in part. */
+static struct err *check_own(const struct units_look *l, const struct units_own *o,
+                             struct scene *scene, struct findings *ret)
+{
+    add_files(o, l->repair, ret);
+    if (ramdisk_is_device(l->ctx->cfg) &&
+        units_files_find(&o->files, UNITS_ETC "/" UNITS_RAMDISK) && o->states[0] == '=')
+        findings_add(ret, "units.format", 4, SEV_OK, UNITS_RAMDISK " formats the RAM disk at boot");
+    return units_check_consumers(l, scene, ret);
+}
+
+/* Others' do what is needed: that is fine, and the plan takes them over only when it is asked to.
+ */
+static void add_theirs(const struct units_own *o, struct findings *ret)
+{
+    AUTO(freep) char *list = list_of(o);
+
+    finding_compare(findings_add(ret, "units.files", 4, SEV_OK,
+                                 "other units than agavectl's do this on this host"),
+                    list, "theirs", UNITS_ETC);
+}
+
+static bool is_theirs(const struct finding *files)
+{
+    return files && files->sev == SEV_OK && str_eq(files->got, "theirs");
+}
+
+static void findings_take(struct findings *to, struct findings *from, bool adopt)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        struct finding *x = &from->items[i];
+
+        if (adopt && x->sev == SEV_WARN && !x->repair)
+            finding_fix(x, "agavectl prepare --adopt --apply");
+        to->items = xgrow(to->items, &to->cap, to->n + 1, sizeof(*to->items));
+        to->items[to->n++] = *x;
+    }
+    free(from->items);
+    *from = (struct findings){0};
+}
+
+/* None of ours is there. What do others have? */
+static struct err *check_others(struct units_look *l, const struct units_own *o,
+                                struct scene *scene, struct findings *ret)
+{
+    AUTO(unit_file_clear) struct unit_file formatter = {0};
+    AUTO(unit_file_clear) struct unit_file maker = {0};
+    AUTO(findings_clear) struct findings f = {0};
+    bool formats = false, makes = false;
+
+    TRY(units_find_formatter(l, &formatter, &formats));
+    TRY(units_find_maker(l, &maker, &makes));
+    if (formats || makes)
+        l->repair = NULL; /* a second unit beside one that does it already, right or wrong? No. */
+    TRY(units_check_found(l, scene, &f));
+    enum severity worst = findings_worst(&f);
+    bool any = f.n > 0;
+    bool adopt = formats || makes ? worst <= SEV_WARN : any && worst < SEV_WARN;
+    findings_take(ret, &f, (formats || makes) && adopt);
+    if (adopt)
+        add_theirs(o, ret);
+    else if (!formats && !makes)
+        add_files(o, l->repair, ret);
     return NULL;
 }
 
 static struct err *units_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
-    const struct config *c = ctx->cfg;
-    AUTO(look_clear)
-    struct look l = {
-        .ctx = ctx, .mount = c->storage.ramdisk.mount, .device = c->storage.ramdisk.device};
-    AUTO(freep) char *stem = unit_path_escape(l.mount);
+    AUTO(units_look_clear) struct units_look l = {0};
+    AUTO(units_own_clear) struct units_own o = {0};
     bool systemd = false;
 
-    TRY(find_needed(&l, scene));
     TRY(has_systemd(ctx, &systemd));
     if (!systemd) {
         findings_add(ret, "units.systemd", 4, SEV_NOTE,
@@ -445,14 +178,158 @@ static struct err *units_check(struct ctx *ctx, struct scene *scene, struct find
                      "next boot is not looked at");
         return NULL;
     }
-    l.mount_unit = xasprintf("%s.mount", stem);
-    TRY(find_boot(&l));
-    TRY(find_names(&l));
-    if (l.memory) {
-        TRY(check_format(&l, ret));
-        TRY(check_accounts(&l, ret));
+    TRY(units_look_open(ctx, scene, &l));
+    TRY(units_own_want(ctx, scene, &o));
+    TRY(units_own_look(ctx, &o));
+    l.repair = ctx->cfg->host.persist ? "units" : NULL;
+    add_masked(&o, ret);
+    add_foreign(&o, ret);
+    TRY(o.there ? check_own(&l, &o, scene, ret) : check_others(&l, &o, scene, ret));
+    TRY(reload_check(ctx, "units.reload", "units", ret));
+    return etc_check(ctx, "units.readonly", is_theirs(findings_find(ret, "units.files")), ret);
+}
+
+/* What it is for, for people. */
+static char *purpose_of(const char *name)
+{
+    static const struct {
+        const char *name, *what;
+    } known[] = {
+        {UNITS_RAMDISK, "formats the RAM disk at boot"},
+        {UNITS_BOOT, "makes the accounts folder and proves the boot, before Docker"},
+        {UNITS_SEEN ".service", "looks whether node and pod see the storage"},
+        {UNITS_SEEN ".timer", "starts that after a boot"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_eq(known[i].name, name))
+            return xstrdup(known[i].what);
+    if (str_ends(name, ".d/" UNITS_DROPIN))
+        return xasprintf("%.*s starts with the storage only",
+                         (int)(strlen(name) - strlen(".d/" UNITS_DROPIN)), name);
+    return xstrdup("enables it");
+}
+
+/* word: "+docker.service.d/50-agavectl.conf"; folder: is its folder new? */
+static void plan_file(const char *word, bool folder, bool adopt, struct plan *ret)
+{
+    AUTO(freep) char *path = xasprintf(UNITS_ETC "/%s", word + 1);
+    AUTO(freep) char *after = purpose_of(word + 1);
+    bool update = *word == '~', link = strstr(word, ".wants/") != NULL;
+    struct change *c =
+        plan_add(ret, update ? CHANGE_UPDATE : CHANGE_CREATE, link ? VERB_LINK : VERB_FILE, path,
+                 update ? "another text of agavectl's" : NULL, after);
+
+    c->live = true;
+    c->undoable = true;
+    c->adopt = adopt;
+    if (folder)
+        c->old = xasprintf("%.*s\n", (int)(strrchr(path, '/') - path), path);
+}
+
+/* In the order of units_text.c: what a drop-in waits for is there first. */
+static struct err *units_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
+{
+    const struct finding *files = findings_find(f, "units.files");
+    bool adopt = is_theirs(files);
+    AUTO(freep) char *list = files && files->want ? xstrdup(files->want) : xstrdup("");
+    char *save = NULL;
+    bool folder = false;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (f->items[i].sev >= SEV_FAIL && !f->items[i].repair)
+            return NULL;
+    if (findings_find(f, "units.readonly"))
+        return NULL;
+    if (!ctx->cfg->host.persist || (!adopt && !(files && files->repair)))
+        *list = '\0';
+    for (char *w = strtok_r(list, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+        if (strchr("+~", *w) && !str_ends(w, "/"))
+            plan_file(w, folder, adopt, ret);
+        folder = str_ends(w, "/");
     }
-    return check_consumers(&l, scene, ret);
+    reload_plan(f, "units.reload", VERB_RELOAD, ret);
+    return NULL;
+}
+
+static struct err *link_make(struct ctx *ctx, const struct units_file *f)
+{
+    AUTO(freep) char *folder = xstrndup(f->path, (size_t)(strrchr(f->path, '/') - f->path));
+    bool there = false, ours = false;
+
+    TRY(units_link_look(ctx, f->path, &there, &ours));
+    if (ours)
+        return NULL;
+    if (there)
+        return err_new(ERR_REFUSED, "'%s' is there and is no link to '%s'; move it away", f->path,
+                       f->link);
+    TRY(fsroot_mkdirs(ctx->root, folder, 0755));
+    return fsroot_symlink(ctx->root, f->link, f->path);
+}
+
+static struct err *make(struct ctx *ctx, const struct change *c)
+{
+    AUTO(scene_freep) struct scene *scene = scene_new();
+    AUTO(units_own_clear) struct units_own o = {0};
+    const struct units_file *f;
+
+    TRY(units_own_want(ctx, scene, &o));
+    f = units_files_find(&o.files, c->object);
+    if (!f || (c->verb == VERB_FILE) != (f->text != NULL))
+        return err_new(ERR_REFUSED, "'%s' is not needed on this host any more", c->object);
+    TRY(reload_note(ctx));
+    return f->text ? own_file_write(ctx, f->path, f->text) : link_make(ctx, f);
+}
+
+static struct err *units_apply(struct ctx *ctx, const struct change *c)
+{
+    switch (c->verb) {
+    case VERB_FILE:
+    case VERB_LINK:
+        return make(ctx, c);
+    case VERB_RELOAD:
+        return reload_do(ctx);
+    default:
+        return err_new(ERR_BUG, "stage 'units' has no change %d", c->verb);
+    }
+}
+
+static struct err *look_link(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    bool there = false, ours = false;
+
+    TRY(units_link_look(ctx, c->object, &there, &ours));
+    ret->verdict = !there ? UNDO_GONE : ours ? UNDO_DO : UNDO_KEEP;
+    if (there)
+        ret->what = ours ? xasprintf("remove '%s'", c->object)
+                         : xasprintf("'%s' leads to another unit now", c->object);
+    return NULL;
+}
+
+static struct err *units_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    AUTO(freep) char *why = NULL;
+    enum own_state state;
+
+    if (c->verb == VERB_LINK)
+        return look_link(ctx, c, ret);
+    TRY(own_file_look(ctx, c->object, NULL, &state, &why));
+    ret->verdict = state == OWN_ABSENT ? UNDO_GONE : state == OWN_FOREIGN ? UNDO_KEEP : UNDO_DO;
+    if (state != OWN_ABSENT)
+        ret->what = state == OWN_FOREIGN ? TAKE(why) : xasprintf("remove '%s'", c->object);
+    return NULL;
+}
+
+/* A stop is never asked for: what runs goes on, and the next boot is without them. */
+static struct err *units_undo(struct ctx *ctx, const struct change *c)
+{
+    TRY(reload_note(ctx));
+    if (c->verb == VERB_FILE) {
+        TRY(own_file_remove(ctx, c->object, c->old));
+        return reload_do(ctx);
+    }
+    TRY(fsroot_unlink(ctx->root, c->object));
+    return etc_remove_folders(ctx, c->old);
 }
 
 static const char *const units_after[] = {"ramdisk", NULL};
@@ -465,4 +342,8 @@ const struct stage stage_units = {
     .order_reason = "what is wrong now is told before what will be",
     .enabled = units_enabled,
     .check = units_check,
+    .plan = units_plan,
+    .apply = units_apply,
+    .undo_look = units_undo_look,
+    .undo = units_undo,
 };
