@@ -71,6 +71,8 @@ static struct host host_new(const char *name, const char *kind)
     h.place = xasprintf("%s/ramdisk", h.dir);
     h.snapshots = xasprintf("%s/snapshots", h.dir);
     h.device = str_eq(kind, "zram") ? free_zram() : xstrdup("");
+    if (*h.device)
+        strlist_add(&real->zrams, h.device); /* goes also when the test fails */
     configure(&h, kind);
     return h;
 }
@@ -84,6 +86,7 @@ static void host_clear(struct host *h)
     if (!e && size_b)
         assert_ok(zram_remove(&real->ctx, h->device));
     err_free(e);
+    strlist_clear(&real->zrams);
     real->ctx.cfg = NULL;
     config_free(h->cfg);
     free(h->dir);
