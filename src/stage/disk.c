@@ -316,7 +316,7 @@ static struct err *check_to_be_made(struct ctx *ctx, const struct disk *d, const
     struct finding *f;
 
     f = findings_add(ret, d->id_device, LAYER, SEV_FAIL, "'%s' is %s", d->device,
-                     d->remake ? "another one than the config asks for" : "not there yet");
+                     d->remake ? "not yet as the config asks for" : "not there yet");
     note_want(f, d->made_as, d->made_as, "/dev");
     f->repair = repair;
     if (at) {
@@ -503,7 +503,7 @@ struct err *disk_apply(struct ctx *ctx, const struct disk *d, const struct chang
     }
 }
 
-bool disk_is_reformat(const struct change *c)
+bool disk_is_format(const struct change *c)
 {
-    return c->verb == VERB_REFORMAT;
+    return c->verb == VERB_FORMAT || c->verb == VERB_REFORMAT;
 }

@@ -48,8 +48,8 @@ struct err *disk_plan(const struct disk *d, const struct findings *f, struct pla
 void disk_plan_on(const struct disk *d, const char *what, bool format, struct plan *ret);
 /* ERR_REFUSED also when the device is another one than when that was planned. */
 struct err *disk_apply(struct ctx *ctx, const struct disk *d, const struct change *c) MUST_CHECK;
-/* Is it the change that throws away what a device in memory holds? */
-bool disk_is_reformat(const struct change *c);
+/* Does it make a file system? */
+bool disk_is_format(const struct change *c);
 /* Is it a file system in memory, or any on a device in memory? ERR_NOTFOUND (no such device in
  * /sys), ERR_SYS. */
 struct err *disk_in_memory(struct ctx *ctx, const struct mount_info *on, bool *ret) MUST_CHECK;

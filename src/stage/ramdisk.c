@@ -4,8 +4,9 @@
  * ramdisk_*.c. */
 #include "stage/ramdisk.h"
 
+#include <string.h>
+
 #include "base/str.h"
-#include "host/own_file.h"
 #include "stage/bank_state.h"
 #include "stage/disk_undo.h"
 #include "stage/ramdisk_parts.h"
@@ -136,21 +137,35 @@ static struct err *ramdisk_plan(const struct ctx *ctx, const struct findings *f,
     return disk_plan(&d, f, ret);
 }
 
-/* Accounts and bank snapshots are one object: without the accounts Agave would exit at every start
- * from the latter. */
-static struct err *forget_bank_state(struct ctx *ctx, const char *reason)
+static bool below(const char *path, const char *dir)
 {
+    size_t n = strlen(dir);
+
+    return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+struct err *ramdisk_forget_bank_state(struct ctx *ctx, const char *reason)
+{
+    const struct config *c = ctx->cfg;
     AUTO(freep) char *text = NULL;
 
-    return bank_state_disable(ctx, ctx->cfg->validator.snapshots, reason, &text);
+    if (!c || !below(c->validator.accounts, c->storage.ramdisk.mount))
+        return NULL;
+    return bank_state_disable(ctx, c->validator.snapshots, reason, &text);
+}
+
+/* Does it make a RAM disk without accounts? */
+static bool is_new(const struct change *c)
+{
+    return disk_is_format(c) || c->verb == RAMDISK_VERB_TMPFS || c->verb == RAMDISK_VERB_RELOAD;
 }
 
 static struct err *ramdisk_apply(struct ctx *ctx, const struct change *c)
 {
     struct disk d = ramdisk_disk(ctx->cfg);
 
-    if (disk_is_reformat(c) || (c->verb == RAMDISK_VERB_RELOAD && c->destructive))
-        TRY(forget_bank_state(ctx, "the RAM disk was formatted"));
+    if (is_new(c)) /* before: a crash in between costs a start from an archive, and no more */
+        TRY(ramdisk_forget_bank_state(ctx, "the RAM disk was formatted"));
     if (c->verb == RAMDISK_VERB_TMPFS)
         return ramdisk_mount_tmpfs(ctx, c);
     if (c->verb >= DISK_VERB_END)

@@ -23,6 +23,10 @@ enum {
 uint64_t ramdisk_size_b(const struct config *cfg);
 struct disk ramdisk_disk(const struct config *cfg);
 
+/* Accounts and bank snapshots are one object: without the accounts Agave would exit at every start
+ * from the latter. Nothing is done where the accounts lie elsewhere. */
+struct err *ramdisk_forget_bank_state(struct ctx *ctx, const char *reason) MUST_CHECK;
+
 /* ramdisk_make.c: the device of the kinds brd and zram. Fills made_as, remake and make_blocked of
  * *d; *ret_text keeps the text of made_as. */
 struct err *ramdisk_check_device(struct ctx *ctx, struct scene *scene, struct disk *d,

@@ -138,21 +138,49 @@ static bool there(const char *dir, const char *name)
     return stat(path, &st) == 0;
 }
 
+/* A bank snapshot that refers to accounts; its path, to be freed. */
+static char *bank_snapshot(const struct host *h)
+{
+    char *banks = xasprintf("%s/snapshots/100/accounts_hardlinks", h->snapshots);
+
+    assert_ok(fsroot_mkdirs(real->ctx.root, banks, 0755));
+    put(banks, "account_path_0");
+    return banks;
+}
+
 static void zram_from_nothing(void **state)
 {
     AUTO(host_clear) struct host h = host_new("zram", "zram");
     AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(freep) char *banks = bank_snapshot(&h); /* of before a reboot */
     uint64_t size_b = 0;
 
     if (!zram_available(&real->ctx))
         return;
     assert_ok(apply(NULL, &r));
+    assert_false(there(banks, "account_path_0"));
     assert_int_equal(r.changed, 3); /* the device, its file system, the mount */
     assert_true(findings_worst(&r.findings) <= SEV_NOTE);
     assert_non_null(findings_find(&r.findings, "ramdisk.odirect"));
     assert_ok(zram_size(&real->ctx, h.device, &size_b));
     assert_true(size_b == GIB);
     content_is(h.device, "xfs", "accounts");
+    assert_true(real_mounted(real, h.place));
+    changed(NULL, 0);
+}
+
+/* As the module makes its first one, or whoever reset one. */
+static void a_zram_without_a_size_is_taken(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("unsized", "zram");
+    bool made = false;
+
+    if (!zram_available(&real->ctx))
+        return;
+    AUTO(freep) char *reset = xasprintf("/sys/block/%s/reset", h.device + strlen("/dev/"));
+    assert_ok(zram_make(&real->ctx, h.device, 64 * MIB, &made));
+    assert_ok(fsroot_write(real->ctx.root, reset, "1"));
+    changed(NULL, 3);
     assert_true(real_mounted(real, h.place));
     changed(NULL, 0);
 }
@@ -229,15 +257,13 @@ static void other_content_goes_by_its_name_with_the_state_that_needs_it(void **s
 {
     AUTO(host_clear) struct host h = host_new("ext4", "zram");
     AUTO(stage_report_clear) struct stage_report r = {0};
-    AUTO(freep) char *banks = xasprintf("%s/snapshots/100/accounts_hardlinks", h.snapshots);
+    AUTO(freep) char *banks = bank_snapshot(&h);
     bool made = false;
 
     if (!zram_available(&real->ctx))
         return;
     assert_ok(zram_make(&real->ctx, h.device, GIB, &made));
     real_run(real, (const char *const[]){"mkfs.ext4", "-q", h.device, NULL});
-    assert_ok(fsroot_mkdirs(real->ctx.root, banks, 0755));
-    put(banks, "account_path_0");
     assert_err(apply(NULL, &r), ERR_REFUSED, "named as one to destroy");
     content_is(h.device, "ext4", NULL);
     assert_true(there(banks, "account_path_0"));
@@ -290,6 +316,7 @@ int main(void)
     static const char *const parts[] = {"block devices", "mounts", NULL};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(zram_from_nothing),
+        cmocka_unit_test(a_zram_without_a_size_is_taken),
         cmocka_unit_test(at_boot_it_is_new_unless_it_is_used),
         cmocka_unit_test(at_boot_another_size_and_a_disk_are_refused),
         cmocka_unit_test(other_content_goes_by_its_name_with_the_state_that_needs_it),
