@@ -8,7 +8,6 @@
 
 #include "base/str.h"
 #include "stage/bank_state.h"
-#include "stage/disk_undo.h"
 #include "stage/ramdisk_parts.h"
 #include "stage/table.h"
 
@@ -127,14 +126,17 @@ static struct err *ramdisk_plan(const struct ctx *ctx, const struct findings *f,
             return NULL;
         struct change *c =
             plan_add(ret, CHANGE_CREATE, RAMDISK_VERB_TMPFS, d.mount, NULL, mount->want);
-        c->undoable = true;
-        c->arg = xstrdup(mount->want);
+        plan_undoable(c, mount->old)->arg = xstrdup(mount->want);
         return NULL;
     }
     ramdisk_plan_conf(ctx->cfg, f, ret);
     if (is_made(ctx->cfg))
         ramdisk_plan_device(ctx->cfg, f, ret, &d.remake);
-    return disk_plan(&d, f, ret);
+    TRY(disk_plan(&d, f, ret));
+    for (size_t i = 0; i < ret->n; i++) /* the file system goes with the device that we make */
+        if (is_made(ctx->cfg) && disk_is_format(&ret->items[i]))
+            ret->items[i].undoable = false;
+    return NULL;
 }
 
 static bool below(const char *path, const char *dir)
@@ -173,15 +175,6 @@ static struct err *ramdisk_apply(struct ctx *ctx, const struct change *c)
     return disk_apply(ctx, &d, c);
 }
 
-static struct err *ramdisk_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
-{
-    if (c->verb < DISK_VERB_END)
-        return disk_undo_look(ctx, c, ret);
-    *ret = (struct undo_look){.verdict = UNDO_KEEP,
-                              .what = xasprintf("'%s' stays as it is", c->object)};
-    return NULL;
-}
-
 static const char *const ramdisk_after[] = {"volume", NULL};
 
 const struct stage stage_ramdisk = {
@@ -196,5 +189,5 @@ const struct stage stage_ramdisk = {
     .plan = ramdisk_plan,
     .apply = ramdisk_apply,
     .undo_look = ramdisk_undo_look,
-    .undo = disk_undo,
+    .undo = ramdisk_undo,
 };

@@ -73,7 +73,8 @@ static void add_wrong(const struct kmodule_options *o, const char *wrong, const 
                         want, got, o->items[0].source);
 }
 
-static void add_ours(enum own_state state, const char *want, struct findings *ret)
+static struct err *add_ours(struct ctx *ctx, enum own_state state, const char *want,
+                            struct findings *ret)
 {
     struct finding *f = findings_add(
         ret, ID, RAMDISK_LAYER, SEV_WARN, "'%s' %s: brd may be loaded with another size at boot",
@@ -81,6 +82,7 @@ static void add_ours(enum own_state state, const char *want, struct findings *re
 
     finding_compare(f, want, state == OWN_ABSENT ? "missing" : "other options", RAMDISK_CONF);
     f->repair = "ramdisk";
+    return own_file_new_folders(ctx, RAMDISK_CONF, &f->old);
 }
 
 struct err *ramdisk_check_conf(struct ctx *ctx, struct findings *ret)
@@ -99,7 +101,7 @@ struct err *ramdisk_check_conf(struct ctx *ctx, struct findings *ret)
         findings_add(ret, ID, RAMDISK_LAYER, SEV_OK, "%s sets brd's size",
                      kmodule_options_find(&o, "rd_size")->source);
     else if (state == OWN_OTHER || (state == OWN_ABSENT && !set))
-        add_ours(state, want, ret);
+        return add_ours(ctx, state, want, ret);
     else if (wrong && set)
         add_wrong(&o, wrong, want, ret);
     else
@@ -117,6 +119,6 @@ void ramdisk_plan_conf(const struct config *cfg, const struct findings *f, struc
     bool update = !str_eq(x->got, "missing");
     struct change *c = plan_add(ret, update ? CHANGE_UPDATE : CHANGE_CREATE, RAMDISK_VERB_CONF,
                                 RAMDISK_CONF, update ? x->got : NULL, x->want);
-    c->undoable = c->live = true;
+    plan_undoable(c, x->old)->live = true;
     c->arg = conf_text(cfg);
 }

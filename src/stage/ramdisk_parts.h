@@ -35,9 +35,6 @@ struct err *ramdisk_check_device(struct ctx *ctx, struct scene *scene, struct di
 void ramdisk_plan_device(const struct config *cfg, const struct findings *f, struct plan *ret,
                          bool *ret_remake);
 struct err *ramdisk_apply_device(struct ctx *ctx, const struct change *c) MUST_CHECK;
-struct err *ramdisk_undo_look_device(struct ctx *ctx, const struct change *c, struct undo_look *ret)
-    MUST_CHECK;
-struct err *ramdisk_undo_device(struct ctx *ctx, const struct change *c) MUST_CHECK;
 
 /* ramdisk_conf.c: what modprobe.d says of brd. */
 struct err *ramdisk_check_conf(struct ctx *ctx, struct findings *ret) MUST_CHECK;
@@ -52,6 +49,11 @@ struct err *ramdisk_check_fits(struct ctx *ctx, struct scene *scene, struct find
 struct err *ramdisk_check_tmpfs(struct ctx *ctx, struct scene *scene, const struct disk *d,
                                 struct findings *ret) MUST_CHECK;
 struct err *ramdisk_mount_tmpfs(struct ctx *ctx, const struct change *c) MUST_CHECK;
+
+/* ramdisk_undo.c: as struct stage has them. */
+struct err *ramdisk_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+    MUST_CHECK;
+struct err *ramdisk_undo(struct ctx *ctx, const struct change *c) MUST_CHECK;
 
 /* ramdisk_cost.c: notes that change nothing. */
 struct err *ramdisk_check_kind(struct ctx *ctx, struct scene *scene, struct findings *ret)

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "host/tmpfs.h"
 #include "io/fsroot.h"
+#include "stage/folders.h"
 #include "stage/ramdisk.h"
 #include "stage/ramdisk_parts.h"
 
@@ -116,7 +117,7 @@ struct err *ramdisk_check_tmpfs(struct ctx *ctx, struct scene *scene, const stru
                                      "no tmpfs is mounted at '%s'", d->mount);
     finding_compare(f, options, "nothing", "/proc/self/mountinfo");
     f->repair = fits ? "ramdisk" : NULL;
-    return NULL;
+    return folders_missing(ctx, d->mount, &f->old);
 }
 
 struct err *ramdisk_mount_tmpfs(struct ctx *ctx, const struct change *c)

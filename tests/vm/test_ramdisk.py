@@ -73,7 +73,7 @@ with tempfile.TemporaryDirectory(prefix="agavectl-vm-", dir="/var/tmp") as work:
     def brd_from_nothing(t):
         vm, start = machine, time.monotonic()
         vm.boot()
-        vm.ok(f"mkdir -p /srv/solana/snapshots")
+        vm.ok("mkdir -p /srv/solana/snapshots")
         assert vm.run("test -d /sys/module/brd")[0] != 0, "brd is loaded already: it proves nothing"
         configure(vm, "brd", "/dev/ram0")
         plan = prepare(vm)
@@ -124,6 +124,19 @@ with tempfile.TemporaryDirectory(prefix="agavectl-vm-", dir="/var/tmp") as work:
         in_place(vm)
 
     @test
+    def brd_is_taken_back(t):
+        vm = machine
+        vm.ok(f"cd {PLACE} && (sleep 600 >/dev/null 2>&1 & echo $! >/run/holder)")
+        code, out = vm.run("agavectl prepare --undo --apply ramdisk 2>&1", 180)
+        assert code == 4 and "sleep" in out, (code, out)
+        assert param(vm, "rd_nr") == 1 and vm.run(f"mountpoint -q {PLACE} && test -e {CONF}")[0] == 0
+        vm.ok("kill $(cat /run/holder)")
+        out = vm.ok("agavectl prepare --undo --apply ramdisk 2>&1", 180)
+        for path in (CONF, "/sys/module/brd", "/dev/ram0", PLACE):
+            assert vm.run(f"test -e {path}")[0] != 0, (path, out)
+        assert "kept" not in vm.ok("agavectl prepare --undo ramdisk 2>&1", 180)
+
+    @test
     def a_kernel_without_the_module(t):
         vm = machine
         gone(vm)
@@ -143,6 +156,8 @@ with tempfile.TemporaryDirectory(prefix="agavectl-vm-", dir="/var/tmp") as work:
         assert vm.ok(f"findmnt -no SOURCE,FSTYPE {PLACE}").split() == ["/dev/zram1", "xfs"]
         assert vm.check("ramdisk")["ramdisk.odirect"] == {"note"}
         assert "nothing was changed" in prepare(vm, "--apply")
+        vm.ok("agavectl prepare --undo --apply ramdisk 2>&1", 180)
+        assert vm.run("test -e /sys/block/zram1 || test -e /sys/module/zram")[0] != 0
         t.real("block devices", "zram as a module")
 
     @test

@@ -9,6 +9,7 @@
 #include "io/fsroot.h"
 #include "stage/disk.h"
 #include "stage/ramdisk.h"
+#include "stage/ramdisk_parts.h"
 #include "tree.h"
 
 #define CONF "/etc/modprobe.d/agavectl-ramdisk.conf"
@@ -109,8 +110,8 @@ static void brd_from_nothing(void **state)
     /* Bound to what it will be, in the words that it will be looked at with. */
     assert_string_equal(p.items[2].arg, "RAM disk (brd), 4.0 GiB");
     assert_string_equal(p.items[3].arg, "RAM disk (brd), 4.0 GiB");
-    for (size_t i = 0; i < p.n; i++)
-        assert_true(p.items[i].undoable);
+    for (size_t i = 0; i < p.n; i++) /* the file system goes with the module */
+        assert_int_equal(p.items[i].undoable, !disk_is_format(&p.items[i]));
 }
 
 static void what_brd_is_bound_to_is_what_it_is_then(void **state)
@@ -432,6 +433,70 @@ static void accounts_on_the_volume(void **state)
     tree_is(&m, "ramdisk.kind", SEV_NOTE, "in memory");
 }
 
+static void looks(struct tree *t, const struct change *c, enum undo_verdict want, const char *says)
+{
+    AUTO(undo_look_clear) struct undo_look l = {0};
+
+    assert_ok(stage_by_name(stage_table, "ramdisk")->undo_look(&t->f.ctx, c, &l));
+    assert_int_equal(l.verdict, want);
+    if (says && !strstr(l.what ? l.what : "", says))
+        fail_msg("it says: %s", l.what ? l.what : "(nothing)");
+}
+
+static void our_file_is_taken_back_and_no_other(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(plan_clear) struct plan p = {0};
+    const struct stage *s = stage_by_name(stage_table, "ramdisk");
+    struct stat st;
+
+    host(&t, BRD);
+    fixture_put(&t.f, "/lib/modules/6.1.0/modules.dep", "\n");
+    tree_check(&t, "ramdisk");
+    assert_ok(s->plan(&t.f.ctx, &t.found, &p));
+    looks(&t, &p.items[0], UNDO_GONE, NULL);
+    assert_ok(s->apply(&t.f.ctx, &p.items[0]));
+    looks(&t, &p.items[0], UNDO_DO, "remove '" CONF "'");
+    fixture_put(&t.f, CONF, "options brd rd_nr=7\n");
+    looks(&t, &p.items[0], UNDO_KEEP, CONF);
+    assert_err(s->undo(&t.f.ctx, &p.items[0]), ERR_REFUSED, NULL);
+    assert_ok(fsroot_unlink(t.f.ctx.root, CONF));
+    assert_ok(s->apply(&t.f.ctx, &p.items[0]));
+    assert_ok(s->undo(&t.f.ctx, &p.items[0]));
+    assert_err(fsroot_stat(t.f.ctx.root, CONF, &st), ERR_NOTFOUND, NULL);
+    looks(&t, &p.items[0], UNDO_GONE, NULL);
+}
+
+static void brd_is_unloaded_only_for_ourselves(void **state)
+{
+    static const struct {
+        const char *ram0, *ram1, *more;
+        enum undo_verdict want;
+        const char *says;
+    } cases[] = {
+        {"\"blank\"", "\"blank\"", "", UNDO_DO, "unload brd"},
+        {"\"filesystem\", \"fstype\": \"xfs\", \"label\": \"accounts\"", "\"blank\"",
+         "30 27 1:0 / /srv/solana/ramdisk rw - xfs /dev/ram0 rw\n", UNDO_DO, "unload brd"},
+        {"\"filesystem\", \"fstype\": \"xfs\", \"label\": \"accounts\"", EXT4, "", UNDO_KEEP,
+         "'/dev/ram1' holds"},
+        {"\"filesystem\", \"fstype\": \"xfs\", \"label\": \"mine\"", "\"blank\"", "", UNDO_KEEP,
+         "'/dev/ram0' holds"},
+    };
+    struct change c = {.verb = RAMDISK_VERB_LOAD, .object = (char[]){"module brd"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(tree_clear) struct tree t;
+        AUTO(freep) char *ram0 = xasprintf(CONTENT("0", "%s"), cases[i].ram0);
+        AUTO(freep) char *ram1 = xasprintf(CONTENT("1", "%s"), cases[i].ram1);
+
+        another_size(&t, cases[i].more, ram0, ram1);
+        looks(&t, &c, cases[i].want, cases[i].says);
+    }
+    AUTO(tree_clear) struct tree none;
+    host(&none, BRD);
+    looks(&none, &c, UNDO_GONE, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +517,8 @@ int main(void)
         cmocka_unit_test(tmpfs_with_its_options),
         cmocka_unit_test(a_tmpfs_of_another_size),
         cmocka_unit_test(accounts_on_the_volume),
+        cmocka_unit_test(our_file_is_taken_back_and_no_other),
+        cmocka_unit_test(brd_is_unloaded_only_for_ourselves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

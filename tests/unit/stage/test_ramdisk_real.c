@@ -305,6 +305,112 @@ static void accounts_on_the_volume(void **state)
     assert_false(there(h.dir, "ramdisk"));
 }
 
+/* What a stage would do for the host as it is; the caller clears it. */
+static void plan(struct plan *ret)
+{
+    AUTO(scene_freep) struct scene *scene = scene_new();
+    AUTO(findings_clear) struct findings f = {0};
+    const struct stage *s = stage_by_name(stage_table, "ramdisk");
+
+    assert_ok(s->check(&real->ctx, scene, &f));
+    assert_ok(s->plan(&real->ctx, &f, ret));
+}
+
+static void looks(const struct change *c, enum undo_verdict want, enum undo_mount unmounts)
+{
+    AUTO(undo_look_clear) struct undo_look l = {0};
+
+    assert_ok(stage_by_name(stage_table, "ramdisk")->undo_look(&real->ctx, c, &l));
+    assert_int_equal(l.verdict, want);
+    assert_int_equal(l.unmounts, unmounts);
+    assert_int_equal(l.what == NULL, want == UNDO_GONE);
+}
+
+static struct err *undo(const struct change *c)
+{
+    return stage_by_name(stage_table, "ramdisk")->undo(&real->ctx, c);
+}
+
+static void zram_there_and_back(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("back", "zram");
+    AUTO(plan_clear) struct plan p = {0};
+    uint64_t size_b = 0;
+
+    if (!zram_available(&real->ctx))
+        return;
+    plan(&p);
+    assert_int_equal(p.n, 3);
+    const struct change *add = &p.items[0], *mount = &p.items[2];
+    assert_true(add->undoable && !p.items[1].undoable && mount->undoable);
+    looks(add, UNDO_GONE, UNDO_NO_MOUNT); /* noted, and never made */
+    looks(mount, UNDO_GONE, UNDO_NO_MOUNT);
+    changed(NULL, 3);
+    AUTO(freep) char *banks = bank_snapshot(&h);
+    looks(mount, UNDO_DO, UNDO_MOUNT);
+    looks(add, UNDO_DO, UNDO_NO_MOUNT); /* its mount is taken back before it */
+    assert_err(undo(add), ERR_REFUSED, "mounted at");
+    assert_ok(undo(mount));
+    assert_false(real_mounted(real, h.place));
+    assert_false(there(h.dir, "ramdisk"));       /* was made for the mount */
+    assert_true(there(banks, "account_path_0")); /* the accounts are still there */
+    looks(mount, UNDO_GONE, UNDO_NO_MOUNT);
+    real_run(real, (const char *const[]){"mkfs.ext4", "-qF", h.device, NULL});
+    looks(add, UNDO_KEEP, UNDO_NO_MOUNT); /* somebody else's by now */
+    assert_ok(mkfs_xfs_fresh(&real->ctx, h.device, "accounts"));
+    assert_ok(undo(add));
+    assert_err(zram_size(&real->ctx, h.device, &size_b), ERR_NOTFOUND, NULL);
+    assert_false(there(banks, "account_path_0"));
+    looks(add, UNDO_GONE, UNDO_NO_MOUNT);
+    assert_ok(undo(add)); /* as after a crash in its middle */
+}
+
+static void a_zram_that_is_open_or_another_stays(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("stays", "zram");
+    AUTO(plan_clear) struct plan p = {0};
+    AUTO(undo_look_clear) struct undo_look l = {0};
+    bool made = false;
+
+    if (!zram_available(&real->ctx))
+        return;
+    plan(&p);
+    changed(NULL, 3);
+    assert_ok(undo(&p.items[2]));
+    AUTO(closep) int fd = open(h.device, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_err(stage_by_name(stage_table, "ramdisk")->undo_look(&real->ctx, &p.items[0], &l),
+               ERR_REFUSED, "open in process");
+    assert_err(undo(&p.items[0]), ERR_REFUSED, "open in process");
+    assert_int_equal(close(TAKE_FD(fd)), 0);
+    assert_ok(zram_remove(&real->ctx, h.device));
+    assert_ok(zram_make(&real->ctx, h.device, 64 * MIB, &made)); /* of the same name */
+    looks(&p.items[0], UNDO_KEEP, UNDO_NO_MOUNT);
+}
+
+static void a_tmpfs_there_and_back(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("tmpback", "tmpfs");
+    AUTO(plan_clear) struct plan p = {0};
+
+    plan(&p);
+    assert_int_equal(p.n, 1);
+    looks(&p.items[0], UNDO_GONE, UNDO_NO_MOUNT);
+    changed(NULL, 1);
+    AUTO(freep) char *banks = bank_snapshot(&h);
+    AUTO(freep) char *file = xasprintf("%s/held", h.place);
+    int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    looks(&p.items[0], UNDO_DO, UNDO_MOUNT);
+    assert_err(undo(&p.items[0]), ERR_REFUSED, NULL);
+    assert_true(there(banks, "account_path_0"));
+    assert_int_equal(close(fd), 0);
+    assert_ok(undo(&p.items[0]));
+    assert_false(real_mounted(real, h.place) || there(h.dir, "ramdisk"));
+    assert_false(there(banks, "account_path_0"));
+    looks(&p.items[0], UNDO_GONE, UNDO_NO_MOUNT);
+}
+
 static int teardown(void **state)
 {
     real_end(real);
@@ -322,6 +428,9 @@ int main(void)
         cmocka_unit_test(other_content_goes_by_its_name_with_the_state_that_needs_it),
         cmocka_unit_test(a_tmpfs_with_its_size_and_owner),
         cmocka_unit_test(accounts_on_the_volume),
+        cmocka_unit_test(zram_there_and_back),
+        cmocka_unit_test(a_zram_that_is_open_or_another_stays),
+        cmocka_unit_test(a_tmpfs_there_and_back),
     };
 
     real = real_new(parts);

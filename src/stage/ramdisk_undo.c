@@ -1,0 +1,234 @@
+/* Taking back what made the RAM disk: brd's file and module, a zram, a tmpfs. Only what is still as
+ * it was made and holds nothing of others; what it holds of ours is gone then, and with it the bank
+ * snapshots that need it. */
+#include "base/str.h"
+#include "host/block.h"
+#include "host/block_users.h"
+#include "host/brd.h"
+#include "host/own_file.h"
+#include "host/zram.h"
+#include "io/fsroot.h"
+#include "stage/disk_undo.h"
+#include "stage/folders.h"
+#include "stage/ramdisk_parts.h"
+#include "stage/unmount.h"
+
+#define MODULE "module " /* the object of a load: "module brd" */
+
+static struct err *say(struct undo_look *ret, enum undo_verdict v, char *what)
+{
+    *ret = (struct undo_look){.verdict = v, .what = what};
+    return NULL;
+}
+
+static struct err *look_conf(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    AUTO(freep) char *why = NULL;
+    enum own_state state = OWN_ABSENT;
+
+    TRY(own_file_look(ctx, c->object, c->arg, &state, &why));
+    switch (state) {
+    case OWN_ABSENT:
+        return say(ret, UNDO_GONE, NULL);
+    case OWN_SAME:
+        return say(ret, UNDO_DO, xasprintf("remove '%s'", c->object));
+    case OWN_OTHER:
+        return say(ret, UNDO_KEEP, xasprintf("'%s' was changed since", c->object));
+    case OWN_FOREIGN:
+        break;
+    }
+    return say(ret, UNDO_KEEP,
+               xasprintf("'%s': %s", c->object, why ? why : "it is not agavectl's"));
+}
+
+/* Mounts are left out: those of ours are taken back before, by their own change, and an unload is
+ * refused by the kernel while there is any. */
+static struct err *must_be_free(struct ctx *ctx, const char *dev)
+{
+    AUTO(block_users_clear) struct block_users u = {0};
+    uint32_t major = 0, minor = 0;
+
+    TRY(block_number(ctx, dev, &major, &minor));
+    TRY(block_users_of(ctx, major, minor, &u));
+    for (size_t i = 0; i < u.n; i++)
+        if (u.items[i].kind != BLOCK_USER_MOUNT)
+            return err_new(ERR_REFUSED, "'%s' is in use: %s", dev, u.items[i].text);
+    return NULL;
+}
+
+/* Blank, or the file system that we make. */
+static struct err *is_ours(struct ctx *ctx, const char *dev, bool *ret)
+{
+    AUTO(block_info_clear) struct block_info b = {0};
+
+    TRY(block_probe(ctx, dev, &b));
+    *ret = b.content == BLOCK_BLANK || (b.content == BLOCK_FILESYSTEM && str_eq(b.fstype, "xfs") &&
+                                        str_eq(b.label, RAMDISK_LABEL));
+    return NULL;
+}
+
+static struct err *look_brd(struct ctx *ctx, struct undo_look *ret)
+{
+    AUTO(strlist_clear) struct strlist filled = {0};
+    enum kmodule_state state = KMODULE_MISSING;
+
+    TRY(kmodule_look(ctx, BRD_MODULE, &state));
+    if (state != KMODULE_LOADED)
+        return say(ret, UNDO_GONE, NULL);
+    TRY(brd_filled(ctx, &filled));
+    for (size_t i = 0; i < filled.n; i++) {
+        bool ours = false;
+
+        TRY(is_ours(ctx, filled.items[i], &ours));
+        if (!ours)
+            return say(
+                ret, UNDO_KEEP,
+                xasprintf("brd stays loaded: '%s' holds something of others", filled.items[i]));
+        TRY(must_be_free(ctx, filled.items[i]));
+    }
+    return say(ret, UNDO_DO, xstrdup("unload brd; what its RAM disks hold is gone then"));
+}
+
+/* A zram with a size that is not ours: unloading would take it away. */
+static struct err *others_zram(struct ctx *ctx, char **ret)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+
+    TRY(fsroot_list(ctx->root, "/sys/block", &names));
+    for (size_t i = 0; i < names.n && !*ret; i++) {
+        AUTO(freep) char *dev = xasprintf("/dev/%s", names.items[i]);
+        uint64_t size_b = 0;
+        bool ours = true;
+
+        if (!str_starts(names.items[i], "zram"))
+            continue;
+        TRY(zram_size(ctx, dev, &size_b));
+        if (size_b)
+            TRY(is_ours(ctx, dev, &ours));
+        if (!ours)
+            *ret = TAKE(dev);
+    }
+    return NULL;
+}
+
+static struct err *look_zram_module(struct ctx *ctx, struct undo_look *ret)
+{
+    enum kmodule_state state = KMODULE_MISSING;
+    AUTO(freep) char *other = NULL;
+
+    TRY(kmodule_look(ctx, "zram", &state));
+    if (state != KMODULE_LOADED)
+        return say(ret, UNDO_GONE, NULL);
+    TRY(others_zram(ctx, &other));
+    if (other)
+        return say(ret, UNDO_KEEP, xasprintf("zram stays loaded: '%s' is another's", other));
+    return say(ret, UNDO_DO, xstrdup("unload zram"));
+}
+
+static struct err *look_add(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    uint64_t size_b = 0;
+    bool ours = false;
+    struct err *e = zram_size(ctx, c->object, &size_b);
+
+    if (e && e->kind == ERR_NOTFOUND) {
+        err_free(e);
+        return say(ret, UNDO_GONE, NULL);
+    }
+    TRY(e);
+    if (!size_b) /* its size went with the boot: there is nothing in it, and it may be another's */
+        return say(ret, UNDO_GONE, NULL);
+    AUTO(freep) char *now = disk_memory_identity(RAMDEV_ZRAM, size_b);
+    if (!str_eq(now, c->after))
+        return say(ret, UNDO_KEEP,
+                   xasprintf("'%s' is another one: %s, not %s", c->object, now, c->after));
+    TRY(is_ours(ctx, c->object, &ours));
+    if (!ours)
+        return say(ret, UNDO_KEEP, xasprintf("'%s' holds something of others", c->object));
+    TRY(must_be_free(ctx, c->object));
+    return say(ret, UNDO_DO, xasprintf("remove '%s' with what it holds", c->object));
+}
+
+static struct err *look_tmpfs(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+
+    TRY(mounts_read(ctx, &m));
+    const struct mount_info *at = mounts_at(&m, c->object);
+    if (!at)
+        return folders_look(ctx, c->old, ret);
+    if (!str_eq(at->fstype, "tmpfs"))
+        return say(ret, UNDO_KEEP,
+                   xasprintf("'%s' of '%s' is mounted at '%s', and no tmpfs", at->fstype,
+                             at->source, c->object));
+    TRY(say(ret, UNDO_DO, xasprintf("unmount '%s'; what the tmpfs holds is gone then", c->object)));
+    ret->unmounts = UNDO_MOUNT;
+    return NULL;
+}
+
+struct err *ramdisk_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    switch (c->verb) {
+    case RAMDISK_VERB_CONF:
+        return look_conf(ctx, c, ret);
+    case RAMDISK_VERB_LOAD:
+        return str_eq(c->object, MODULE BRD_MODULE) ? look_brd(ctx, ret)
+                                                    : look_zram_module(ctx, ret);
+    case RAMDISK_VERB_ADD:
+        return look_add(ctx, c, ret);
+    case RAMDISK_VERB_TMPFS:
+        return look_tmpfs(ctx, c, ret);
+    default:
+        return disk_undo_look(ctx, c, ret);
+    }
+}
+
+/* Who holds it is asked before the bank snapshots are put aside for what will be lost. */
+static struct err *undo_tmpfs(struct ctx *ctx, const struct change *c)
+{
+    TRY(unmount_may(ctx, c->object, UNDO_MOUNT, NULL));
+    TRY(ramdisk_forget_bank_state(ctx, "the RAM disk was removed"));
+    TRY(unmount_now(ctx, c->object, UNDO_MOUNT));
+    return folders_remove(ctx, c->old);
+}
+
+static struct err *undo_brd(struct ctx *ctx)
+{
+    AUTO(strlist_clear) struct strlist users = {0};
+
+    TRY(brd_users(ctx, &users));
+    if (!users.n)
+        TRY(ramdisk_forget_bank_state(ctx, "the RAM disk was removed"));
+    return brd_unload(ctx); /* says who uses it */
+}
+
+static struct err *undo_add(struct ctx *ctx, const struct change *c)
+{
+    AUTO(block_users_clear) struct block_users u = {0};
+    struct err *e = block_users(ctx, c->object, &u);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    AUTO(freep) char *who = block_users_text(&u);
+    if (u.n)
+        return err_new(ERR_REFUSED, "cannot remove '%s': it is in use: %s", c->object, who);
+    TRY(ramdisk_forget_bank_state(ctx, "the RAM disk was removed"));
+    return zram_remove(ctx, c->object);
+}
+
+struct err *ramdisk_undo(struct ctx *ctx, const struct change *c)
+{
+    switch (c->verb) {
+    case RAMDISK_VERB_CONF:
+        return own_file_remove(ctx, c->object, c->old);
+    case RAMDISK_VERB_LOAD:
+        return str_eq(c->object, MODULE BRD_MODULE) ? undo_brd(ctx) : kmodule_unload(ctx, "zram");
+    case RAMDISK_VERB_ADD:
+        return undo_add(ctx, c);
+    case RAMDISK_VERB_TMPFS:
+        return undo_tmpfs(ctx, c);
+    default:
+        return disk_undo(ctx, c);
+    }
+}
