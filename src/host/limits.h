@@ -7,6 +7,11 @@
 #include "base/ctx.h"
 #include "base/err.h"
 
+/* What Agave 3.0.14 wants: open files (ledger/src/blockstore.rs adjust_ulimit_nofile) and bytes of
+ * locked memory (accounts-db/src/io_uring/memory.rs). */
+#define LIMIT_NOFILE_LEAST  1000000U
+#define LIMIT_MEMLOCK_LEAST 2000000000U
+
 /* Resource limits, getrlimit(2). UINT64_MAX: unlimited. */
 struct limit {
     uint64_t soft, hard;

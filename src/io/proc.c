@@ -46,6 +46,7 @@ struct child {
     const char *cwd; /* NULL: stay */
     int in, out, err, report;
     uint32_t uid, gid; /* UINT32_MAX: as we are */
+    uint64_t nofile, memlock_b;
 };
 
 static char *const *exec_list(const char *const *list)
@@ -107,12 +108,25 @@ static void child_ids(const struct child *c)
         child_die(c, REPORT_IDS, errno);
 }
 
+/* The program says itself what it lacks, and `check` said so before. */
+static void child_raise(int which, uint64_t least)
+{
+    struct rlimit lim;
+
+    if (least == 0 || getrlimit(which, &lim) < 0 || lim.rlim_max >= least)
+        return;
+    lim.rlim_max = least;
+    (void)setrlimit(which, &lim);
+}
+
 static void child_exec(const struct child *c)
 {
     dup2(c->in, 0);
     dup2(c->out, 1);
     dup2(c->err, 2);
     child_descriptors();
+    child_raise(RLIMIT_NOFILE, c->nofile);
+    child_raise(RLIMIT_MEMLOCK, c->memlock_b);
     child_ids(c);
     if (c->cwd && chdir(c->cwd) < 0)
         child_die(c, REPORT_CWD, errno);
@@ -658,7 +672,9 @@ struct err *proc_spawn_daemon(const struct proc_daemon_spec *spec, pid_t *ret_pi
                        .err = log,
                        .report = ends[1],
                        .uid = spec->uid,
-                       .gid = spec->gid};
+                       .gid = spec->gid,
+                       .nofile = spec->nofile,
+                       .memlock_b = spec->memlock_b};
     pid = quiet_fork();
     if (pid == 0)
         middle(&c);

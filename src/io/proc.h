@@ -64,5 +64,8 @@ struct proc_daemon_spec {
     const char *cwd; /* NULL: / */
     const char *log; /* as seen by the process; NULL: /dev/null */
     uint32_t uid, gid;
+    /* Its hard limits of open files and of locked memory are raised to at least these, before it
+     * takes its user; where the kernel refuses that they stay as they are. 0: they stay. */
+    uint64_t nofile, memlock_b;
 };
 struct err *proc_spawn_daemon(const struct proc_daemon_spec *spec, pid_t *ret_pid) MUST_CHECK;

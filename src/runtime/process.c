@@ -18,6 +18,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "host/limits.h"
 #include "host/pid_files.h"
 #include "host/pids.h"
 #include "io/clock.h"
@@ -244,7 +245,9 @@ static struct err *process_start(struct ctx *ctx, const struct unit *u)
                                     .env = u->env,
                                     .log = u->log,
                                     .uid = u->uid,
-                                    .gid = u->gid};
+                                    .gid = u->gid,
+                                    .nofile = LIMIT_NOFILE_LEAST,
+                                    .memlock_b = LIMIT_MEMLOCK_LEAST};
     AUTO(note_clear) struct note note = {0};
     pid_t pid = 0;
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -449,6 +450,40 @@ static void a_daemon_stands_on_its_own(void **state)
     unlink(log);
 }
 
+/* Where we may raise a hard limit the daemon has it, as a user who may not; elsewhere it starts all
+ * the same. */
+static void a_daemon_gets_the_limits_that_it_needs(void **state)
+{
+    AUTO(freep) char *log = fresh_name();
+    struct rlimit old, low, more;
+    struct proc_daemon_spec spec = {.path = "/bin/sh",
+                                    .argv = SH("ulimit -Hn; ulimit -Hl; exec sleep 100"),
+                                    .log = log,
+                                    .uid = UINT32_MAX,
+                                    .gid = UINT32_MAX,
+                                    .memlock_b = 1024}; /* less than there is: never lowered */
+    pid_t pid = 0;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    more = (struct rlimit){old.rlim_cur, old.rlim_max + 1};
+    bool may = setrlimit(RLIMIT_NOFILE, &more) == 0;
+    if (may)
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    spec.nofile = old.rlim_max + 1;
+    assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &low), 0);
+    assert_null(proc_spawn_daemon(&spec, &pid));
+    AUTO(freep)
+    char *memory = low.rlim_max == RLIM_INFINITY
+                       ? xstrdup("unlimited")
+                       : xasprintf("%llu", (unsigned long long)low.rlim_max / 1024);
+    AUTO(freep)
+    char *want = xasprintf("%llu\n%s\n", (unsigned long long)old.rlim_max + may, memory);
+    assert_text_comes(log, want);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    unlink(log);
+}
+
 static void a_daemon_takes_its_user_and_loses_its_groups(void **state)
 {
     AUTO(freep) char *log = fresh_name();
@@ -533,6 +568,7 @@ int main(void)
         cmocka_unit_test(programs_are_found),
         cmocka_unit_test(a_path_with_a_slash_is_made_absolute),
         cmocka_unit_test(a_daemon_stands_on_its_own),
+        cmocka_unit_test(a_daemon_gets_the_limits_that_it_needs),
         cmocka_unit_test(a_daemon_that_cannot_start_is_told_here),
         cmocka_unit_test(a_daemon_takes_its_user_and_loses_its_groups), /* last: root only */
     };
