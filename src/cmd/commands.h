@@ -16,6 +16,7 @@ extern const struct cmd cmd_lab;
 extern const struct cmd cmd_lab_drill;
 extern const struct cmd cmd_lab_fault;
 extern const struct cmd cmd_lab_heal;
+extern const struct cmd cmd_log;
 extern const struct cmd cmd_man;
 extern const struct cmd cmd_op;
 extern const struct cmd cmd_prepare;

@@ -10,6 +10,7 @@ const struct cmd *const cmd_table[] = {
     &cmd_help,
     &cmd_history,
     &cmd_lab,
+    &cmd_log,
     &cmd_man,
     &cmd_op,
     &cmd_prepare,

@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 
+#include "host/conf_files.h"
 #include "io/fsroot.h"
 
 #define FILE_MAX_B (1U << 20)
@@ -88,76 +89,23 @@ void sysctl_conf_parse(const char *text, size_t n, const char *file, struct sysc
     }
 }
 
-struct file {
-    char *name, *path;
-};
-struct files {
-    struct file *items;
-    size_t n, cap;
-};
-
-static void files_clear(struct files *f)
-{
-    for (size_t i = 0; i < f->n; i++) {
-        free(f->items[i].name);
-        free(f->items[i].path);
-    }
-    free(f->items);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
-}
-
-/* A file hides those of its name in later folders. */
-static void add_file(struct files *f, const char *folder, const char *name)
-{
-    for (size_t i = 0; i < f->n; i++)
-        if (str_eq(f->items[i].name, name))
-            return;
-    f->items = xgrow(f->items, &f->cap, f->n + 1, sizeof(*f->items));
-    f->items[f->n++] =
-        (struct file){.name = xstrdup(name), .path = xasprintf("%s/%s", folder, name)};
-}
-
-static struct err *find_files(struct ctx *ctx, struct files *ret)
-{
-    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        AUTO(strlist_clear) struct strlist names = {0};
-        struct err *e = fsroot_list(ctx->root, folders[i], &names);
-
-        if (e && e->kind == ERR_NOTFOUND) {
-            err_free(e);
-            continue;
-        }
-        TRY(e);
-        for (size_t k = 0; k < names.n; k++)
-            if (str_ends(names.items[k], ".conf"))
-                add_file(ret, folders[i], names.items[k]);
-    }
-    if (ret->n)
-        qsort(ret->items, ret->n, sizeof(*ret->items), by_name);
-    return NULL;
-}
-
 struct err *sysctl_conf_read(struct ctx *ctx, struct sysctl_conf *ret)
 {
-    AUTO(files_clear) struct files files = {0};
+    AUTO(strlist_clear) struct strlist files = {0};
 
     *ret = (struct sysctl_conf){0};
-    TRY(find_files(ctx, &files));
+    TRY(conf_files_find(ctx, folders, ARRAY_LEN(folders), ".conf", &files));
     for (size_t i = 0; i < files.n; i++) {
         AUTO(freep) char *text = NULL;
         size_t n = 0;
-        struct err *e = fsroot_read(ctx->root, files.items[i].path, FILE_MAX_B, &text, &n);
+        struct err *e = fsroot_read(ctx->root, files.items[i], FILE_MAX_B, &text, &n);
 
         if (e) { /* a dangling link; systemd goes on without it as well */
             strlist_add(&ret->faults, e->text);
             err_free(e);
             continue;
         }
-        sysctl_conf_parse(text, n, files.items[i].path, ret);
+        sysctl_conf_parse(text, n, files.items[i], ret);
     }
     return NULL;
 }

@@ -1,26 +1,31 @@
-/* Layer 4: open files and locked memory of the validator: of its process where it runs, else of
- * what would start it. Agave 3.0.14 raises its own soft limit to 1,000,000 open files and cannot
+/* Layer 4: open files and locked memory of the validator: of its process where it runs, and of what
+ * would start it next. Agave 3.0.14 raises its own soft limit to 1,000,000 open files and cannot
  * open its blockstore when the hard limit forbids that; io_uring's buffers need 2,000,000,000 bytes
  * of locked memory, without which unpacking a snapshot fails (accounts-db/src/io_uring/memory.rs).
- */
+ *
+ * A file of ours raises what the next start gives; what runs keeps what it has, and nothing is
+ * started or stopped for it. */
 #include <inttypes.h>
 
 #include "base/str.h"
 #include "config/config.h"
 #include "host/limits.h"
 #include "io/fsroot.h"
-#include "stage/service.h"
+#include "stage/limits_next.h"
+#include "stage/own.h"
+#include "stage/reload.h"
 #include "stage/table.h"
 
-#define NOFILE     1000000U
-#define MEMLOCK    2000000000U
-#define FILE_MAX_B (1U << 20)
+#define OWN_ID    "limits.file"
+#define RELOAD_ID "limits.reload"
+
+enum { VERB_FILE = 1, VERB_DROPIN, VERB_RELOAD };
 
 /* One answer and where it is from. */
 struct answer {
     struct limit nofile, memlock;
     bool free_to_raise; /* CAP_SYS_RESOURCE */
-    bool indirect;      /* a container between it and the validator may get more */
+    bool indirect;      /* something between it and the validator may get more */
     char *who, *source; /* for people */
 };
 
@@ -49,98 +54,13 @@ static struct err *of_process(struct ctx *ctx, pid_t pid, const char *who, struc
     return NULL;
 }
 
-/* A setting of a unit, or systemd's default where it has none. */
-static struct err *of_setting(const struct unit_file *u, const char *key, bool in_bytes,
-                              struct limit def, struct limit *ret)
+static struct answer of_next(const struct limits_next *n)
 {
-    const char *v = unit_file_get(u, "Service", key);
-
-    *ret = def;
-    if (!v || !*v)
-        return NULL;
-    return err_wrap(limit_parse_systemd(v, in_bytes, ret), "%s of '%s'", key, u->name);
-}
-
-/* DefaultLimitNOFILE= and DefaultLimitMEMLOCK= of systemd-system.conf(5), 252, without changes of
- * the administrator's. */
-static struct err *of_unit(const struct unit_file *u, struct answer *ret)
-{
-    TRY(of_setting(u, "LimitNOFILE", false, (struct limit){1024, 524288}, &ret->nofile));
-    TRY(of_setting(u, "LimitMEMLOCK", true, (struct limit){8U << 20, 8U << 20}, &ret->memlock));
-    ret->who = xasprintf("'%s'", u->name);
-    ret->source = xasprintf("%s%s", u->path, u->dropins ? " and its drop-ins" : "");
-    return NULL;
-}
-
-static struct err *of_service(struct ctx *ctx, struct scene *scene, struct answer *ret)
-{
-    AUTO(unit_file_clear) struct unit_file u = {0};
-
-    TRY(service_find(ctx, scene, &u));
-    return of_unit(&u, ret);
-}
-
-/* "default-ulimits": {"nofile": {"Name": "nofile", "Hard": 1, "Soft": 1}} of Docker's daemon.json,
- * dockerd(8) 20.10; -1 is no limit. */
-static struct err *of_daemon_json(const struct json *all, const char *name, struct limit *ret)
-{
-    const struct json *x = json_get(all, name);
-    int64_t hard = 0, soft = 0;
-
-    if (!x)
-        return NULL;
-    TRY_CTX(json_as_i64(json_get(x, "Hard"), &hard), "daemon.json: default-ulimits");
-    TRY_CTX(json_as_i64(json_get(x, "Soft"), &soft), "daemon.json: default-ulimits");
-    *ret = (struct limit){.soft = soft < 0 ? UINT64_MAX : (uint64_t)soft,
-                          .hard = hard < 0 ? UINT64_MAX : (uint64_t)hard};
-    return NULL;
-}
-
-/* Containers get what containerd has, unless Docker's daemon is told otherwise; what runs in the
- * kind node gets the node's. */
-static struct err *of_containers(struct ctx *ctx, struct answer *ret)
-{
-    AUTO(unit_file_clear) struct unit_file u = {0};
-    AUTO(json_freep) struct json *daemon = NULL;
-    AUTO(freep) char *text = NULL;
-    size_t n = 0;
-    struct err *e = unit_file_load(ctx, "containerd.service", &u);
-
-    if (e && e->kind == ERR_NOTFOUND) {
-        err_free(e);
-        e = unit_file_load(ctx, "docker.service", &u);
-    }
-    TRY(e);
-    TRY(of_unit(&u, ret));
-    ret->indirect = true;
-    e = fsroot_read(ctx->root, "/etc/docker/daemon.json", FILE_MAX_B, &text, &n);
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    TRY(e);
-    TRY_CTX(json_parse(text, n, &daemon), "/etc/docker/daemon.json");
-    const struct json *ulimits = json_get(daemon, "default-ulimits");
-    if (!ulimits)
-        return NULL;
-    TRY(of_daemon_json(ulimits, "nofile", &ret->nofile));
-    TRY(of_daemon_json(ulimits, "memlock", &ret->memlock));
-    free(ret->source);
-    ret->source = xasprintf("/etc/docker/daemon.json, %s", u.path);
-    return NULL;
-}
-
-static struct err *ask(struct ctx *ctx, struct scene *scene, struct answer *ret)
-{
-    const char *runtime = ctx->cfg->validator.runtime;
-    const struct pids *pids = NULL;
-
-    TRY(scene_validator(ctx, scene, &pids));
-    if (pids->n)
-        return of_process(ctx, pids->items[0].id.pid, "the running validator", ret);
-    if (str_eq(runtime, "systemd"))
-        return of_service(ctx, scene, ret);
-    if (str_eq(runtime, "kubernetes"))
-        return of_containers(ctx, ret);
-    return of_process(ctx, 0, "this process, which would start the validator,", ret);
+    return (struct answer){.nofile = n->nofile,
+                           .memlock = n->memlock,
+                           .indirect = n->indirect,
+                           .who = xstrdup(n->who),
+                           .source = xstrdup(n->source)};
 }
 
 static char *limit_text(uint64_t v)
@@ -148,44 +68,151 @@ static char *limit_text(uint64_t v)
     return v == UINT64_MAX ? xstrdup("unlimited") : xasprintf("%" PRIu64, v);
 }
 
-static void judge(const struct answer *a, const char *id, const char *what, const char *raise,
-                  const struct limit *l, uint64_t least, struct findings *ret)
+struct kind {
+    const char *id, *id_next; /* of now, and of the next start */
+    const char *what, *raise;
+    uint64_t least;
+};
+static const struct kind files_kind = {
+    "limits.nofile", "limits.nofile.next", "open files",
+    "LimitNOFILE=1000000 in the unit that starts it, or 'nofile 1000000' in "
+    "/etc/security/limits.d for a login, and start that again ('agavectl stop' first where a "
+    "validator runs)",
+    LIMIT_NOFILE_LEAST};
+static const struct kind memory_kind = {
+    "limits.memlock", "limits.memlock.next", "bytes of locked memory",
+    "LimitMEMLOCK=2000000000 in the unit that starts it, or 'memlock 2000000' (KiB) in "
+    "/etc/security/limits.d for a login, and start that again ('agavectl stop' first where a "
+    "validator runs)",
+    LIMIT_MEMLOCK_LEAST};
+
+/* repair: a file of ours would put it right. */
+static void judge(const struct answer *a, const struct kind *k, bool next, bool repair,
+                  struct findings *ret)
 {
-    bool ok = l->hard >= least || a->free_to_raise;
+    const struct limit *l = k == &files_kind ? &a->nofile : &a->memlock;
+    bool ok = l->hard >= k->least || a->free_to_raise;
     AUTO(freep) char *got = limit_text(l->hard);
-    AUTO(freep) char *want = xasprintf("at least %" PRIu64, least);
-    struct finding *f = findings_add(ret, id, 4,
-                                     ok            ? SEV_OK
-                                     : a->indirect ? SEV_WARN
-                                                   : SEV_FAIL,
-                                     "%s may have %s %s%s%s%s", a->who, got, what,
-                                     ok && l->hard < least ? ", and may raise that itself" : "",
-                                     ok ? "" : ": set ", ok ? "" : raise);
+    AUTO(freep) char *want = xasprintf("at least %" PRIu64, k->least);
+    enum severity sev = ok ? SEV_OK : a->indirect || next ? SEV_WARN : SEV_FAIL;
+    bool tell = !ok && !repair;
+    struct finding *f =
+        findings_add(ret, next ? k->id_next : k->id, 4, sev, "%s may have %s %s%s%s%s", a->who, got,
+                     k->what, ok && l->hard < k->least ? ", and may raise that itself" : "",
+                     tell ? ": set " : "", tell ? k->raise : "");
 
     finding_compare(f, want, got, a->source);
+    f->repair = !ok && repair ? "limits" : NULL;
+}
+
+/* The process that runs, or that would start it: not the next start's files. *ret_there. */
+static struct err *of_now(struct ctx *ctx, struct scene *scene, struct answer *ret, bool *ret_there)
+{
+    const struct pids *pids = NULL;
+
+    TRY(scene_validator(ctx, scene, &pids));
+    *ret_there = pids->n || str_eq(ctx->cfg->validator.runtime, "process");
+    if (!*ret_there)
+        return NULL;
+    return of_process(
+        ctx, pids->n ? pids->items[0].id.pid : 0,
+        pids->n ? "the running validator" : "this process, which would start the validator,", ret);
+}
+
+static void unknown(const char *nofile, const char *memlock, const struct err *e,
+                    struct findings *ret)
+{
+    findings_add(ret, nofile, 4, SEV_UNKNOWN, "could not look: %s", e->text);
+    findings_add(ret, memlock, 4, SEV_UNKNOWN, "could not look: %s", e->text);
+}
+
+/* A validator.uid that no user of the host has. */
+static bool no_user(const struct ctx *ctx, const struct err *e, struct findings *ret)
+{
+    if (e->kind != ERR_NOTFOUND || !str_eq(ctx->cfg->validator.runtime, "process"))
+        return false;
+    findings_add(ret, "limits.user", 4, SEV_WARN,
+                 "limits of logins: %s: correct validator.uid, or make the user", e->text);
+    return true;
+}
+
+static struct err *check_own(struct ctx *ctx, const struct limits_next *n, struct findings *ret)
+{
+    struct own_file f = {.path = n->path,
+                         .text = n->text,
+                         .id = OWN_ID,
+                         .stage = "limits",
+                         .layer = 4,
+                         .missing = SEV_NOTE};
+
+    if (n->systemd)
+        TRY(reload_check(ctx, RELOAD_ID, "limits", ret));
+    if (!n->text)
+        return NULL;
+    AUTO(freep) char *what = xasprintf("it raises the limits %s", n->when);
+    f.what = what;
+    return own_check(ctx, &f, ret);
 }
 
 static struct err *limits_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
-    AUTO(answer_clear) struct answer a = {0};
-    AUTO(err_freep) struct err *e = ask(ctx, scene, &a);
+    AUTO(limits_next_clear) struct limits_next next = {0};
+    AUTO(answer_clear) struct answer a = {0}, after = {0};
+    bool there = true;
+    AUTO(err_freep) struct err *blind = of_now(ctx, scene, &a, &there);
+    AUTO(err_freep) struct err *e = limits_next_find(ctx, scene, &next);
+    bool may = next.text && ctx->cfg->host.persist;
 
+    if (blind)
+        unknown(files_kind.id, memory_kind.id, blind, ret);
+    else if (there)
+        judge(&a, &files_kind, false, false, ret), judge(&a, &memory_kind, false, false, ret);
+    if (e && no_user(ctx, e, ret))
+        return NULL;
     if (e) {
-        findings_add(ret, "limits.nofile", 4, SEV_UNKNOWN, "could not look: %s", e->text);
-        findings_add(ret, "limits.memlock", 4, SEV_UNKNOWN, "could not look: %s", e->text);
+        unknown(there ? files_kind.id_next : files_kind.id,
+                there ? memory_kind.id_next : memory_kind.id, e, ret);
         return NULL;
     }
-    judge(&a, "limits.nofile", "open files",
-          "LimitNOFILE=1000000 in the unit that starts it, or 'nofile 1000000' in "
-          "/etc/security/limits.d for a login, and start that again ('agavectl stop' first where a "
-          "validator runs)",
-          &a.nofile, NOFILE, ret);
-    judge(&a, "limits.memlock", "bytes of locked memory",
-          "LimitMEMLOCK=2000000000 in the unit that starts it, or 'memlock 2000000' (KiB) in "
-          "/etc/security/limits.d for a login, and start that again ('agavectl stop' first where a "
-          "validator runs)",
-          &a.memlock, MEMLOCK, ret);
+    after = of_next(&next);
+    judge(&after, &files_kind, there, may && next.raises_nofile, ret);
+    judge(&after, &memory_kind, there, may && next.raises_memlock, ret);
+    return check_own(ctx, &next, ret);
+}
+
+static struct err *limits_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
+{
+    const struct finding *own = findings_find(f, OWN_ID);
+    bool dropin = own && own->source && str_starts(own->source, "/etc/systemd/");
+
+    own_plan(f, OWN_ID, dropin ? VERB_DROPIN : VERB_FILE, own ? strstr(own->what, "it raises") : "",
+             ret);
+    if (dropin || !own)
+        reload_plan(f, RELOAD_ID, VERB_RELOAD, ret);
     return NULL;
+}
+
+static struct err *limits_apply(struct ctx *ctx, const struct change *c)
+{
+    if (c->verb == VERB_RELOAD)
+        return reload_do(ctx);
+    if (c->verb == VERB_DROPIN)
+        TRY(reload_note(ctx));
+    return own_apply(ctx, c);
+}
+
+static struct err *limits_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    return own_undo_look(ctx, c, ret);
+}
+
+static struct err *limits_undo(struct ctx *ctx, const struct change *c)
+{
+    if (c->verb != VERB_DROPIN)
+        return own_undo(ctx, c);
+    TRY(reload_note(ctx));
+    TRY(own_undo(ctx, c));
+    return reload_do(ctx);
 }
 
 const struct stage stage_limits = {
@@ -195,4 +222,8 @@ const struct stage stage_limits = {
     .order_reason = "needs nothing of the others",
     .enabled = limits_enabled,
     .check = limits_check,
+    .plan = limits_plan,
+    .apply = limits_apply,
+    .undo_look = limits_undo_look,
+    .undo = limits_undo,
 };

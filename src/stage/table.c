@@ -18,6 +18,7 @@ const struct stage *const stage_table[] = {
     &stage_sysctl,
     &stage_limits,
     &stage_time,
+    &stage_logrotate,
     /* new in place before the old is turned off, whenever the power goes */
     &stage_units,
     &stage_fstab,

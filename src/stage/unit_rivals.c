@@ -1,18 +1,17 @@
 /* Others who decide when the validator ends: the gap monitor in the stack's own entrypoint, and
  * supervisors above it; and logrotate, whose scripts signal it. Of a process's environment only the
  * names are read, its values may be secrets. */
-#include <fnmatch.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "config/config.h"
+#include "host/logrotate_conf.h"
 #include "host/procfs.h"
 #include "io/fsroot.h"
 #include "stage/unit_danger.h"
 #include "stage/unit_parts.h"
 
 #define ENVIRON_MAX_B (4U << 20)
-#define CONF_MAX_B    (1U << 20)
 #define PARENTS_MAX   32
 
 /* Names of its environment that steer the stack's monitor, joined; "" when none or unreadable. */
@@ -115,19 +114,10 @@ static bool kills_it(const char *body)
     return danger != NULL;
 }
 
-/* A block: "/srv/solana/log/validator.log {\n … }". */
-struct block {
-    char *patterns, *body;
-};
-
-static void block_clear(struct block *b)
+static void tell_block(const struct logrotate_block *b, struct findings *ret)
 {
-    free(b->patterns);
-    free(b->body);
-}
+    const char *file = b->file;
 
-static void tell_block(const struct block *b, const char *file, struct findings *ret)
-{
     if (kills_it(b->body))
         findings_add(ret, "unit.logrotate", 5, SEV_FAIL,
                      "logrotate ends the validator when it turns its log ('%s'): Agave survives "
@@ -138,7 +128,7 @@ static void tell_block(const struct block *b, const char *file, struct findings 
                      "logrotate cuts the validator's log under it ('%s'): lines are lost, and the "
                      "copy fills the disk; rotate, and send SIGUSR1 in postrotate",
                      file);
-    else if (!strstr(b->body, "kill"))
+    else if (!strstr(b->body, "kill") && !strstr(b->body, "log reopen"))
         findings_add(ret, "unit.logrotate", 5, SEV_NOTE,
                      "logrotate moves the validator's log and tells nobody ('%s'): it goes on in "
                      "the moved file; send SIGUSR1 in postrotate",
@@ -147,74 +137,15 @@ static void tell_block(const struct block *b, const char *file, struct findings 
         findings_add(ret, "unit.logrotate", 5, SEV_OK, "logrotate turns its log by SIGUSR1");
 }
 
-/* Does one of the patterns, which may be quoted, mean this file? */
-static bool means(const char *patterns, const char *log)
-{
-    for (const char *c = patterns; *c;) {
-        size_t n = strcspn(c, " \t\n\"'");
-        AUTO(freep) char *pattern = xstrndup(c, n);
-
-        if (n && fnmatch(pattern, log, FNM_PATHNAME) == 0)
-            return true;
-        c += n ? n : 1;
-    }
-    return false;
-}
-
-/* Text without comments; to be freed. */
-static char *uncommented(const char *text)
-{
-    AUTO(strbuf_clear) struct strbuf b = {0};
-
-    for (const char *c = text; *c; c += strcspn(c, "\n"), c += *c == '\n') {
-        const char *s = c + strspn(c, " \t");
-
-        if (*s != '#')
-            strbuf_printf(&b, "%.*s\n", (int)strcspn(s, "\n"), s);
-    }
-    return strbuf_take(&b);
-}
-
-/* From the last line outside of braces that can name files. Options of the whole file have no path
- * in them. */
-static void check_conf(const struct unit_look *l, const char *file, const char *text,
-                       struct findings *ret)
-{
-    AUTO(freep) char *clean = uncommented(text);
-
-    for (const char *c = clean; *c;) {
-        size_t head = strcspn(c, "{"), body = c[head] ? strcspn(c + head, "}") : 0;
-        AUTO(block_clear)
-        struct block b = {.patterns = xstrndup(c, head), .body = xstrndup(c + head, body)};
-
-        if (body && means(b.patterns, l->ctx->cfg->validator.log))
-            tell_block(&b, file, ret);
-        c += head + body;
-        c += *c == '}';
-    }
-}
-
 struct err *unit_check_logrotate(const struct unit_look *l, struct findings *ret)
 {
-    AUTO(strlist_clear) struct strlist files = {0};
-    AUTO(strlist_clear) struct strlist names = {0};
-    struct err *e = fsroot_list(l->ctx->root, "/etc/logrotate.d", &names);
+    AUTO(logrotate_conf_clear) struct logrotate_conf conf = {0};
 
-    if (e && e->kind != ERR_NOTFOUND)
-        return e;
-    err_free(e);
-    strlist_add(&files, "/etc/logrotate.conf");
-    for (size_t i = 0; i < names.n; i++)
-        strlist_addf(&files, "/etc/logrotate.d/%s", names.items[i]);
-    for (size_t i = 0; i < files.n; i++) {
-        AUTO(freep) char *text = NULL;
-
-        e = fsroot_read(l->ctx->root, files.items[i], CONF_MAX_B, &text, NULL);
-        if (e && e->kind != ERR_NOTFOUND)
-            return e;
-        if (!e)
-            check_conf(l, files.items[i], text, ret);
-        err_free(e); /* absent */
-    }
+    TRY(logrotate_conf_read(l->ctx, &conf));
+    if (conf.faults.n)
+        return err_new(ERR_SYS, "%s", conf.faults.items[0]);
+    for (size_t i = 0; i < conf.n; i++)
+        if (logrotate_block_means(&conf.items[i], l->ctx->cfg->validator.log))
+            tell_block(&conf.items[i], ret);
     return NULL;
 }
