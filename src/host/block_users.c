@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "host/mounts.h"
 #include "host/procfs.h"
+#include "io/clock.h"
 #include "io/fsroot.h"
 
 void block_users_clear(struct block_users *u)
@@ -312,6 +313,44 @@ struct err *block_users(struct ctx *ctx, const char *dev, struct block_users *re
                     "namespace without processes)"));
     *ret = u;
     u = (struct block_users){0};
+    return NULL;
+}
+
+struct settle {
+    const char *dev;
+    struct block_users last;
+};
+
+static void settle_clear(struct settle *s)
+{
+    block_users_clear(&s->last);
+}
+
+static struct err *nobody_opens(struct ctx *ctx, void *arg, bool *ret_done)
+{
+    struct settle *s = arg;
+
+    block_users_clear(&s->last);
+    TRY(block_users(ctx, s->dev, &s->last));
+    *ret_done = true;
+    for (size_t i = 0; i < s->last.n; i++)
+        *ret_done = *ret_done && s->last.items[i].kind != BLOCK_USER_OPEN;
+    return NULL;
+}
+
+struct err *block_users_settled(struct ctx *ctx, const char *dev, uint64_t timeout_ms,
+                                struct block_users *ret)
+{
+    AUTO(settle_clear) struct settle s = {.dev = dev};
+
+    if (fsroot_captured(ctx->root))
+        return block_users(ctx, dev, ret);
+    struct err *e = wait_until(ctx, "the device to be closed", timeout_ms, 50, nobody_opens, &s);
+    if (e && e->kind != ERR_TIMEOUT)
+        return e;
+    err_free(e);
+    *ret = s.last;
+    s.last = (struct block_users){0};
     return NULL;
 }
 

@@ -35,5 +35,10 @@ struct err *block_users(struct ctx *ctx, const char *dev, struct block_users *re
 /* The same from /proc and /sys alone (no exclusive open). */
 struct err *block_users_of(struct ctx *ctx, uint32_t major, uint32_t minor, struct block_users *ret)
     MUST_CHECK;
+/* As block_users, after waiting for those who only have it open to close it, at most so long: udev
+ * opens a new device for some milliseconds to look at it; anybody else who has it open still has it
+ * then. No wait on a captured host. */
+struct err *block_users_settled(struct ctx *ctx, const char *dev, uint64_t timeout_ms,
+                                struct block_users *ret) MUST_CHECK;
 /* "mounted at '/a'; open in process 7 (dd)"; "nobody" when empty. To be freed. */
 char *block_users_text(const struct block_users *u);

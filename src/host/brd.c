@@ -10,6 +10,7 @@
 
 #define BRD_MAJOR 1 /* linux/major.h: RAMDISK_MAJOR */
 #define NODE_MS   5000
+#define UNLOAD_MS 1000
 
 struct err *brd_number(const char *dev, uint64_t *ret)
 {
@@ -139,7 +140,7 @@ struct err *brd_filled(struct ctx *ctx, struct strlist *ret)
     return NULL;
 }
 
-struct err *brd_unload(struct ctx *ctx)
+static struct err *try_unload(struct ctx *ctx)
 {
     AUTO(strlist_clear) struct strlist users = {0};
 
@@ -147,4 +148,30 @@ struct err *brd_unload(struct ctx *ctx)
     if (users.n)
         return err_new(ERR_REFUSED, "cannot unload brd: a RAM disk is in use (%s)", users.items[0]);
     return kmodule_unload(ctx, BRD_MODULE);
+}
+
+static struct err *unloaded(struct ctx *ctx, void *arg, bool *ret_done)
+{
+    struct err **last = arg;
+
+    *last = err_free(*last);
+    struct err *e = try_unload(ctx);
+    if (!e || e->kind != ERR_REFUSED) {
+        *ret_done = !e;
+        return e;
+    }
+    *last = e;
+    return NULL;
+}
+
+/* udev looks at a disk for some milliseconds after an unmount or a mkfs. */
+struct err *brd_unload(struct ctx *ctx)
+{
+    AUTO(err_freep) struct err *refused = NULL;
+    struct err *e = wait_until(ctx, "the RAM disks to be free", UNLOAD_MS, 100, unloaded, &refused);
+
+    if (!e || e->kind != ERR_TIMEOUT)
+        return e;
+    err_free(e);
+    return TAKE(refused);
 }

@@ -7,11 +7,11 @@
 #include "host/block.h"
 #include "host/block_users.h"
 #include "host/zram.h"
-#include "io/clock.h"
 #include "io/proc.h"
 
 #define MKFS_TIMEOUT_S 600
 #define XFS_LABEL_MAX  12
+#define SETTLE_MS      2000
 
 static struct err *check_blank(const struct block_info *b)
 {
@@ -37,41 +37,14 @@ static struct err *check_fits(const struct block_info *b)
     return NULL;
 }
 
-struct wait {
-    const char *dev;
-    struct block_users last;
-};
-
-static void wait_clear(struct wait *w)
-{
-    block_users_clear(&w->last);
-}
-
-static struct err *only_opens(struct ctx *ctx, void *arg, bool *ret_done)
-{
-    struct wait *w = arg;
-
-    block_users_clear(&w->last);
-    TRY(block_users(ctx, w->dev, &w->last));
-    *ret_done = true;
-    for (size_t i = 0; i < w->last.n; i++)
-        *ret_done = *ret_done && w->last.items[i].kind != BLOCK_USER_OPEN;
-    return NULL;
-}
-
-/* udev opens a new device for some milliseconds to look at it; anybody else who has it open still
- * has it two seconds later. */
 static struct err *check_users(struct ctx *ctx, const char *dev)
 {
-    AUTO(wait_clear) struct wait w = {.dev = dev};
-    struct err *e = wait_until(ctx, "the device to be closed", 2000, 50, only_opens, &w);
+    AUTO(block_users_clear) struct block_users u = {0};
 
-    if (e && e->kind != ERR_TIMEOUT)
-        return e;
-    err_free(e);
-    if (!w.last.n)
+    TRY(block_users_settled(ctx, dev, SETTLE_MS, &u));
+    if (!u.n)
         return NULL;
-    AUTO(freep) char *who = block_users_text(&w.last);
+    AUTO(freep) char *who = block_users_text(&u);
     return err_new(ERR_REFUSED, "will not make a file system on '%s': it is in use: %s", dev, who);
 }
 

@@ -16,8 +16,9 @@
 #include "stage/folders.h"
 
 _Static_assert(VERB_REFORMAT < DISK_VERB_END, "a stage's own verbs begin behind these");
-#define BLANK "blank" /* got of a content finding, from which the plan knows */
-#define LAYER 4
+#define BLANK     "blank" /* got of a content finding, from which the plan knows */
+#define LAYER     4
+#define SETTLE_MS 1000
 /* Accounts and ledger are written all the time; access times would be more writes for nothing. */
 #define MOUNT_OPTIONS "noatime"
 
@@ -188,7 +189,8 @@ static struct err *check_users(struct ctx *ctx, const struct disk *d, struct fin
 {
     AUTO(block_users_clear) struct block_users u = {0};
 
-    TRY(block_users(ctx, d->device, &u));
+    /* A device that was made just now is still being looked at by udev. */
+    TRY(block_users_settled(ctx, d->device, SETTLE_MS, &u));
     AUTO(freep) char *who = block_users_text(&u);
     *ret_free = u.n == 0;
     struct finding *f =

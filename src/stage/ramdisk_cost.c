@@ -85,8 +85,9 @@ struct err *ramdisk_check_kind(struct ctx *ctx, struct scene *scene, struct find
     return NULL;
 }
 
-/* Agave from 4.0 on unpacks snapshots with O_DIRECT, in pieces of 512 bytes at the end of a file,
- * and gives up at the first that fails (agave 4.0.0, fs/src/io_uring/file_creator.rs). */
+/* Agave from 4.0 on unpacks snapshots with O_DIRECT, down to pieces of 512 bytes at the end of a
+ * file, and gives up at the first that fails (agave's fs/src/io_uring/file_creator.rs, at a4eafe4).
+ */
 static void add_odirect(const char *place, enum odirect got, struct findings *ret)
 {
     static const char *const names[] = {

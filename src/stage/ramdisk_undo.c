@@ -13,7 +13,8 @@
 #include "stage/ramdisk_parts.h"
 #include "stage/unmount.h"
 
-#define MODULE "module " /* the object of a load: "module brd" */
+#define SETTLE_MS 1000
+#define MODULE    "module " /* the object of a load: "module brd" */
 
 static struct err *say(struct undo_look *ret, enum undo_verdict v, char *what)
 {
@@ -205,7 +206,7 @@ static struct err *undo_brd(struct ctx *ctx)
 static struct err *undo_add(struct ctx *ctx, const struct change *c)
 {
     AUTO(block_users_clear) struct block_users u = {0};
-    struct err *e = block_users(ctx, c->object, &u);
+    struct err *e = block_users_settled(ctx, c->object, SETTLE_MS, &u);
 
     if (e && e->kind == ERR_NOTFOUND)
         return err_free(e);
