@@ -319,7 +319,7 @@ static struct err *check_to_be_made(struct ctx *ctx, const struct disk *d, const
 
     f = findings_add(ret, d->id_device, LAYER, SEV_FAIL, "'%s' is %s", d->device,
                      d->remake ? "not yet as the config asks for" : "not there yet");
-    note_want(f, d->made_as, d->made_as, "/dev");
+    note_want(f, d->made_as, d->remake ? "another one" : "nothing", d->device);
     f->repair = repair;
     if (at) {
         findings_add(ret, d->id_mount, LAYER, SEV_FAIL,
@@ -432,7 +432,8 @@ static void plan_reformat(const struct disk *d, const char *holds, const char *w
 struct err *disk_plan(const struct disk *d, const struct findings *f, struct plan *ret)
 {
     const struct finding *device = findings_find(f, d->id_device);
-    const char *identity = device ? device->got : NULL;
+    /* What it is, or what it will be when the stage has made it. */
+    const char *identity = !device ? NULL : device->sev == SEV_OK ? device->got : device->want;
 
     if (fixable(d, f, d->id_folder))
         plan_undoable(plan_add(ret, CHANGE_CREATE, VERB_FOLDER, d->mount, NULL, "folder"),

@@ -124,8 +124,8 @@ static struct err *ramdisk_plan(const struct ctx *ctx, const struct findings *f,
     if (kind == RAMDISK_TMPFS) {
         if (!mount || !mount->repair)
             return NULL;
-        struct change *c =
-            plan_add(ret, CHANGE_CREATE, RAMDISK_VERB_TMPFS, d.mount, NULL, mount->want);
+        AUTO(freep) char *after = xasprintf("tmpfs: %s", mount->want);
+        struct change *c = plan_add(ret, CHANGE_CREATE, RAMDISK_VERB_TMPFS, d.mount, NULL, after);
         plan_undoable(c, mount->old)->arg = xstrdup(mount->want);
         return NULL;
     }

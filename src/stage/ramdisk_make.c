@@ -222,7 +222,7 @@ void ramdisk_plan_device(const struct config *cfg, const struct findings *f, str
             true;
     }
     if (ramdisk_kind(cfg) == RAMDISK_ZRAM)
-        plan_add(ret, CHANGE_CREATE, RAMDISK_VERB_ADD, device(cfg), NULL, dev->got)->undoable =
+        plan_add(ret, CHANGE_CREATE, RAMDISK_VERB_ADD, device(cfg), NULL, dev->want)->undoable =
             true;
 }
 

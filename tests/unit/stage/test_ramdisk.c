@@ -103,6 +103,7 @@ static void brd_from_nothing(void **state)
     plans(&t, "create " CONF "~; run module brd; create /dev/ram0; create /srv/solana/ramdisk");
     tree_is(&t, "ramdisk.module", SEV_FAIL, "brd is not loaded");
     tree_is(&t, "ramdisk.device", SEV_FAIL, "not there yet");
+    assert_string_equal(findings_find(&t.found, "ramdisk.device")->got, "nothing");
     tree_is(&t, "ramdisk.kind", SEV_OK, "stays taken until brd is unloaded");
     assert_ok(stage_by_name(stage_table, "ramdisk")->plan(&t.f.ctx, &t.found, &p));
     assert_string_equal(p.items[0].after, "options brd rd_nr=1 rd_size=4194304 max_part=0");
