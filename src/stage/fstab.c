@@ -16,6 +16,9 @@
 #include "stage/table.h"
 #include "stage/units_text.h"
 
+/* Ends the source of a finding about a line of our block; the plan looks there. */
+#define OURS " (agavectl's)"
+
 enum { VERB_BLOCK = 1, VERB_ADOPT, VERB_RELOAD };
 
 /* One mount of the config and what the next boot does about it. */
@@ -123,7 +126,8 @@ static void compare_line(const struct look *l, const struct place *p, const stru
     free(f->got);
     free(f->source);
     f->want = f->got = f->source = NULL;
-    finding_compare(f, line, raw, m->source);
+    AUTO(freep) char *source = xasprintf("%s" OURS, m->source);
+    finding_compare(f, line, raw, source);
     if (str_eq(line, raw))
         return;
     f->repair = l->repair;
@@ -373,9 +377,10 @@ static char *block_of(const struct findings *f, bool adopt)
 
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
         const struct finding *x = findings_find(f, ids[i]);
-        bool theirs = x && x->want && x->got && !x->repair && !str_eq(x->want, x->got);
+        bool missing = x && !x->got && x->repair, ours = x && x->got && str_ends(x->source, OURS);
+        bool theirs = x && x->got && !ours;
 
-        if (x && x->want && (!theirs || adopt) && (x->repair || x->got))
+        if (x && x->want && (missing || ours || (theirs && adopt && x->sev < SEV_FAIL)))
             strbuf_printf(&b, "%s\n", x->want);
     }
     return strbuf_take(&b);

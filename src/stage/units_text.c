@@ -142,6 +142,18 @@ static const char *module_of(const struct config *cfg)
     return module;
 }
 
+/* Before local-fs.target not all file systems are there: it waits for that of its program. */
+static void put_needed(struct strbuf *b, const struct units_facts *f)
+{
+    strbuf_puts(b, "RequiresMountsFor=");
+    put_word(b, f->program, false);
+    if (f->config) {
+        strbuf_puts(b, " ");
+        put_word(b, f->config, false);
+    }
+    strbuf_puts(b, "\n");
+}
+
 /* Without DefaultDependencies=no it would wait for local-fs.target, which waits for the mount. The
  * mount requires it, so a stop of it would unmount the RAM disk: only a shutdown stops it. */
 static void ramdisk_text(const struct config *cfg, const struct units_facts *f, struct strbuf *b)
@@ -150,7 +162,9 @@ static void ramdisk_text(const struct config *cfg, const struct units_facts *f, 
     const char *module = module_of(cfg);
 
     strbuf_puts(b, "[Unit]\nDescription=A blank RAM disk for the validator's accounts\n" MAN
-                   "DefaultDependencies=no\nAfter=systemd-modules-load.service\n");
+                   "DefaultDependencies=no\n");
+    put_needed(b, f);
+    strbuf_puts(b, "After=systemd-modules-load.service\n");
     if (module)
         strbuf_printf(b, "Wants=modprobe@%s.service\nAfter=modprobe@%s.service\n", module, module);
     strbuf_printf(b,

@@ -496,6 +496,27 @@ static void our_line_and_their_unit(void **state)
     assert_null(strstr(then, "format-ramdisk"));
 }
 
+/* A line of theirs, byte for byte as ours would be, and one that is missing. */
+static void their_line_is_as_ours(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(work_clear) struct work w = {.stop = SIZE_MAX};
+    AUTO(work_clear) struct work more = {.stop = SIZE_MAX, .after = boots};
+
+    runbook(&t);
+    fixture_put(&t.f, "/etc/fstab", "%s",
+                "/dev/zvol/tank/solana /srv/solana xfs noatime,nofail,x-systemd.device-timeout="
+                "300s,x-systemd.after=zfs-volume-wait.service 0 0\n" RAMDISK);
+    assert_ok(prepare(&t, &w, false, false));
+    boots(&t);
+    clean(&t);
+    assert_ok(prepare(&t, &more, true, false));
+    boots(&t);
+    clean(&t);
+    AUTO(freep) char *fstab = read_text(&t, "/etc/fstab");
+    assert_true(str_starts(fstab, "#agavectl-adopted# /dev/zvol/tank/solana "));
+}
+
 static void theirs_are_not_turned_off_before_ours_are_there(void **state)
 {
     static const char *const only[] = {"adopt", NULL};
@@ -704,6 +725,7 @@ int main(void)
         cmocka_unit_test(a_power_loss_at_any_point),
         cmocka_unit_test(some_of_theirs),
         cmocka_unit_test(our_line_and_their_unit),
+        cmocka_unit_test(their_line_is_as_ours),
         cmocka_unit_test(theirs_are_not_turned_off_before_ours_are_there),
         cmocka_unit_test(what_is_wrong_is_not_touched),
         cmocka_unit_test(masked),

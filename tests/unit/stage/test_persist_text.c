@@ -60,6 +60,7 @@ static void the_units_of_a_ram_disk(void **state)
             "Description=A blank RAM disk for the validator's accounts\n"
             "Documentation=man:agavectl(1)\n"
             "DefaultDependencies=no\n"
+            "RequiresMountsFor=/usr/bin/agavectl /etc/agavectl/agavectl.yaml\n"
             "After=systemd-modules-load.service\n"
             "Wants=modprobe@brd.service\n"
             "After=modprobe@brd.service\n"
