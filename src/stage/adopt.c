@@ -16,7 +16,6 @@
 #include "stage/units_own.h"
 
 enum { VERB_ASIDE = 1, VERB_RELOAD };
-#define ASIDE       ".agavectl-aside" /* no ending that systemd reads */
 #define RULES_PATH  "/etc/iptables/rules.v4"
 #define RULES_MAX_B (4U << 20)
 
@@ -99,7 +98,7 @@ static struct err *adopt_plan(const struct ctx *ctx, const struct findings *f, s
 
         if (!str_eq(x->id, "adopt.unit"))
             continue;
-        AUTO(freep) char *after = xasprintf("renamed to %s" ASIDE, base_name(x->source));
+        AUTO(freep) char *after = xasprintf("renamed to %s" UNITS_ASIDE, base_name(x->source));
         struct change *c =
             plan_add(ret, CHANGE_DELETE, VERB_ASIDE, x->source, "read by systemd", after);
         c->adopt = true;
@@ -141,7 +140,7 @@ static struct err *turn_off(struct ctx *ctx, const struct change *c)
 {
     AUTO(scene_freep) struct scene *scene = scene_new();
     AUTO(adopt_found_clear) struct adopt_found a = {0};
-    AUTO(freep) char *aside = xasprintf("%s" ASIDE, base_name(c->object));
+    AUTO(freep) char *aside = xasprintf("%s" UNITS_ASIDE, base_name(c->object));
     AUTO(freep) char *links = NULL;
     const struct adopt_file *f;
     const char *path, *target;
@@ -183,7 +182,7 @@ static struct err *is_named(struct ctx *ctx, const char *path, bool *ret)
 
 static struct err *adopt_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
 {
-    AUTO(freep) char *aside = xasprintf("%s" ASIDE, c->object);
+    AUTO(freep) char *aside = xasprintf("%s" UNITS_ASIDE, c->object);
     bool there = false, kept = false;
 
     TRY(is_named(ctx, c->object, &there));
@@ -199,7 +198,7 @@ static struct err *adopt_undo_look(struct ctx *ctx, const struct change *c, stru
  * again. */
 static struct err *adopt_undo(struct ctx *ctx, const struct change *c)
 {
-    AUTO(freep) char *aside = xasprintf("%s" ASIDE, c->object);
+    AUTO(freep) char *aside = xasprintf("%s" UNITS_ASIDE, c->object);
     AUTO(freep) char *links = xstrdup(c->old ? c->old : "");
     const char *path, *target;
 

@@ -303,24 +303,6 @@ static struct err *see_need(void *arg, const char *path, bool dropin, const stru
     return NULL;
 }
 
-static struct err *fstab_needs(struct ctx *ctx, const char *name, char **ret)
-{
-    AUTO(fstab_clear) struct fstab f = {0};
-    struct err *e = fstab_read(ctx, &f);
-
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    TRY(e);
-    for (size_t i = 0; i < f.n && !*ret; i++) {
-        AUTO(strlist_clear) struct strlist units = {0};
-
-        fstab_option_all(&f.items[i], "x-systemd.requires", &units);
-        if (strlist_has(&units, name))
-            *ret = xasprintf("/etc/fstab:%u", f.items[i].line);
-    }
-    return NULL;
-}
-
 static struct err *must_be_ours(struct ctx *ctx, const char *path)
 {
     enum own_state state;
@@ -354,7 +336,7 @@ struct err *adopt_may_go(struct ctx *ctx, const struct adopt_file *f)
         TRY(must_be_ours(ctx, UNITS_ETC "/" UNITS_RAMDISK));
     TRY(visit_all(ctx, see_need, &n));
     if (!n.by)
-        TRY(fstab_needs(ctx, n.name, &n.by));
+        TRY(fstab_own_needs(ctx, n.name, &n.by));
     AUTO(freep) char *by = n.by;
     if (by)
         return err_new(ERR_REFUSED,

@@ -213,7 +213,7 @@ static struct err *check_disk(const struct look *l, const struct place *p, struc
 }
 
 /* A RAM disk is blank at every boot: the mount must pull in what formats it. */
-static void check_format(const struct boot_mount *m, struct findings *ret)
+static void check_format(const struct look *l, const struct boot_mount *m, struct findings *ret)
 {
     bool pulls = false;
 
@@ -231,11 +231,15 @@ static void check_format(const struct boot_mount *m, struct findings *ret)
                      "%s: x-systemd.makefs leaves a device with any signature as it is, and takes "
                      "no options of mkfs: a unit that runs mkfs.xfs -f is surer",
                      m->source);
-    else
-        findings_add(ret, "fstab.ramdisk.format", 4, SEV_WARN,
-                     "%s: the RAM disk is blank after a boot, and this line does not wait for a "
-                     "unit that formats it: add x-systemd.requires=format-ramdisk.service",
-                     m->source);
+    else {
+        struct finding *f = findings_add(
+            ret, "fstab.ramdisk.format", 4, SEV_WARN,
+            "%s: the RAM disk is blank after a boot, and this line does not wait for a "
+            "unit that formats it: add x-systemd.requires=format-ramdisk.service",
+            m->source);
+        if (l->repair && m->n == 1)
+            finding_fix(f, "agavectl prepare --adopt --apply");
+    }
 }
 
 /* It needs no device and no mkfs. */
@@ -277,7 +281,7 @@ static struct err *check_ramdisk(const struct look *l, struct findings *ret)
     if (ramdisk_kind(c) == RAMDISK_TMPFS || (on && !on->major && !*p.device))
         return check_tmpfs(l, &p, ret);
     TRY(check_disk(l, &p, &m, ret));
-    check_format(&m, ret);
+    check_format(l, &m, ret);
     return NULL;
 }
 
@@ -540,9 +544,26 @@ static struct err *fstab_undo_look(struct ctx *ctx, const struct change *c, stru
     return NULL;
 }
 
+/* Lines of others are of no use without the units that they wait for. */
+static struct err *may_go_back(struct ctx *ctx)
+{
+    AUTO(freep) char *lacks = NULL;
+
+    TRY(fstab_own_lacks(ctx, &lacks));
+    if (!lacks)
+        return NULL;
+    return err_new(ERR_REFUSED,
+                   "a line of '" FSTAB_PATH "' would wait for %s, which is turned off: nothing "
+                   "would be mounted at the next boot; take all of it back (agavectl prepare "
+                   "--undo)",
+                   lacks);
+}
+
 /* What is mounted stays so: fstab is for the next boot. */
 static struct err *fstab_undo(struct ctx *ctx, const struct change *c)
 {
+    if (c->verb == VERB_ADOPT)
+        TRY(may_go_back(ctx));
     TRY(reload_note(ctx));
     TRY(c->verb == VERB_ADOPT ? fstab_own_unadopt(ctx) : own_block_remove(ctx, FSTAB_PATH));
     return reload_do(ctx);

@@ -318,3 +318,58 @@ struct err *fstab_own_adopted(struct ctx *ctx, size_t *ret)
         *ret += at == data || at[-1] == '\n';
     return NULL;
 }
+
+/* No file: none. */
+static struct err *read_all(struct ctx *ctx, struct fstab *ret)
+{
+    struct err *e = fstab_read(ctx, ret);
+
+    return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
+}
+
+struct err *fstab_own_needs(struct ctx *ctx, const char *unit, char **ret)
+{
+    AUTO(fstab_clear) struct fstab f = {0};
+
+    *ret = NULL;
+    TRY(read_all(ctx, &f));
+    for (size_t i = 0; i < f.n && !*ret; i++) {
+        AUTO(strlist_clear) struct strlist units = {0};
+
+        fstab_option_all(&f.items[i], "x-systemd.requires", &units);
+        if (strlist_has(&units, unit))
+            *ret = xasprintf(FSTAB_PATH ":%u", f.items[i].line);
+    }
+    return NULL;
+}
+
+struct err *fstab_own_lacks(struct ctx *ctx, char **ret)
+{
+    AUTO(fstab_own_clear) struct fstab_own o = {0};
+    AUTO(strbuf_clear) struct strbuf back = {0};
+    AUTO(strlist_clear) struct strlist units = {0};
+    AUTO(fstab_clear) struct fstab f = {0};
+
+    *ret = NULL;
+    TRY(fstab_own_block(ctx, &o));
+    fstab_unadopt(o.data, o.n, &back);
+    fstab_parse(strbuf_text(&back), back.len, &f);
+    for (size_t i = 0; i < f.n; i++) {
+        AUTO(freep) char *now = fstab_own_raw(&o, f.items[i].line);
+
+        if (str_starts(now, FSTAB_ADOPTED))
+            fstab_option_all(&f.items[i], "x-systemd.requires", &units);
+    }
+    for (size_t i = 0; i < units.n && !*ret; i++) {
+        AUTO(freep) char *aside = xasprintf(UNITS_ETC "/%s" UNITS_ASIDE, units.items[i]);
+        struct stat st;
+        struct err *e = fsroot_stat(ctx->root, aside, &st);
+
+        if (e && e->kind != ERR_NOTFOUND)
+            return e;
+        if (!e)
+            *ret = xstrdup(units.items[i]);
+        err_free(e);
+    }
+    return NULL;
+}

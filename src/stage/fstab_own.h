@@ -40,5 +40,10 @@ char *fstab_own_raw(const struct fstab_own *o, uint32_t line);
  */
 struct err *fstab_own_adopt(struct ctx *ctx, const char *block) MUST_CHECK;
 struct err *fstab_own_unadopt(struct ctx *ctx) MUST_CHECK;
+/* The line that requires this unit ("/etc/fstab:3"), to be freed; NULL: none. */
+struct err *fstab_own_needs(struct ctx *ctx, const char *unit, char **ret) MUST_CHECK;
+/* A unit that a line which is taken over requires, and that is turned off as well; NULL: none. To
+ * be freed. */
+struct err *fstab_own_lacks(struct ctx *ctx, char **ret) MUST_CHECK;
 /* How many lines are taken over. No file: 0. */
 struct err *fstab_own_adopted(struct ctx *ctx, size_t *ret) MUST_CHECK;

@@ -11,6 +11,7 @@
 #include "host/own_file.h"
 #include "io/fsroot.h"
 #include "stage/etc.h"
+#include "stage/fstab_own.h"
 #include "stage/ramdisk.h"
 #include "stage/reload.h"
 #include "stage/table.h"
@@ -320,9 +321,25 @@ static struct err *units_undo_look(struct ctx *ctx, const struct change *c, stru
     return NULL;
 }
 
+/* Asked before the first of them goes: the RAM disk is not mounted at the next boot while its line
+ * waits for a unit that is not there, and without the drop-ins Docker would start all the same. */
+static struct err *may_go(struct ctx *ctx)
+{
+    AUTO(freep) char *by = NULL;
+
+    TRY(fstab_own_needs(ctx, UNITS_RAMDISK, &by));
+    if (!by)
+        return NULL;
+    return err_new(ERR_REFUSED,
+                   "'%s' waits for " UNITS_RAMDISK ": take that back first, or all of it (agavectl "
+                   "prepare --undo)",
+                   by);
+}
+
 /* A stop is never asked for: what runs goes on, and the next boot is without them. */
 static struct err *units_undo(struct ctx *ctx, const struct change *c)
 {
+    TRY(may_go(ctx));
     TRY(reload_note(ctx));
     if (c->verb == VERB_FILE) {
         TRY(own_file_remove(ctx, c->object, c->old));

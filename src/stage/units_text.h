@@ -13,6 +13,8 @@
 #define UNITS_BOOT    "agavectl-boot.service"
 #define UNITS_SEEN    "agavectl-boot-seen"
 #define UNITS_DROPIN  "50-agavectl.conf"
+/* Ends the name of a unit of others that was turned off: no ending that systemd reads. */
+#define UNITS_ASIDE ".agavectl-aside"
 /* Written by `agavectl boot finish` when everything is in place. */
 #define UNITS_BOOT_OK "/run/agavectl/boot-ok"
 

@@ -661,6 +661,35 @@ static void systemd_is_told_later(void **state)
     tree_has_not(&t, "units.reload");
 }
 
+/* Only the changes of one stage. */
+static struct err *undo_alone(struct tree *t, const struct work *w, const char *stage)
+{
+    for (size_t i = w->n; i-- > 0;)
+        if (w->items[i].c.undoable && str_eq(w->items[i].stage->name, stage))
+            TRY(w->items[i].stage->undo(&t->f.ctx, &w->items[i].c));
+    return NULL;
+}
+
+static void what_others_wait_for_is_not_taken_back_alone(void **state)
+{
+    AUTO(tree_clear) struct tree t, theirs;
+    AUTO(work_clear) struct work w = {.stop = SIZE_MAX};
+    AUTO(work_clear) struct work adopted = {.stop = SIZE_MAX};
+
+    bare(&t, CONFIG);
+    assert_ok(prepare(&t, &w, false, false));
+    AUTO(freep) char *before = etc_of(&t);
+    assert_err(undo_alone(&t, &w, "units"), ERR_REFUSED, "waits for agavectl-ramdisk.service");
+    AUTO(freep) char *after = etc_of(&t);
+    assert_string_equal(after, before);
+    runbook(&theirs);
+    assert_ok(prepare(&theirs, &adopted, true, false));
+    AUTO(freep) char *taken = etc_of(&theirs);
+    assert_err(undo_alone(&theirs, &adopted, "fstab"), ERR_REFUSED, "format-ramdisk.service");
+    AUTO(freep) char *same = etc_of(&theirs);
+    assert_string_equal(same, taken);
+}
+
 static void nothing_is_begun_on_a_read_only_etc(void **state)
 {
     static const char *const ids[] = {"units.readonly", "fstab.readonly"};
@@ -733,6 +762,7 @@ int main(void)
         cmocka_unit_test(an_option_that_would_be_lost),
         cmocka_unit_test(a_name_that_does_not_hold),
         cmocka_unit_test(systemd_is_told_later),
+        cmocka_unit_test(what_others_wait_for_is_not_taken_back_alone),
         cmocka_unit_test(nothing_is_begun_on_a_read_only_etc),
         cmocka_unit_test(rules_of_the_relay_are_told),
         cmocka_unit_test(what_others_put_in_our_place_stays),
