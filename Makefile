@@ -28,6 +28,7 @@ strict: all
 cluster: strict
 	@[ -z "$$CI" ] || { tools/install-deps --cluster && tests/cluster/make-node; } || \
 		echo 'tests with Docker or Kubernetes are left out'
+	@[ -z "$$CI" ] || tools/install-deps --zfs || echo 'tests with a real ZFS pool are left out'
 	@[ -z "$$CI" ] || { tools/install-deps --vm && tests/vm/make-vm >/dev/null && tests/vm/make-disk >/dev/null; } || \
 		echo 'tests with a virtual machine or a systemd of their own are left out'
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/packages.h"
+#include "io/clock.h"
 #include "io/fsroot.h"
 #include "io/proc.h"
 
@@ -14,6 +15,7 @@
 #define NAME_MAX_B 255U
 #define LOOK_S     30U
 #define CHANGE_S   300U /* a pool under load answers late, and a change is not asked for twice */
+#define BUSY_MS    5000
 #define OUT_MAX_B  (256U << 10)
 #define BLOCK_B    16384U
 #define SAID_MAX   300
@@ -122,8 +124,9 @@ static struct err *run(struct ctx *ctx, const char *name, const char **argv, uin
         return NULL;
     AUTO(freep) char *said = what_it_says(ret);
     bool none = strstr(said, "does not exist") || strstr(said, "no such pool");
+    enum err_kind kind = none ? ERR_NOTFOUND : strstr(said, "busy") ? ERR_REFUSED : ERR_REMOTE;
     proc_result_clear(ret);
-    return err_new(none ? ERR_NOTFOUND : ERR_REMOTE, "zfs %s: %s", argv[1], said);
+    return err_new(kind, "zfs %s: %s", argv[1], said);
 }
 
 static struct err *set_size(const char *value, uint64_t *ret)
@@ -195,6 +198,22 @@ struct err *zfs_get(struct ctx *ctx, const char *name, struct zfs_dataset *ret)
     return err_wrap(zfs_get_parse(r.out, r.out_n, ret), "dataset '%s'", name);
 }
 
+struct err *zfs_is_gone(struct ctx *ctx, const char *name, bool *ret)
+{
+    AUTO(zfs_dataset_clear) struct zfs_dataset d = {0};
+    AUTO(zfs_dataset_clear) struct zfs_dataset above = {0};
+    AUTO(freep) char *pool = xstrndup(name, strcspn(name, "/"));
+    struct err *e = zfs_get(ctx, name, &d);
+
+    *ret = false;
+    if (!e || e->kind != ERR_NOTFOUND)
+        return e;
+    err_free(e);
+    TRY_CTX(zfs_get(ctx, pool, &above), "pool '%s'", pool);
+    *ret = true;
+    return NULL;
+}
+
 struct err *zfs_below(struct ctx *ctx, const char *name, struct strlist *ret)
 {
     const char *argv[] = {NULL, "list", "-H",   "-r", "-d",
@@ -235,10 +254,37 @@ struct err *zfs_create_filesystem(struct ctx *ctx, const char *name, const char 
     return run(ctx, name, argv, CHANGE_S, &r);
 }
 
+struct destroy {
+    const char *name;
+    struct err *last;
+};
+
+static struct err *try_destroy(struct ctx *ctx, void *arg, bool *ret_done)
+{
+    struct destroy *d = arg;
+    const char *argv[] = {NULL, "destroy", d->name, NULL};
+    AUTO(proc_result_clear) struct proc_result r = {0};
+    struct err *e = run(ctx, d->name, argv, CHANGE_S, &r);
+
+    *ret_done = !e;
+    if (!e || e->kind != ERR_REFUSED)
+        return e;
+    err_free(d->last);
+    d->last = e;
+    return NULL;
+}
+
+/* It unmounts first, and what it unmounted may be busy for a moment. */
 struct err *zfs_destroy(struct ctx *ctx, const char *name)
 {
-    const char *argv[] = {NULL, "destroy", name, NULL};
-    AUTO(proc_result_clear) struct proc_result r = {0};
+    struct destroy d = {.name = name};
+    struct err *e = wait_until(ctx, "zfs destroy", BUSY_MS, 200, try_destroy, &d);
+    bool busy = e && e->kind == ERR_TIMEOUT && d.last;
 
-    return run(ctx, name, argv, CHANGE_S, &r);
+    if (!busy) {
+        err_free(d.last);
+        return e;
+    }
+    err_free(e);
+    return d.last;
 }

@@ -33,6 +33,8 @@ char *zfs_parent(const char *name);
 struct err *zfs_get(struct ctx *ctx, const char *name, struct zfs_dataset *ret) MUST_CHECK;
 /* The answer of `zfs get -H -p -o property,value`: lines "name<TAB>value". ERR_CORRUPT. */
 struct err *zfs_get_parse(const char *text, size_t n, struct zfs_dataset *ret) MUST_CHECK;
+/* true: its pool is there, and it is not. A pool that is away says nothing: ERR_NOTFOUND. */
+struct err *zfs_is_gone(struct ctx *ctx, const char *name, bool *ret) MUST_CHECK;
 /* Names of the snapshots and datasets directly below it. Errors as zfs_get. */
 struct err *zfs_below(struct ctx *ctx, const char *name, struct strlist *ret) MUST_CHECK;
 
@@ -42,5 +44,6 @@ struct err *zfs_create_volume(struct ctx *ctx, const char *name, uint64_t size_b
 /* A file system, mounted at that path; its parents must exist. */
 struct err *zfs_create_filesystem(struct ctx *ctx, const char *name, const char *mountpoint)
     MUST_CHECK;
-/* Never recursive: zfs refuses while it has snapshots or children. */
+/* Unmounted first; never recursive: zfs refuses while it has snapshots or children. ERR_REFUSED: it
+ * is still busy after 5 s. */
 struct err *zfs_destroy(struct ctx *ctx, const char *name) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "host/mounts.h"
 #include "io/fsroot.h"
 #include "stage/folders.h"
+#include "stage/kind_dataset.h"
 #include "stage/shared.h"
 #include "stage/table.h"
 
@@ -29,6 +30,13 @@ static void check_place(const struct mounts *m, const char *root, struct finding
                         : "");
 }
 
+static bool ours(const struct findings *all, const char *id)
+{
+    const struct finding *f = findings_find(all, id);
+
+    return f && f->sev == SEV_FAIL && str_eq(f->repair, "kind-root");
+}
+
 static struct err *kind_root_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     const char *root = ctx->cfg->storage.kind_root;
@@ -38,29 +46,32 @@ static struct err *kind_root_check(struct ctx *ctx, struct scene *scene, struct 
     TRY(shared_check_path(ctx, root, "kindroot.folder", 2, ret, &plain));
     if (!plain)
         return NULL;
+    TRY(scene_mounts(ctx, scene, &m));
+    if (*ctx->cfg->storage.kind_dataset) {
+        TRY(kind_dataset_check(ctx, m, ret, &there));
+        if (!there) { /* what is there now is not what is meant */
+            if (ours(ret, "kindroot.dataset"))
+                shared_check(m, root, "kindroot.shared", 2, "kind-root", ret);
+            return NULL;
+        }
+    }
     TRY(fsroot_is_folder(ctx->root, root, &there));
     struct finding *f = findings_add(ret, "kindroot.folder", 2, there ? SEV_OK : SEV_FAIL,
                                      "folder '%s' %s", root, there ? "exists" : "does not exist");
     f->repair = there ? NULL : "kind-root";
     if (!there)
         TRY(folders_missing(ctx, root, &f->old));
-    TRY(scene_mounts(ctx, scene, &m));
     shared_check(m, root, "kindroot.shared", 2, "kind-root", ret);
     check_place(m, root, ret);
     return NULL;
-}
-
-static bool ours(const struct findings *all, const char *id)
-{
-    const struct finding *f = findings_find(all, id);
-
-    return f && f->sev == SEV_FAIL && str_eq(f->repair, "kind-root");
 }
 
 static struct err *kind_root_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
 {
     const char *root = ctx->cfg->storage.kind_root;
 
+    if (*ctx->cfg->storage.kind_dataset)
+        kind_dataset_plan(ctx, f, ret);
     if (ours(f, "kindroot.folder"))
         plan_undoable(plan_add(ret, CHANGE_CREATE, VERB_FOLDER, root, NULL, "folder"),
                       findings_find(f, "kindroot.folder")->old);
@@ -77,6 +88,8 @@ static struct err *kind_root_apply(struct ctx *ctx, const struct change *c)
         return fsroot_mkdirs(ctx->root, c->object, 0755);
     case VERB_SHARE:
         return shared_make(ctx, c->object);
+    case KIND_DATASET_VERB:
+        return kind_dataset_apply(ctx, c);
     default:
         return err_new(ERR_BUG, "stage 'kind-root' has no change %d", c->verb);
     }
@@ -85,11 +98,15 @@ static struct err *kind_root_apply(struct ctx *ctx, const struct change *c)
 static struct err *kind_root_undo_look(struct ctx *ctx, const struct change *c,
                                        struct undo_look *ret)
 {
+    if (c->verb == KIND_DATASET_VERB)
+        return kind_dataset_undo_look(ctx, c, ret);
     return c->verb == VERB_FOLDER ? folders_look(ctx, c->old, ret) : shared_undo_look(ctx, c, ret);
 }
 
 static struct err *kind_root_undo(struct ctx *ctx, const struct change *c)
 {
+    if (c->verb == KIND_DATASET_VERB)
+        return kind_dataset_undo(ctx, c);
     return c->verb == VERB_FOLDER ? folders_remove(ctx, c->old) : shared_undo(ctx, c);
 }
 
