@@ -4,6 +4,7 @@
 #include "stage/disk.h"
 #include "stage/disk_undo.h"
 #include "stage/table.h"
+#include "stage/volume_zvol.h"
 
 static struct disk volume_disk(const struct ctx *ctx)
 {
@@ -30,22 +31,32 @@ static bool volume_enabled(const struct ctx *ctx)
 static struct err *volume_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
     struct disk d = volume_disk(ctx);
+    AUTO(freep) char *made_as = NULL;
 
-    return disk_check(ctx, scene, &d, ret);
+    TRY(volume_zvol_check(ctx, &d, ret, &made_as));
+    d.made_as = made_as;
+    TRY(disk_check(ctx, scene, &d, ret));
+    return volume_zvol_check_size(ctx, ret);
 }
 
 static struct err *volume_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
 {
     struct disk d = volume_disk(ctx);
 
-    return disk_plan(&d, f, ret);
+    return volume_zvol_plan(ctx, f, ret) ? disk_plan(&d, f, ret) : NULL;
 }
 
 static struct err *volume_apply(struct ctx *ctx, const struct change *c)
 {
     struct disk d = volume_disk(ctx);
 
-    return disk_apply(ctx, &d, c);
+    return c->verb == VOLUME_VERB_ZVOL ? volume_zvol_apply(ctx, &d, c) : disk_apply(ctx, &d, c);
+}
+
+static struct err *volume_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    return c->verb == VOLUME_VERB_ZVOL ? volume_zvol_undo_look(ctx, c, ret)
+                                       : disk_undo_look(ctx, c, ret);
 }
 
 const struct stage stage_volume = {
@@ -58,6 +69,6 @@ const struct stage stage_volume = {
     .check = volume_check,
     .plan = volume_plan,
     .apply = volume_apply,
-    .undo_look = disk_undo_look,
+    .undo_look = volume_undo_look,
     .undo = disk_undo,
 };

@@ -93,6 +93,8 @@ static struct err *check_zvol(struct ctx *ctx, struct findings *ret)
     if (!has_zvol(ctx))
         return NULL;
     e = block_number(ctx, dev, &major, &minor);
+    if (e && e->kind == ERR_NOTFOUND && ctx->cfg->storage.volume.size_gib)
+        return err_free(e); /* the stage volume makes it, or says why not */
     if (e && e->kind == ERR_NOTFOUND) {
         findings_add(ret, "zfs.zvol", 1, SEV_FAIL,
                      "zvol '%s' has no device: import its pool, or see whether its name is right "
