@@ -14,8 +14,16 @@
 
 struct prepare_cmd_opts {
     bool apply, undo, adopt;
+    const char *root;
     struct confirm_opts confirm;
 };
+
+static const char *prepare_captured(const void *opts)
+{
+    const struct prepare_cmd_opts *o = opts;
+
+    return o->root;
+}
 
 static const struct opt opts[] = {
     {.type = OPT_FLAG,
@@ -30,6 +38,11 @@ static const struct opt opts[] = {
      .lng = "adopt",
      .help = "take over what others made for the same end",
      .offset = offsetof(struct prepare_cmd_opts, adopt)},
+    {.type = OPT_STR,
+     .lng = "root",
+     .arg = "DIR",
+     .help = "plan for the captured host in this folder, not for this machine",
+     .offset = offsetof(struct prepare_cmd_opts, root)},
     CONFIRM_DESTROY(struct prepare_cmd_opts, confirm),
     {0},
 };
@@ -135,6 +148,8 @@ static struct err *undo(struct ctx *ctx, const struct undo_opts *want, struct ou
 
 static struct err *check_opts(const struct prepare_cmd_opts *o)
 {
+    if (o->root && (o->apply || o->undo))
+        return err_new(ERR_BADINPUT, "--root plans alone: nothing is changed on a captured host");
     if (o->undo && (o->adopt || o->confirm.destroy.n))
         return err_new(ERR_BADINPUT, "--undo stands alone: it destroys nothing and takes nothing "
                                      "over");
@@ -184,11 +199,14 @@ const struct cmd cmd_prepare = {
         "there before, in made.json beside the journals. A file system stays, and so does "
         "a folder with content and what others have changed since; that is listed as kept. A "
         "mount is taken away only when nobody holds it: not in any mount namespace, and no "
-        "process.",
+        "process.\n\n"
+        "A captured host (--root) is a folder that tools/capture-host made: what would be planned "
+        "on that machine, with its own /etc/agavectl/agavectl.yaml unless --config is given.",
     .example = "agavectl prepare --apply volume",
     .flags = CMD_ROOT | CMD_LOCK | CMD_CONFIG | CMD_JSON,
     .max_args = 64,
     .opts = opts,
     .opts_size = sizeof(struct prepare_cmd_opts),
+    .captured = prepare_captured,
     .run = cmd_prepare_run,
 };
