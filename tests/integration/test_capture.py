@@ -13,8 +13,13 @@ CONFIG = "/run/agavectl/lab/agavectl.yaml"
 SAME = ["kernel", "volume", "ramdisk", "bind", "dirs", "sysctl", "limits", "fstab", "units", "kind-root"]
 
 
+# Asked by writing a file, which is not done on a captured host.
+TRIED = ["ramdisk.odirect"]
+
+
 def findings(answer, stages):
-    return sorted((f["stage"], f["id"], f["severity"], f["what"]) for f in json.loads(answer)["findings"] if f["stage"] in stages)
+    return sorted((f["stage"], f["id"], f["severity"], f["what"]) for f in json.loads(answer)["findings"]
+                  if f["stage"] in stages and f["id"] not in TRIED)
 
 
 @test
