@@ -180,6 +180,10 @@ def the_example_is_what_is_found_there(t):
     differ = {k: (v, got[k]) for k, v in want.items() if got[k] != v}
     assert differ.pop("cluster.references") == (["https://api.mainnet-beta.solana.com"], []), differ
     assert differ.pop("validator.args") == ([], ["--limit-ledger-size", "50000000"]), differ
+    # what is to be made where it is missing: nothing is missing there
+    made = {"storage.volume.size_gib": 8192, "storage.ramdisk.size_gib": 600, "storage.ramdisk.kind": "brd",
+            "storage.kind_dataset": "tank/kind"}
+    assert {k: differ.pop(k)[0] for k in made} == made, differ
     assert not differ, differ
 
 
