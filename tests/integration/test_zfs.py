@@ -70,10 +70,11 @@ def inside():
 class Host:
     """A config with one dataset, and what agavectl says of it."""
 
-    def __init__(self, t, dataset, root=None, more=""):
+    def __init__(self, t, dataset, root=None, more="", bind=None):
         self.t, self.dataset, self.root = t, dataset, Path(root or f"/srv/{t.name}")
         self.config = t.dir / "agavectl.yaml"
-        self.config.write_text(f"storage:\n  kind_root: {self.root}\n  kind_dataset: {dataset or json.dumps(dataset)}\n  bind: \"\"\n{more}"
+        self.config.write_text(f"storage:\n  kind_root: {self.root}\n  kind_dataset: {dataset or json.dumps(dataset)}\n"
+                               f"  bind: {json.dumps(str(self.root / bind) if bind else '')}\n{more}"
                                f"state_dir: {t.dir}/state\njournal_dir: {t.dir}/journal\n")
         self.config.chmod(0o600)
 
@@ -167,6 +168,42 @@ def nothing_is_taken_from_who_works_there(t):
     p.wait()
     r = h.run("prepare", "--undo", "--apply", "kind-root")
     assert r.code == 0 and not exists(h.dataset), r
+
+
+@test
+def what_was_mounted_in_it_goes_first(t):
+    """The whole of the storage that hangs on it, made and taken back at once: in the end the dataset is empty."""
+    image, volume = Path("/srv/volume.img"), Path("/srv/volume")
+    with image.open("wb") as f:
+        f.truncate(400 << 20)
+    t.later(image.unlink)
+    device = t.sh("losetup", "--find", "--show", image).out.strip()
+    t.later(lambda: t.sh("losetup", "--detach", device))
+    h = Host(t, dataset_of(t), more=f"  volume:\n    device: {device}\n    mount: {volume}\n  ramdisk: {{kind: none}}\n",
+             bind="solana")
+    stages = ["kind-root", "volume", "bind"]
+    r = h.run("prepare", "--apply", *stages)
+    assert r.code == 0 and mounted_at(h.root / "solana")[0] == "xfs", r
+    Path("/srv/volume/ledger").touch()
+    held = h.root / "solana" / "ledger"
+    with held.open():
+        r = h.run("prepare", "--undo", "--apply", *stages)
+        assert r.code == 4 and f"process {os.getpid()}" in r.err and held.exists(), r
+    r = h.run("prepare", "--undo", "--apply", *stages)
+    assert r.code == 0 and r.out.count("kept: ") == 1 and device in r.out, r
+    assert not exists(h.dataset) and not h.root.exists() and not volume.exists()
+    t.real("block devices", f"XFS on {device}, bound into a dataset")
+
+
+@test
+def a_mount_of_others_in_it_holds_it(t):
+    h = Host(t, dataset_of(t))
+    h.made()
+    (h.root / "x").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(h.root / "x")], check=True)
+    t.later(lambda: subprocess.run(["umount", str(h.root / "x")], check=True))
+    r = h.run("prepare", "--undo", "--apply", "kind-root")
+    assert r.code == 4 and f"'{h.root}/x' is mounted below it" in r.err and mounted_at(h.root), r
 
 
 @test
