@@ -88,6 +88,10 @@ class Host:
         self.facts["stat"][path] = {"uid": uid, "gid": uid if gid is None else gid, **more}
         return self
 
+    def device(self, path, number):
+        self.facts["stat"][path] = {"type": "block", "rdev": number}
+        return self
+
     def process(self, pid, argv, mounts, uid=1000, gid=1000, cgroup="/", exe=None):
         p = f"/proc/{pid}"
         self.file(f"{p}/stat", f"{pid} (agave-validator) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0 0\n")
@@ -108,8 +112,8 @@ class Host:
 
 def storage(h):
     h.file("/proc/self/mountinfo", HOST_MOUNTS)
-    h.link("/dev/zvol/tank/solana", "../../zd0")
-    h.link("/dev/disk/by-id/wwn-0x5000", "../../sda")
+    h.device("/dev/zd0", "230:0").link("/dev/zvol/tank/solana", "../../zd0")
+    h.device("/dev/sda", "8:0").link("/dev/disk/by-id/wwn-0x5000", "../../sda")
     for d in ("ledger", "snapshots", "log"):
         h.owner(f"/srv/solana/{d}", 1000, type="dir")
     return h.owner("/srv/solana/ramdisk/accounts", 1000, type="dir")
@@ -245,6 +249,7 @@ def a_validator_on_the_host_itself(t):
         HOST_MOUNTS.splitlines()[0] + "\n35 20 259:1 / /mnt rw - xfs /dev/nvme0n1 rw\n", uid=1001, gid=1002,
         exe="/opt/agave/bin/agave-validator")
     h.file("/proc/self/mountinfo", HOST_MOUNTS.splitlines()[0] + "\n35 20 259:1 / /mnt rw - xfs /dev/nvme0n1 rw\n")
+    h.device("/dev/nvme0n1", "259:0").device("/dev/nvme0n1p1", "259:1")
     h.link("/dev/disk/by-id/nvme-eui.0025", "../../nvme0n1").link("/dev/disk/by-id/nvme-Samsung_PM9A3_1", "../../nvme0n1")
     h.link("/dev/disk/by-id/nvme-Samsung_PM9A3_1-part1", "../../nvme0n1p1").owner("/mnt/ledger", 1001, 1002, type="dir")
     r = init(t, h)
@@ -382,7 +387,7 @@ def a_systemd_unit(t):
 def what_fstab_would_mount(t):
     """After a reboot that went wrong nothing is mounted; the next boot's table says where things are."""
     h = deployment(Host(t.dir / "h"))
-    h.link("/dev/zvol/tank/solana", "../../zd0")
+    h.device("/dev/zd0", "230:0").link("/dev/zvol/tank/solana", "../../zd0")
     h.file("/etc/fstab", "/dev/zd0 /srv/solana xfs noatime 0 0\n/dev/ram0 /srv/solana/ramdisk xfs noatime,nofail 0 0\n"
                          "/srv/solana /srv/kind/solana none rbind,nofail 0 0\nbroken\n")
     got = found(t, h)
