@@ -63,6 +63,25 @@ def remove_loops(name):
             pass  # gone by itself
 
 
+def note_zram(device):
+    """Before anything is done with it: it must go with the test."""
+    with open(f"/tmp/{os.environ[INSIDE]}/zram", "a") as f:
+        f.write(f"{device}\n")
+
+
+def remove_zrams(name):
+    noted = Path(f"/tmp/{name}/zram")
+    for device in noted.read_text().split() if noted.exists() else []:
+        for _ in range(100):  # the last mount of it may just be going
+            try:
+                Path(f"/sys/block/{device}/reset").write_text("1")
+                Path("/sys/class/zram-control/hot_remove").write_text(device.removeprefix("zram"))
+                break
+            except OSError:
+                time.sleep(0.05)
+    noted.unlink(missing_ok=True)
+
+
 def outside(part):
     """Starts this test again inside; ends with its exit code."""
     name = f"agavectl-test-{os.getpid()}"
@@ -81,6 +100,7 @@ def outside(part):
                 Path("/proc/sys", key).write_text(value)
         remove_cgroups(name)
         remove_loops(name)
+        remove_zrams(name)
         shutil.rmtree(f"/tmp/{name}", ignore_errors=True)
     sys.exit(code)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The next boot's files under systemd's own eyes, in less than a second and without a boot (units.py).
 
-It sees cycles and lines that systemd does not understand; that things really happen in this order is for
-tests/vm/test_systemd_boot.py and test_reboot.py.
+It sees cycles and lines that systemd does not understand. What prepare writes needs a systemd that reads it again: it is
+shown to the same eyes in tests/vm/test_systemd_boot.py and test_reboot.py, where it also runs.
 """
 import sys
 from pathlib import Path

@@ -1,4 +1,5 @@
 """What make-vm and make-disk share: running programs, libraries of a program, archives that a kernel unpacks."""
+import fcntl
 import os
 import re
 import shutil
@@ -34,6 +35,33 @@ def cached_kernel():
     found = sorted((p for p in CACHE.glob("linux-*/vmlinuz") if (p.parent / "modules").exists()),
                    key=lambda p: p.stat().st_mtime)
     return found[-1] if found else None
+
+
+def make_once(target, make):
+    """make() is called where the target is not there, by one at a time."""
+    if target.exists():
+        return
+    with open(CACHE / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            make()
+
+
+def debian(root, suite, packages, components=()):
+    """A tree of packages from the machine's own sources, and from these components of theirs; without documentation."""
+    need("mmdebstrap")
+    sources = []
+    for path in (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d/debian.sources")):
+        if path.exists() and path.stat().st_size:
+            copy = Path(root).parent / path.name
+            copy.write_text(re.sub(r"^((?:Components:|deb .*) ?\bmain\b)", rf"\1 {' '.join(components)}", path.read_text(),
+                                   flags=re.M))
+            sources.append(copy)
+    leave = [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "locale", "zoneinfo")]
+    apt = [f"--aptopt={o}" for o in ('Acquire::Check-Valid-Until "false"', 'Acquire::Check-Date "false"',
+                                     'APT::Install-Recommends "false"')]
+    output("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}", *apt, *leave, suite,
+           root, *sources)
 
 
 def libraries(program):

@@ -18,7 +18,7 @@ from booted import Died, Machine, find_disk, put_files
 from image import HERE
 
 sys.path.insert(0, str(HERE.parent / "cluster"))
-from machine import CGROUPS, INSIDE  # noqa: E402
+from machine import CGROUPS, INSIDE, note_zram, remove_zrams  # noqa: E402
 
 BOOT_S = 60
 NODES = ["null", "zero", "full", "random", "urandom", "tty"]
@@ -148,6 +148,17 @@ class Container(Machine):
         self.devices[Path(said.strip()).name] = link
         return said.strip()
 
+    def add_zram(self, link, size_mib):
+        """A blank disk in memory; None where the kernel makes none."""
+        control = Path("/sys/class/zram-control/hot_add")
+        if not control.exists():
+            return None
+        name = f"zram{control.read_text().strip()}"
+        note_zram(name)
+        Path(f"/sys/block/{name}/disksize").write_text(f"{size_mib}M")
+        self.devices[name] = link
+        return f"/dev/{name}"
+
     # ---- on and off
 
     def boot(self, timeout=BOOT_S):
@@ -161,8 +172,7 @@ class Container(Machine):
         end = time.monotonic() + timeout
         while not self.find_init():
             self.alive(end)
-        while (said := self.run("systemctl is-system-running", 20)[1].strip()) in ("starting", "initializing") or \
-                not said or "Failed to connect" in said:
+        while (said := self.run("systemctl is-system-running", 20)[1].strip()) not in ("running", "degraded"):
             self.alive(end)
         self.seconds.append(time.monotonic() - start)
         self.boot_id = self.ok("cat /proc/sys/kernel/random/boot_id").strip()
@@ -207,9 +217,11 @@ class Container(Machine):
             self.process.kill()
             self.process.wait()
         for name in self.devices:
-            subprocess.run(["losetup", "-d", f"/dev/{name}"], check=True)
+            if name.startswith("loop"):
+                subprocess.run(["losetup", "-d", f"/dev/{name}"], check=True)
         for path in (self.root, self.folder / "rw", self.folder / "disk"):
             subprocess.run(["umount", "-l", path], check=True)
+        remove_zrams(os.environ[INSIDE])
 
     def run(self, script, timeout=60):
         """A shell's script in it, as root: (exit code, stdout and stderr)."""

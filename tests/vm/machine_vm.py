@@ -20,8 +20,9 @@ QEMU = "qemu-system-x86_64"
 
 
 class VM(Machine):
-    def __init__(self, folder, disks=None, memory_mib=1536):
-        """disks: {serial: MiB}, blank, found in the guest as /dev/disk/by-id/virtio-<serial>."""
+    def __init__(self, folder, disks=None, memory_mib=1536, tars=()):
+        """disks: {serial: MiB}, blank, found in the guest as /dev/disk/by-id/virtio-<serial>. tars: more files for its
+        root."""
         self.folder, self.memory_mib, self.process, self.line = Path(folder), memory_mib, None, None
         self.source = find_disk()
         if not shutil.which(QEMU):
@@ -30,6 +31,8 @@ class VM(Machine):
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", self.source / "disk.img", self.folder / "root"],
                        check=True)
         (self.folder / "put").write_bytes(tar_of(put_files()))
+        for path in tars:
+            subprocess.run(["tar", "-Af", self.folder / "put", path], check=True)
         self.disks = ["root", *(disks or {}), "put"]
         for serial, size_mib in (disks or {}).items():
             with open(self.folder / serial, "wb") as f:

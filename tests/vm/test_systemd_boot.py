@@ -10,9 +10,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "integration"), str(HERE.parent / "cluster")]
 import machine  # noqa: E402
+import picture  # noqa: E402
 import runbook  # noqa: E402
 from booted import find_disk  # noqa: E402
-from harness import test, main  # noqa: E402
+from harness import Skip, test, main  # noqa: E402
 from image import Absent  # noqa: E402
 
 try:
@@ -21,72 +22,173 @@ except Absent as absent:
     machine.skip_all("systemd", absent)
 FOLDER = machine.enter("systemd", ["losetup", "mkfs.xfs", "nsenter"])
 from machine_systemd import Container  # noqa: E402
+from prepared import Prepared  # noqa: E402
 
 VOLUME = "disk/by-id/virtio-vol0"
 XFS_MIB = 320  # a little more than the smallest XFS
-GUARDED = ["docker.service"]
+STAGES = "kind-root volume ramdisk bind dirs fstab units"
 
 
 @contextlib.contextmanager
-def a_host(t, ram_mib=XFS_MIB):
+def a_machine(t):
     c = Container(FOLDER)
     try:
         c.volume = c.add_disk(VOLUME, XFS_MIB)
-        c.ram = c.add_disk("ram0", ram_mib)
-        c.boot()
         yield c
     finally:
         c.close()
 
 
-def stopped(c):
-    """Degraded and reachable; what is guarded did not start."""
-    assert c.state("multi-user.target", "emergency.target", "rescue.target") == {
-        "multi-user.target": "active", "emergency.target": "inactive", "rescue.target": "inactive"}
-    for unit in GUARDED:
-        assert c.state(unit)[unit] in ("inactive", "failed"), unit
-        assert c.saw(unit.removesuffix(".service")) is None, c.saw(unit.removesuffix(".service"))
+def by_hand(c, ram_mib=XFS_MIB, add=Container.add_disk):
+    """As the runbook has it; its RAM disk is a device that has that name too."""
+    ram = add(c, "ram0", ram_mib)
+    c.boot()
+    runbook.make(c, f"/dev/{VOLUME}")
+    return Prepared(c, [c.volume, "xfs"], [ram, "xfs"], guarded=["docker"])
 
 
-def seen(c):
-    return {"/srv/solana": [c.volume, "xfs"], "/srv/solana/ramdisk": [c.ram, "xfs"],
-            "/srv/kind/solana": [c.volume, "xfs"], "/srv/kind/solana/ramdisk": [c.ram, "xfs"],
-            "accounts": ["directory", "1000:1000"]}
+def configure(c, ramdisk):
+    c.write("/etc/agavectl/agavectl.yaml",
+            f"storage:\n  volume: {{device: /dev/{VOLUME}}}\n  ramdisk: {{{ramdisk}}}\n")
+
+
+def zram(c, link, size_mib):
+    device = c.add_zram(link, size_mib)
+    if not device:
+        raise Skip("no zram in this kernel", part="block devices")
+    return device
+
+
+def on_a_device(c, size_mib=XFS_MIB):
+    device = zram(c, "ram-for-accounts", size_mib)
+    c.boot()
+    configure(c, f"device: {device}")
+    return Prepared(c, [c.volume, "xfs"], [device, "xfs"], stages=STAGES)
+
+
+def on_a_tmpfs(c):
+    c.boot()
+    configure(c, "kind: tmpfs, size_gib: 1")
+    return Prepared(c, [c.volume, "xfs"], ["tmpfs", "tmpfs"], stages=STAGES)
 
 
 @test
-def order_at_boot(t):
+def by_hand_it_boots(t):
     """Formatted, mounted, made and owned before Docker is started, at every boot."""
-    with a_host(t) as c:
+    with a_machine(t) as c:
+        h = by_hand(c)
         t.real("systemd", f"{c.ok('systemctl --version').splitlines()[0]}, booted in namespaces")
-        runbook.make(c, f"/dev/{VOLUME}")
-        for _ in range(2):
-            assert c.reboot() == "running", c.run("systemctl --failed")[1]
-            assert c.saw("docker") == seen(c), c.saw("docker")
-            assert c.run("test -e /srv/solana/ramdisk/stale")[0] == 1
-            assert "ordering cycle" not in c.journal()
-            c.ok("touch /srv/solana/ramdisk/stale")
+        c.reboot()
+        h.comes_back()
+
+
+@test
+def by_hand_a_failed_format(t):
+    """Of a RAM disk that is too small for an XFS."""
+    with a_machine(t) as c:
+        h = by_hand(c, ram_mib=4)
+        assert c.reboot() == "degraded"
+        assert c.state("format-ramdisk.service") == {"format-ramdisk.service": "failed"}
+        h.stopped()
+
+
+@test
+def by_hand_a_missing_line(t):
+    """Requirements of a mount that nothing makes mean nothing; the assertion stops Docker."""
+    with a_machine(t) as c:
+        h = by_hand(c)
+        c.ok("sed -i /ram0/d /etc/fstab")
+        c.reboot()
+        h.stopped()
+        assert c.ok("systemctl show -p AssertResult docker") == "AssertResult=no\n"
+
+
+def round_trip(c, h):
+    before = picture.take(c)
+    h.prepare()
+    for _ in range(2):
+        h.comes_back()
+        h.ready()
+        c.ok("agavectl boot check")
+    c.ok(f"agavectl prepare --undo --apply {STAGES}")
+    left = picture.changes(before, picture.take(c))
+    assert left == [], "\n".join(left)
+
+
+@test
+def zram_there_and_back(t):
+    with a_machine(t) as c:
+        round_trip(c, on_a_device(c))
+
+
+@test
+def tmpfs_there_and_back(t):
+    with a_machine(t) as c:
+        round_trip(c, on_a_tmpfs(c))
 
 
 @test
 def a_failed_format(t):
-    """Of a RAM disk that is too small for an XFS."""
-    with a_host(t, ram_mib=4) as c:
-        runbook.make(c, f"/dev/{VOLUME}")
-        assert c.reboot() == "degraded"
-        assert c.state("format-ramdisk.service") == {"format-ramdisk.service": "failed"}
-        stopped(c)
+    """Too small for an XFS at this boot, while it was large enough before; the next boot is right again."""
+    with a_machine(t) as c:
+        h = on_a_device(c)
+        h.prepare()
+        device = next(name for name in c.devices if name.startswith("zram"))
+        c.poweroff()
+        resize_zram(device, 4)
+        c.boot()
+        h.stopped()
+        c.poweroff()
+        resize_zram(device, XFS_MIB)
+        c.boot()
+        h.comes_back()
+
+
+def resize_zram(name, size_mib):
+    Path(f"/sys/block/{name}/reset").write_text("1")
+    Path(f"/sys/block/{name}/disksize").write_text(f"{size_mib}M")
 
 
 @test
 def a_missing_line(t):
-    """Requirements of a mount that nothing makes mean nothing; the assertion stops Docker."""
-    with a_host(t) as c:
-        runbook.make(c, f"/dev/{VOLUME}")
-        c.ok("sed -i /ram0/d /etc/fstab")
+    """Of fstab: nothing is mounted, nothing fails, and yet nothing may start."""
+    with a_machine(t) as c:
+        h = on_a_tmpfs(c)
+        h.prepare()
+        c.ok("sed -i '/^tmpfs/d' /etc/fstab")
         c.reboot()
-        stopped(c)
-        assert c.ok("systemctl show -p AssertResult docker") == "AssertResult=no\n"
+        h.stopped()
+
+
+def mounts_of(c):
+    """With their ids, which a mount that is made again does not keep."""
+    return [line for line in c.ok("cat /proc/1/mountinfo").splitlines() if "/srv" in line]
+
+
+@test
+def adopt_and_give_back(t):
+    """The runbook's units and lines are taken over below a process that works there, and given back."""
+    with a_machine(t) as c:
+        h = by_hand(c, add=zram)
+        configure(c, "device: /dev/ram0")
+        c.reboot()
+        h.comes_back()
+        c.ok("(cd /srv/solana/ramdisk/accounts && exec sleep 1000 3>held) >/dev/null 2>&1 &")
+        before, mounts = picture.take(c), mounts_of(c)
+        c.ok(f"agavectl prepare --adopt --apply {STAGES} adopt")
+        assert mounts_of(c) == mounts
+        h.stages, h.guarded = f"{STAGES} adopt", ["docker", "kubelet"]
+        h.comes_back()
+        h.ready()
+        old = c.state("format-ramdisk.service", "ramdisk-accounts.service")
+        assert set(old.values()) == {"inactive"}, old
+        mounts = mounts_of(c)
+        c.ok(f"agavectl prepare --undo --apply {STAGES} adopt")
+        assert mounts_of(c) == mounts
+        left = picture.changes(before, picture.take(c))
+        assert left == [], "\n".join(left)
+        h.guarded = ["docker"]
+        h.comes_back()
 
 
 main()
