@@ -4,6 +4,7 @@
 #include "flow/undo.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fault.h"
 #include "flow/change.h"
@@ -153,28 +154,88 @@ static bool is_wanted(const struct undo_opts *o, const struct stage *s)
     return !o->stages;
 }
 
+struct item {
+    const struct made *m;
+    struct undo_look l;
+};
+struct items { /* in the order in which they are taken back */
+    struct item *items;
+    size_t n, cap;
+};
+
+static void items_clear(struct items *x)
+{
+    for (size_t i = 0; i < x->n; i++)
+        undo_look_clear(&x->items[i].l);
+    free(x->items);
+    *x = (struct items){0};
+}
+
+static bool is_below(const char *path, const char *base)
+{
+    size_t n = strlen(base);
+
+    return strncmp(path, base, n) == 0 && path[n] == '/';
+}
+
+/* An rbind goes after what is mounted below its source. That unmount goes on to wherever the rbind
+ * was passed on; an unmount below the rbind does not, where mount(8) attached it before it was
+ * made a slave: services with mounts of their own would keep it. */
+static void put_rbinds_later(struct items *x)
+{
+    for (size_t i = x->n; i-- > 0;) {
+        struct item it = x->items[i];
+        size_t to = i;
+
+        if (it.l.unmounts != UNDO_RBIND)
+            continue;
+        for (size_t k = i + 1; k < x->n; k++)
+            if (x->items[k].l.unmounts == UNDO_MOUNT &&
+                is_below(x->items[k].m->change.object, it.l.source))
+                to = k;
+        memmove(&x->items[i], &x->items[i + 1], (to - i) * sizeof(it));
+        x->items[to] = it;
+    }
+}
+
+static struct err *look_at_all(struct ctx *ctx, const struct undo_opts *o,
+                               const struct made_list *made, struct items *ret)
+{
+    for (size_t i = made->n; i-- > 0;) {
+        const struct made *m = &made->items[i];
+
+        if (!is_wanted(o, m->stage))
+            continue;
+        ret->items = xgrow(ret->items, &ret->cap, ret->n + 1, sizeof(*ret->items));
+        struct item *it = &ret->items[ret->n++];
+        *it = (struct item){.m = m};
+        TRY(look_at(ctx, m->stage, &m->change, &it->l));
+    }
+    put_rbinds_later(ret);
+    return NULL;
+}
+
 /* gone: mount points that will have been taken away by then. */
-static struct err *plan_one(struct ctx *ctx, const struct made *m, bool running,
+static struct err *plan_one(struct ctx *ctx, const struct item *it, bool running,
                             struct strlist *gone, struct flow_plan *ret)
 {
-    AUTO(undo_look_clear) struct undo_look l = {0};
-    const struct change *c = &m->change;
-    const char *stage = m->stage->name;
+    const struct undo_look *l = &it->l;
+    const struct change *c = &it->m->change;
+    const char *stage = it->m->stage->name;
 
-    TRY(look_at(ctx, m->stage, c, &l));
-    if (l.verdict == UNDO_KEEP) {
-        flow_plan_add(ret, &step_kept, stage, change_json(m->stage, c), "kept: %s", l.what);
+    if (l->verdict == UNDO_KEEP) {
+        flow_plan_add(ret, &step_kept, stage, change_json(it->m->stage, c), "kept: %s", l->what);
         return NULL;
     }
-    if (l.verdict == UNDO_DO && running && !c->live)
-        return not_while_running(l.what);
-    if (l.verdict == UNDO_DO && l.unmounts) {
-        TRY(unmount_may(ctx, c->object, l.unmounts, (const char *const *)gone->items));
+    if (l->verdict == UNDO_DO && running && !c->live)
+        return not_while_running(l->what);
+    if (l->verdict == UNDO_DO && l->unmounts) {
+        TRY(unmount_may(ctx, c->object, l->unmounts, (const char *const *)gone->items));
         strlist_add(gone, c->object);
     }
-    if (l.verdict == UNDO_DO)
-        flow_plan_add(ret, &step_undo, stage, change_json(m->stage, c), "%s", l.what);
-    flow_plan_add(ret, &step_forget, NULL, change_json(m->stage, c), "forget '%s'", c->object);
+    if (l->verdict == UNDO_DO)
+        flow_plan_add(ret, &step_undo, stage, change_json(it->m->stage, c), "%s", l->what);
+    flow_plan_add(ret, &step_forget, NULL, change_json(it->m->stage, c), "forget '%s'", c->object);
     return NULL;
 }
 
@@ -182,15 +243,16 @@ static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *r
 {
     AUTO(unit_config_freep) struct unit_config *u = NULL;
     AUTO(made_list_clear) struct made_list made = {0};
+    AUTO(items_clear) struct items items = {0};
     AUTO(strlist_clear) struct strlist gone = {0};
     bool running = false;
 
     TRY(made_load(ctx, &made));
     TRY(unit_config_look(ctx, NULL, &u));
     TRY(unit_look(ctx, u, &running));
-    for (size_t i = made.n; i-- > 0;)
-        if (is_wanted(opts, made.items[i].stage))
-            TRY(plan_one(ctx, &made.items[i], running, &gone, ret));
+    TRY(look_at_all(ctx, opts, &made, &items));
+    for (size_t i = 0; i < items.n; i++)
+        TRY(plan_one(ctx, &items.items[i], running, &gone, ret));
     return NULL;
 }
 

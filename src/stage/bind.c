@@ -238,7 +238,8 @@ static struct err *bind_undo_look(struct ctx *ctx, const struct change *c, struc
         *ret = (struct undo_look){
             .verdict = UNDO_DO,
             .what = xasprintf("unmount '%s', which shows '%s'", c->object, c->arg),
-            .unmounts = UNDO_RBIND};
+            .unmounts = UNDO_RBIND,
+            .source = xstrdup(c->arg)};
     else
         *ret = (struct undo_look){.verdict = UNDO_KEEP,
                                   .what = xasprintf("'%s' does not show '%s' any more: another "

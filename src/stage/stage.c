@@ -50,6 +50,7 @@ void change_clear(struct change *c)
 void undo_look_clear(struct undo_look *l)
 {
     free(l->what);
+    free(l->source);
     *l = (struct undo_look){0};
 }
 
