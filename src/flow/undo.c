@@ -105,12 +105,14 @@ static const struct step step_undo = {
     .act = undo_act,
     .verify = undo_verify,
 };
-/* Nothing to do: it is there to be said. */
+/* It is there to be said; but a folder that is not empty yet may be so when its turn comes. */
 static const struct step step_kept = {
     .name = "kept",
-    .cls = STEP_IDEMPOTENT,
+    .cls = STEP_PROBE_FIRST,
     .bound = true,
     .ready = undo_ready,
+    .act = undo_act,
+    .verify = undo_verify,
 };
 
 static struct err *forget_ready(struct ctx *ctx, struct step_run *s)
@@ -225,6 +227,8 @@ static struct err *plan_one(struct ctx *ctx, const struct item *it, bool running
 
     if (l->verdict == UNDO_KEEP) {
         flow_plan_add(ret, &step_kept, stage, change_json(it->m->stage, c), "kept: %s", l->what);
+        flow_plan_add(ret, &step_forget, NULL, change_json(it->m->stage, c), "forget '%s'",
+                      c->object);
         return NULL;
     }
     if (l->verdict == UNDO_DO && running && !c->live)

@@ -23,6 +23,7 @@ class Prepared:
     def comes_back(self):
         """A reboot: all of it is there again, made anew, before what is guarded."""
         m, before = self.machine, self.machine.boot_id
+        m.settle()
         m.ok(f"echo stale >{STALE} && touch {KEPT} && sync")
         m.reboot()
         assert m.boot_id != before

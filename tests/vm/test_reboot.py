@@ -23,7 +23,6 @@ from prepared import Prepared  # noqa: E402
 REBOOTS = int(sys.argv.pop(1)) if sys.argv[1:2] and sys.argv[1].isdigit() else 1
 LONG = REBOOTS > 1
 VOLUME = "/dev/disk/by-id/virtio-vol0"
-STAGES = "kind-root volume ramdisk bind dirs fstab units"
 CONFIG = f"""storage:
   volume: {{device: {VOLUME}}}
   ramdisk: {{kind: brd, device: /dev/ram0, size_gib: 1}}
@@ -51,7 +50,7 @@ def a_vm(t):
 
 
 def host(vm, **kwargs):
-    return Prepared(vm, ["/dev/vdb", "xfs"], ["/dev/ram0", "xfs"], stages=STAGES, **kwargs)
+    return Prepared(vm, ["/dev/vdb", "xfs"], ["/dev/ram0", "xfs"], **kwargs)
 
 
 def broken(h, do, undo):
