@@ -1,6 +1,11 @@
 /* Layer 4: the clock. Votes and blocks carry the validator's time, and every TLS connection depends
  * on it; a node that is seconds off is ignored or ignores others. Nobody on the host knows true
- * time: what is asked is whether somebody disciplines the clock, and how sure the kernel is. */
+ * time: what is asked is whether somebody disciplines the clock, and how sure the kernel is.
+ *
+ * Nothing is put right here. A time service sets the clock with a jump when it is first started,
+ * which a running validator would vote through, and which of several installed ones is meant is the
+ * operator's to say; enabled without being started it would not help before the next boot. The
+ * finding names the one command that does both. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -37,10 +42,26 @@ static const char *running(const struct pids *p)
     return NULL;
 }
 
-static struct err *enabled_unit(struct ctx *ctx, char **ret)
+/* Time services of the host by their units, the best one of each kind. */
+struct service_units {
+    char *enabled, *installed, *masked;
+};
+static void service_units_clear(struct service_units *u)
 {
-    *ret = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(services) && !*ret; i++) {
+    free(u->enabled);
+    free(u->installed);
+    free(u->masked);
+}
+
+static void keep_first(char **at, const char *name)
+{
+    if (!*at)
+        *at = xstrdup(name);
+}
+
+static struct err *find_units(struct ctx *ctx, struct service_units *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(services) && !ret->enabled; i++) {
         AUTO(freep) char *name = xasprintf("%s.service", services[i].unit);
         AUTO(strlist_clear) struct strlist by = {0};
         AUTO(unit_file_clear) struct unit_file u = {0};
@@ -52,32 +73,40 @@ static struct err *enabled_unit(struct ctx *ctx, char **ret)
         }
         TRY(e);
         TRY(unit_file_wanted_by(ctx, name, &by));
-        if (by.n && !u.masked)
-            *ret = TAKE(name);
+        keep_first(u.masked ? &ret->masked : by.n ? &ret->enabled : &ret->installed, name);
     }
     return NULL;
+}
+
+static char *what_to_do(const struct service_units *u)
+{
+    if (u->enabled)
+        return xasprintf("start '%s', which is enabled", u->enabled);
+    if (u->installed)
+        return xasprintf("'%s' is installed: systemctl enable --now %s", u->installed,
+                         u->installed);
+    if (u->masked)
+        return xasprintf("'%s' is masked: systemctl unmask it, then enable --now", u->masked);
+    return xstrdup("install one (chrony, systemd-timesyncd, ntpd)");
 }
 
 static struct err *check_service(struct ctx *ctx, struct findings *ret)
 {
     AUTO(pids_clear) struct pids all = {0};
-    AUTO(freep) char *unit = NULL;
+    AUTO(service_units_clear) struct service_units units = {0};
 
     TRY(pids_find(ctx, &(struct pids_match){0}, &all));
-    TRY(enabled_unit(ctx, &unit));
+    TRY(find_units(ctx, &units));
+    AUTO(freep) char *todo = what_to_do(&units);
     const char *program = running(&all);
-    if (program && unit)
+    if (program && units.enabled)
         findings_add(ret, "time.daemon", 4, SEV_OK, "%s runs and is started at boot (%s)", program,
-                     unit);
+                     units.enabled);
     else if (program)
         findings_add(ret, "time.daemon", 4, SEV_WARN,
                      "%s runs, but nothing starts it at boot: enable its unit", program);
     else
-        findings_add(ret, "time.daemon", 4, SEV_WARN,
-                     unit ? "no program disciplines the clock: start '%s', which is enabled"
-                          : "no program disciplines the clock: install one (chrony, "
-                            "systemd-timesyncd, ntpd)",
-                     unit);
+        findings_add(ret, "time.daemon", 4, SEV_WARN, "no program disciplines the clock: %s", todo);
     return NULL;
 }
 
