@@ -75,34 +75,55 @@ struct kind {
 };
 static const struct kind files_kind = {
     "limits.nofile", "limits.nofile.next", "open files",
-    "LimitNOFILE=1000000 in the unit that starts it, or 'nofile 1000000' in "
+    "set LimitNOFILE=1000000 in the unit that starts it, or 'nofile 1000000' in "
     "/etc/security/limits.d for a login, and start that again ('agavectl stop' first where a "
     "validator runs)",
     LIMIT_NOFILE_LEAST};
 static const struct kind memory_kind = {
     "limits.memlock", "limits.memlock.next", "bytes of locked memory",
-    "LimitMEMLOCK=2000000000 in the unit that starts it, or 'memlock 2000000' (KiB) in "
+    "set LimitMEMLOCK=2000000000 in the unit that starts it, or 'memlock 2000000' (KiB) in "
     "/etc/security/limits.d for a login, and start that again ('agavectl stop' first where a "
     "validator runs)",
     LIMIT_MEMLOCK_LEAST};
 
-/* repair: a file of ours would put it right. */
-static void judge(const struct answer *a, const struct kind *k, bool next, bool repair,
-                  struct findings *ret)
+static const struct limit *limit_of(const struct answer *a, const struct kind *k)
 {
-    const struct limit *l = k == &files_kind ? &a->nofile : &a->memlock;
+    return k == &files_kind ? &a->nofile : &a->memlock;
+}
+
+/* low: the severity when it is too low. todo: what the operator does then; NULL: a file of ours
+ * puts it right. */
+static void judge(const struct answer *a, const struct kind *k, const char *id, enum severity low,
+                  const char *todo, struct findings *ret)
+{
+    const struct limit *l = limit_of(a, k);
     bool ok = l->hard >= k->least || a->free_to_raise;
     AUTO(freep) char *got = limit_text(l->hard);
     AUTO(freep) char *want = xasprintf("at least %" PRIu64, k->least);
-    enum severity sev = ok ? SEV_OK : a->indirect || next ? SEV_WARN : SEV_FAIL;
-    bool tell = !ok && !repair;
     struct finding *f =
-        findings_add(ret, next ? k->id_next : k->id, 4, sev, "%s may have %s %s%s%s%s", a->who, got,
-                     k->what, ok && l->hard < k->least ? ", and may raise that itself" : "",
-                     tell ? ": set " : "", tell ? k->raise : "");
+        findings_add(ret, id, 4, ok ? SEV_OK : low, "%s may have %s %s%s%s%s", a->who, got, k->what,
+                     ok && l->hard < k->least ? ", and may raise that itself" : "",
+                     !ok && todo ? ": " : "", !ok && todo ? todo : "");
 
     finding_compare(f, want, got, a->source);
-    f->repair = !ok && repair ? "limits" : NULL;
+    f->repair = ok || todo ? NULL : "limits";
+}
+
+/* What runs works with what it has; only its next start may have more. after NULL: not known. */
+static void judge_now(const struct answer *now, const struct answer *after, const struct kind *k,
+                      struct findings *ret)
+{
+    bool more = after && !after->indirect && limit_of(after, k)->hard >= k->least;
+
+    judge(now, k, k->id, more ? SEV_WARN : SEV_FAIL,
+          more ? "a new login, or the next start of its service, has enough" : k->raise, ret);
+}
+
+static void judge_next(const struct answer *after, const struct kind *k, bool there, bool repair,
+                       struct findings *ret)
+{
+    judge(after, k, there ? k->id_next : k->id, there || after->indirect ? SEV_WARN : SEV_FAIL,
+          repair ? NULL : k->raise, ret);
 }
 
 /* The process that runs, or that would start it: not the next start's files. *ret_there. */
@@ -161,12 +182,15 @@ static struct err *limits_check(struct ctx *ctx, struct scene *scene, struct fin
     bool there = true;
     AUTO(err_freep) struct err *blind = of_now(ctx, scene, &a, &there);
     AUTO(err_freep) struct err *e = limits_next_find(ctx, scene, &next);
+    static const struct kind *const kinds[] = {&files_kind, &memory_kind};
     bool may = next.text && ctx->cfg->host.persist;
 
+    if (!e)
+        after = of_next(&next);
     if (blind)
         unknown(files_kind.id, memory_kind.id, blind, ret);
-    else if (there)
-        judge(&a, &files_kind, false, false, ret), judge(&a, &memory_kind, false, false, ret);
+    for (size_t i = 0; !blind && there && i < ARRAY_LEN(kinds); i++)
+        judge_now(&a, e ? NULL : &after, kinds[i], ret);
     if (e && no_user(ctx, e, ret))
         return NULL;
     if (e) {
@@ -174,9 +198,8 @@ static struct err *limits_check(struct ctx *ctx, struct scene *scene, struct fin
                 there ? memory_kind.id_next : memory_kind.id, e, ret);
         return NULL;
     }
-    after = of_next(&next);
-    judge(&after, &files_kind, there, may && next.raises_nofile, ret);
-    judge(&after, &memory_kind, there, may && next.raises_memlock, ret);
+    judge_next(&after, &files_kind, there, may && next.raises_nofile, ret);
+    judge_next(&after, &memory_kind, there, may && next.raises_memlock, ret);
     return check_own(ctx, &next, ret);
 }
 

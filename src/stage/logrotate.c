@@ -171,7 +171,7 @@ static void tell_others(const struct logrotate_block *b, size_t n, bool ours, co
                            "'%s' is named by more than one file of logrotate's ('%s' and %s): it "
                            "reads the first and skips the others; %s",
                            log, b->file, ours ? "agavectl's" : "more",
-                           ours ? "agavectl prepare --undo logrotate takes away agavectl's"
+                           ours ? "agavectl prepare --undo --apply logrotate takes away agavectl's"
                                 : "keep one of them")
             : findings_add(ret, "logrotate.log", 4, SEV_OK, "'%s' is turned by '%s'", log, b->file);
     AUTO(freep) char *where = xasprintf("%s:%u", b->file, b->line);

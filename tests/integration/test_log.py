@@ -55,6 +55,22 @@ def own_etc(t, ns):
             raise Skip(f"no /etc of the test's own: {p.stderr.strip()}", part="mounts")
 
 
+def prepare(t, ns, cfg, *args):
+    return run(t, ns, BIN, "--no-lab", "-c", cfg, "prepare", *args)
+
+
+def check(t, ns, cfg, *what):
+    r = run(t, ns, BIN, "--no-lab", "-c", cfg, "check", *what, "-o", "json")
+    return {f["id"]: f for f in json.loads(r.out)["findings"]}
+
+
+def etc_of(ns):
+    """What the namespace's /etc holds where prepare writes."""
+    p = subprocess.run([*ns.enter(), "find", "/etc/logrotate.d", "/etc/security", "-printf", "%p %m %u %s %T@\n"],
+                       capture_output=True, text=True)
+    return sorted(x for x in p.stdout.splitlines() if " 4096 " not in x and not x.split()[0].endswith(".d"))
+
+
 def by_hand(t, ns, node, cfg, log):
     """Moved, then told: the new file has the new lines, the old one is closed."""
     pid, old = node.process.pid, log.with_name("moved")
@@ -75,15 +91,13 @@ def by_logrotate(t, ns, node, cfg, log):
         t.not_real("logrotate", "not installed")
         return
     own_etc(t, ns)
-    r = run(t, ns, BIN, "--no-lab", "-c", cfg, "check", "logrotate", "-o", "json")
-    found = {f["id"]: f for f in json.loads(r.out)["findings"]}
-    assert found["logrotate.file"]["severity"] == "note", found
-    text = "# agavectl writes this file; 'agavectl prepare --undo' removes it.\n" + found["logrotate.file"]["want"]
-    p = subprocess.run([*ns.enter(), "tee", "/etc/logrotate.d/agavectl"], input=text, text=True, capture_output=True)
-    assert p.returncode == 0, p
-    r = run(t, ns, BIN, "--no-lab", "-c", cfg, "check", "logrotate", "-o", "json")
-    found = {f["id"]: f for f in json.loads(r.out)["findings"]}
-    assert found["logrotate.file"]["severity"] == "ok" and found["logrotate.log"]["severity"] == "ok", found
+    before = etc_of(ns)
+    r = prepare(t, ns, cfg, "--apply", "logrotate", "limits")
+    assert r.code == 0 and node.process.poll() is None, r
+    found = check(t, ns, cfg, "logrotate", "limits")
+    assert all(found[i]["severity"] == "ok" for i in ("logrotate.file", "logrotate.log", "limits.file")), found
+    plan = prepare(t, ns, cfg, "-o", "json", "logrotate", "limits")
+    assert plan.code == 0 and json.loads(plan.out)["plan"] == [], plan
     for n in (1, 2):
         r = run(t, ns, logrotate, "-f", "-s", t.dir / "logrotate.state", "/etc/logrotate.d/agavectl")
         assert r.code == 0 and not r.err, r
@@ -92,6 +106,9 @@ def by_logrotate(t, ns, node, cfg, log):
     names = {p.name for p in log.parent.iterdir() if p.name.startswith(log.name)}
     assert names == {log.name, log.name + ".1", log.name + ".2.gz"}, names
     t.real("logrotate", "turns the log of real Agave")
+    r = prepare(t, ns, cfg, "--undo", "--apply", "logrotate", "limits")
+    assert r.code == 0 and node.process.poll() is None, r
+    assert etc_of(ns) == before
 
 
 @test
