@@ -13,7 +13,7 @@ static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *r
     TRY(start_decide(ctx, o->agave_bin, ret->inputs, &running));
     TRY(unit_config_new(ctx, o->agave_bin, &u));
     TRY(unit_config_check(ctx, u)); /* before it is stopped */
-    flow_plan_add(ret, &step_holds, "storage", NULL, "look at the storage");
+    flow_plan_add(ret, &step_holds_anew, "storage", NULL, "look at the storage");
     flow_plan_add(ret, &step_held, "hold", NULL, "see to it that nothing starts the validator")
         ->in_place = !running;
     flow_plan_add(ret, &step_stopped, NULL, NULL, "stop it, with proof")->in_place = !running;
@@ -28,8 +28,8 @@ static struct json *wish(struct ctx *ctx, const void *opts)
     return start_flow.wish(ctx, opts);
 }
 
-static const struct step *const steps[] = {&step_holds, &step_held, &step_stopped,
-                                           &step_start, &step_tip,  NULL};
+static const struct step *const steps[] = {&step_holds_anew, &step_held, &step_stopped,
+                                           &step_start,      &step_tip,  NULL};
 
 const struct flow restart_flow = {
     .name = "restart",

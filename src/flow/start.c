@@ -74,6 +74,49 @@ struct err *start_decide(struct ctx *ctx, const char *agave_bin, struct json *in
     return NULL;
 }
 
+static bool for_start(const void *arg, const struct stage *s)
+{
+    (void)arg;
+    return s->gate || s->bars_start;
+}
+
+static bool has_bars(const void *arg, const struct stage *s)
+{
+    (void)arg;
+    return s->bars_start != NULL;
+}
+
+static bool is_bar(const struct ctx *ctx, const struct finding *f, bool anew)
+{
+    const struct stage *s = stage_by_name(stage_table, f->stage);
+
+    if (f->ignored || (f->sev != SEV_FAIL && f->sev != SEV_UNKNOWN))
+        return false;
+    return !s || s->gate || s->bars_start(ctx, f, anew);
+}
+
+/* anew: as stage.h's bars_start has it. ret_text NULL: not wanted. */
+static struct err *look_before_start(struct ctx *ctx,
+                                     bool (*wanted)(const void *arg, const struct stage *s),
+                                     bool anew, char **ret_text)
+{
+    AUTO(check_report_clear) struct check_report r = {0};
+
+    stages_check(ctx, &(struct check_opts){.wanted = wanted}, &r);
+    for (size_t i = 0; i < r.findings.n; i++) {
+        const struct finding *f = &r.findings.items[i];
+
+        if (!is_bar(ctx, f, anew))
+            continue;
+        struct err *e = err_new(ERR_REFUSED, "%s: %s", f->id, f->what);
+        const struct stage *s = stage_by_name(stage_table, f->stage);
+        return s && s->gate ? err_hint(e, "'agavectl up' prepares the host") : e;
+    }
+    if (ret_text)
+        *ret_text = xstrdup("as the config says");
+    return NULL;
+}
+
 static struct err *start_ready(struct ctx *ctx, struct step_run *s)
 {
     struct unit_state *state = s->state;
@@ -85,6 +128,7 @@ static struct err *start_ready(struct ctx *ctx, struct step_run *s)
     if (s->nothing)
         return NULL;
     TRY(unit_config_check(ctx, state->u));
+    TRY(look_before_start(ctx, has_bars, true, NULL));
     return ports_check(ctx);
 }
 
@@ -212,17 +256,7 @@ const struct step step_tip = {
 /* A host that is not as the config says would give the validator the wrong disk. */
 static struct err *storage_holds(struct ctx *ctx, struct step_run *s)
 {
-    AUTO(check_report_clear) struct check_report r = {0};
-
-    stages_check(ctx, &(struct check_opts){.gates_only = true}, &r);
-    for (size_t i = 0; i < r.findings.n; i++) {
-        const struct finding *f = &r.findings.items[i];
-
-        if (!f->ignored && (f->sev == SEV_FAIL || f->sev == SEV_UNKNOWN))
-            return err_new(ERR_REFUSED, "%s: %s; 'agavectl up' prepares the host", f->id, f->what);
-    }
-    s->text = xstrdup("as the config says");
-    return NULL;
+    return look_before_start(ctx, for_start, false, &s->text);
 }
 
 const struct step step_holds = {
@@ -231,6 +265,19 @@ const struct step step_holds = {
     .bound = true,
     .looks = true,
     .ready = storage_holds,
+};
+
+static struct err *storage_holds_anew(struct ctx *ctx, struct step_run *s)
+{
+    return look_before_start(ctx, for_start, true, &s->text);
+}
+
+const struct step step_holds_anew = {
+    .name = "holds",
+    .cls = STEP_IDEMPOTENT,
+    .bound = true,
+    .looks = true,
+    .ready = storage_holds_anew,
 };
 
 static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)

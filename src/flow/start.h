@@ -21,8 +21,10 @@ struct err *flow_start(struct ctx *ctx, const struct start_opts *opts, const str
  * (inputs' "program")? *ret_running: it runs already. ERR_REFUSED while a stop is under way. */
 struct err *start_decide(struct ctx *ctx, const char *agave_bin, struct json *inputs,
                          bool *ret_running) MUST_CHECK;
-/* holds: refuses a host whose storage is not as the config says. start: starts it unless it runs,
- * and waits until the program has taken its ledger and answers on its admin socket; one that ends
- * at once is an error with the last lines of its output. tip: waits until status is ok, at the tip
- * as all references see it; ERR_TIMEOUT after up.timeout_s. */
-extern const struct step step_holds, step_start, step_tip;
+/* holds: refuses a host whose storage, or what kind node and pod see of it, is not as the config
+ * says; holds_anew: what a validator has that runs now, and is stopped, does not count. start:
+ * looks once more at what node and pod see, starts it unless it runs, and waits until the program
+ * has taken its ledger and answers on its admin socket; one that ends at once is an error with the
+ * last lines of its output. tip: waits until status is ok, at the tip as all references see it;
+ * ERR_TIMEOUT after up.timeout_s. */
+extern const struct step step_holds, step_holds_anew, step_start, step_tip;

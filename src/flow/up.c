@@ -123,6 +123,9 @@ static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *r
     TRY_CTX(prepare_decide(ctx, &storage, running, ret), "prepare");
     if (!running)
         TRY(snapshot_will_do(ctx, o->agave_bin, &will_do));
+    /* before a snapshot is fetched for a start that would be refused */
+    if (*ctx->cfg->kind.cluster || *ctx->cfg->kind.node)
+        flow_plan_add(ret, &step_holds, "mounts", NULL, "look at what node and pod see");
     if (!running && will_do)
         flow_plan_add(ret, &step_snapshot_there, "snapshot", NULL, "verify the snapshot");
     else if (!running)
@@ -145,7 +148,7 @@ static struct json *wish(struct ctx *ctx, const void *opts)
 }
 
 static const struct step *const steps[] = {
-    &step_change,         &step_change_once, &step_storage, &step_snapshot,
+    &step_change,         &step_change_once, &step_storage, &step_holds, &step_snapshot,
     &step_snapshot_there, &step_start,       &step_tip,     NULL,
 };
 

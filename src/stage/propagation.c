@@ -1,190 +1,182 @@
-/* Layer 5: what is mounted on the host is what the kind node and the pod see. A mount that did not
- * get through fails silently: the pod writes into the empty folder below the mount point. Looked at
- * from the outside, through the tables of mounts of a process in each of them. */
+/* Layer 5: what is mounted on the host is what the kind node and the validator's pod have before
+ * them (look/identity.h). A mount that did not get through fails silently: the pod writes into the
+ * empty folder below the mount point. Nothing is repaired here: all of it needs a stop with proof
+ * first, and a node or a pod that is made or started again. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "config/config.h"
-#include "io/fsroot.h"
-#include "look/scene_cluster.h"
+#include "look/identity.h"
 #include "stage/table.h"
 
 #define LAYER 5
 
 static bool propagation_enabled(const struct ctx *ctx)
 {
-    return ctx->cfg && (*ctx->cfg->kind.node || *ctx->cfg->kind.cluster) &&
-           *ctx->cfg->storage.kind_root;
+    return ctx->cfg && *ctx->cfg->validator.ledger;
+}
+
+static char *table_of(const struct identity *i, enum identity_space space)
+{
+    return i->spaces[space].pid ? xasprintf("/proc/%d/mountinfo", (int)i->spaces[space].pid) : NULL;
 }
 
 /* The node's /mnt must receive what is mounted below kind_root later. */
-static struct err *check_receives(struct ctx *ctx, const struct mounts *node, pid_t pid,
-                                  struct findings *ret)
+static void check_receives(const struct ctx *ctx, const struct identity *i, struct findings *ret)
 {
-    const char *mount = ctx->cfg->kind.mount;
-    const struct mount_info *at = mounts_at(node, mount);
-    AUTO(freep) char *source = xasprintf("/proc/%d/mountinfo", pid);
+    AUTO(freep) char *source = table_of(i, IDENTITY_NODE);
+    const char *root = ctx->cfg->storage.kind_root;
 
-    if (!at) {
-        finding_compare(findings_add(ret, "propagation.mount", LAYER, SEV_FAIL,
-                                     "the kind node sees nothing mounted at '%s': it must be made "
-                                     "again with '%s' as an extra mount",
-                                     mount, ctx->cfg->storage.kind_root),
-                        ctx->cfg->storage.kind_root, NULL, source);
-        return NULL;
+    for (size_t k = 0; k < i->n_receives; k++) {
+        const struct identity_receives *r = &i->receives[k];
+
+        if (!r->got)
+            finding_compare(findings_add(ret, "propagation.mount", LAYER, SEV_FAIL,
+                                         "the kind node sees nothing mounted at '%s': it must be "
+                                         "made again with '%s' as an extra mount",
+                                         r->path, root),
+                            root, NULL, source);
+        else
+            finding_compare(
+                findings_add(
+                    ret, "propagation.receives", LAYER, r->ok ? SEV_OK : SEV_FAIL,
+                    r->ok ? "what is mounted below '%s' later appears in the node's '%s'"
+                          : "what is mounted below '%s' later does not appear in the node's "
+                            "'%s': the extra mount needs propagation HostToContainer, and the "
+                            "node must be made again after the validator is stopped with proof",
+                    root, r->path),
+                "slave or shared", r->got, source);
     }
-    bool receives = at->master || at->shared;
-    finding_compare(
-        findings_add(ret, "propagation.receives", LAYER, receives ? SEV_OK : SEV_FAIL,
-                     receives ? "what is mounted below '%s' later appears in the node's '%s'"
-                              : "what is mounted below '%s' later does not appear in the node's "
-                                "'%s': the extra mount needs propagation HostToContainer, and the "
-                                "node must be made again after the validator is stopped with proof",
-                     ctx->cfg->storage.kind_root, mount),
-        "slave or shared", mount_propagation(at), source);
-    return NULL;
 }
 
-/* A folder of the host as the node names it, or NULL when it is not below kind_root. */
-static char *in_node(const struct config *c, const char *path)
+static bool node_receives(const struct identity *i)
 {
-    const char *bind = c->storage.bind, *root = c->storage.kind_root,
-               *volume = c->storage.volume.mount;
-    size_t root_n = strlen(root), volume_n = strlen(volume);
-
-    if (strncmp(path, root, root_n) == 0 && (path[root_n] == '/' || !path[root_n]))
-        return xasprintf("%s%s", c->kind.mount, path + root_n);
-    /* The volume itself lies elsewhere and appears below kind_root through the bind. */
-    if (*bind && strncmp(bind, root, root_n) == 0 && strncmp(path, volume, volume_n) == 0 &&
-        (path[volume_n] == '/' || !path[volume_n]))
-        return xasprintf("%s%s%s", c->kind.mount, bind + root_n, path + volume_n);
-    return NULL;
+    for (size_t k = 0; k < i->n_receives; k++)
+        if (!i->receives[k].ok)
+            return false;
+    return true;
 }
 
-/* Both tables lead to the same folder of the same file system? */
-struct place {
-    const char *host, *inner; /* paths */
-    const char *who;          /* "the kind node", "the validator's pod" */
-    const char *id;           /* of the finding */
-    pid_t pid;
-};
+#define STOP_FIRST "stop the validator with 'agavectl stop', "
 
-/* The part of a path below its mount. */
-static const char *below(const struct mount_info *m, const char *path)
+static const char *mend_node(const struct identity *i, const struct identity_view *v)
 {
-    size_t n = strlen(m->target);
-
-    return str_eq(m->target, "/") ? path : path + n;
+    if (!node_receives(i))
+        return STOP_FIRST "then make the node again with propagation HostToContainer";
+    if (v->wrong == IDENTITY_WRONG_OTHER)
+        return STOP_FIRST "then put right what is mounted in the node";
+    return STOP_FIRST "then restart the node's container, which takes the mounts as they are then";
 }
 
-/* The folder of the file system that a path leads to: root of the mount and the rest. */
-static char *inside(const struct mount_info *m, const char *path)
+/* A pod is given what the node has when it is made. */
+static const char *mend_pod(const struct ctx *ctx, const struct identity_place *p)
 {
-    return xasprintf("%s%s", str_eq(m->root, "/") ? "" : m->root, below(m, path));
+    enum identity_answer node = p->views[IDENTITY_NODE].answer;
+
+    if (node == IDENTITY_DIFFERENT || node == IDENTITY_ABSENT)
+        return STOP_FIRST "then put right first what the kind node sees";
+    if (p->views[IDENTITY_POD].wrong == IDENTITY_WRONG_OTHER &&
+        str_eq(ctx->cfg->validator.runtime, "kubernetes"))
+        return STOP_FIRST "then correct the pod's volumes";
+    return STOP_FIRST "then start it again, which gives it the mounts as they are then";
 }
 
-static struct err *check_same(const struct mounts *host, const struct mounts *inner,
-                              const struct place *p, struct findings *ret)
+static enum severity severity_of(enum identity_answer a)
 {
-    const struct mount_info *a = mounts_over(host, p->host), *b = mounts_over(inner, p->inner);
-    AUTO(freep) char *source = xasprintf("/proc/%d/mountinfo", p->pid);
+    static const enum severity of[] = {
+        [IDENTITY_NOT_APPLICABLE] = SEV_OK, [IDENTITY_SAME] = SEV_OK,
+        [IDENTITY_DIFFERENT] = SEV_FAIL,    [IDENTITY_ABSENT] = SEV_FAIL,
+        [IDENTITY_UNSEEN] = SEV_UNKNOWN,
+    };
 
-    if (!a || !b)
-        return err_new(ERR_CORRUPT, "a table of mounts has no root");
-    AUTO(freep) char *at = inside(a, p->host);
-    AUTO(freep) char *bt = inside(b, p->inner);
-    bool same = a->major == b->major && a->minor == b->minor && str_eq(at, bt);
-    AUTO(freep) char *want = xasprintf("%s %u:%u '%s'", a->fstype, a->major, a->minor, at);
-    AUTO(freep) char *got = xasprintf("%s %u:%u '%s'", b->fstype, b->major, b->minor, bt);
-    finding_compare(
-        findings_add(ret, p->id, LAYER, same ? SEV_OK : SEV_FAIL,
-                     same ? "%s sees '%s' as '%s'"
-                          : "%s does not see '%s' at '%s' but another file system: nothing may be "
-                            "started there; stop the validator with 'agavectl stop', then put the "
-                            "mounts right",
-                     p->who, p->host, p->inner),
-        want, got, source);
-    return NULL;
+    return of[a];
 }
 
-static struct err *check_node(struct ctx *ctx, struct scene *scene, const struct mounts *host,
-                              struct findings *ret)
+static char *say(const struct ctx *ctx, const struct identity *i, const struct identity_place *p,
+                 enum identity_space space)
 {
-    const struct config *c = ctx->cfg;
-    const char *const folders[] = {c->storage.volume.mount, c->storage.ramdisk.mount};
-    const struct docker_inspect *node;
-    const struct mounts *inner;
+    const struct identity_view *v = &p->views[space];
+    const char *who = i->spaces[space].who, *host = p->views[IDENTITY_HOST].path;
+    const char *mend = space == IDENTITY_NODE ? mend_node(i, v) : mend_pod(ctx, p);
 
-    TRY(scene_node(ctx, scene, &node));
-    TRY(scene_node_mounts(ctx, scene, &inner));
-    TRY(check_receives(ctx, inner, node->pid, ret));
-    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        AUTO(freep) char *path = in_node(c, folders[i]);
+    if (v->answer == IDENTITY_SAME)
+        return xasprintf("%s sees '%s' as '%s'", who, host, v->path);
+    if (v->answer == IDENTITY_ABSENT)
+        return xasprintf("%s does not see '%s': %s; %s", who, host, v->why, mend);
+    if (v->answer == IDENTITY_UNSEEN)
+        return xasprintf("could not look what %s has at '%s': %s", who, v->path, v->why);
+    return xasprintf("%s does not see '%s' at '%s' but %s; %s", who, host, v->path, v->why, mend);
+}
 
-        if (!path || !mounts_at(host, folders[i]))
-            continue; /* its own stage says so */
-        struct place p = {folders[i], path, "the kind node", "propagation.node", node->pid};
-        TRY(check_same(host, inner, &p, ret));
+static const char *id_of(const struct identity_place *p, enum identity_space space)
+{
+    if (space == IDENTITY_POD)
+        return "propagation.pod";
+    return str_eq(p->name, "sentinel") ? "propagation.sentinel" : "propagation.node";
+}
+
+static void check_space(const struct ctx *ctx, const struct identity *i, enum identity_space space,
+                        struct findings *ret)
+{
+    AUTO(freep) char *source = table_of(i, space);
+
+    if (i->spaces[space].none)
+        return;
+    if (i->spaces[space].err) { /* one line, not one for each folder */
+        findings_add(ret, space == IDENTITY_NODE ? "propagation.node" : "propagation.pod", LAYER,
+                     SEV_UNKNOWN, "could not look: %s", i->spaces[space].err->text);
+        return;
     }
-    return NULL;
+    for (size_t k = 0; k < i->n; k++) {
+        const struct identity_place *p = &i->places[k];
+        const struct identity_view *v = &p->views[space];
+
+        if (v->answer == IDENTITY_NOT_APPLICABLE)
+            continue;
+        AUTO(freep) char *what = say(ctx, i, p, space);
+        finding_compare(
+            findings_add(ret, id_of(p, space), LAYER, severity_of(v->answer), "%s", what),
+            p->views[IDENTITY_HOST].is, v->is, source);
+    }
 }
 
-/* The value of one of its flags ("--ledger X", "--ledger=X"), or NULL. */
-static const char *flag_of(const struct pid_info *p, const char *flag)
+/* That the folders are there is stage dirs' question; the host's own sentinel can be an old one. */
+static void check_host(const struct identity *i, struct findings *ret)
 {
-    size_t n = strlen(flag);
+    const struct identity_place *p = identity_find(i, "sentinel");
+    const struct identity_view *v = p ? &p->views[IDENTITY_HOST] : NULL;
 
-    for (char **a = p->argv; *a; a++) {
-        if (str_eq(*a, flag) && a[1])
-            return a[1];
-        if (strncmp(*a, flag, n) == 0 && (*a)[n] == '=')
-            return *a + n + 1;
-    }
-    return NULL;
-}
-
-static struct err *check_pod(struct ctx *ctx, struct scene *scene, const struct mounts *host,
-                             struct findings *ret)
-{
-    const struct config *c = ctx->cfg;
-    const struct {
-        const char *flag, *path;
-    } folders[] = {{"--ledger", c->validator.ledger},
-                   {"--accounts", c->validator.accounts},
-                   {"--snapshots", c->validator.snapshots}};
-    AUTO(mounts_clear) struct mounts inner = {0};
-    const struct pids *v;
-
-    TRY(scene_validator(ctx, scene, &v));
-    if (v->n == 0)
-        return NULL; /* nobody is there to see anything; `unit` says so */
-    struct err *e = mounts_read_of(ctx, v->items[0].id.pid, &inner);
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    TRY(e);
-    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        const char *path = flag_of(&v->items[0], folders[i].flag);
-        struct place p = {folders[i].path, path, "the validator", "propagation.pod",
-                          v->items[0].id.pid};
-
-        if (path && *path == '/')
-            TRY(check_same(host, &inner, &p, ret));
-    }
-    return NULL;
+    if (!v || v->answer == IDENTITY_NOT_APPLICABLE || v->answer == IDENTITY_SAME)
+        return;
+    findings_add(ret, "propagation.sentinel", LAYER,
+                 v->answer == IDENTITY_UNSEEN ? SEV_UNKNOWN : SEV_WARN,
+                 v->answer == IDENTITY_UNSEEN
+                     ? "could not look at '%s': %s"
+                     : "'%s' is %s: 'agavectl boot finish' did not come to its end in this one",
+                 v->path, v->why);
 }
 
 static struct err *propagation_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
-    const struct mounts *host;
+    AUTO(identity_clear) struct identity i = {0};
 
-    TRY(scene_mounts(ctx, scene, &host));
-    struct err *e = check_node(ctx, scene, host, ret);
-    if (e) {
-        findings_add(ret, "propagation.node", LAYER, SEV_UNKNOWN, "could not look: %s", e->text);
-        err_free(e);
-    }
-    return check_pod(ctx, scene, host, ret);
+    TRY(identity_look(ctx, scene, &i));
+    check_host(&i, ret);
+    check_receives(ctx, &i, ret);
+    check_space(ctx, &i, IDENTITY_NODE, ret);
+    check_space(ctx, &i, IDENTITY_POD, ret);
+    return NULL;
+}
+
+/* A validator that runs on the host itself can do without a Docker that cannot be asked. */
+static bool propagation_bars_start(const struct ctx *ctx, const struct finding *f, bool anew)
+{
+    const bool of_pod = str_eq(f->id, "propagation.pod");
+
+    if (of_pod)
+        return !anew;
+    return f->sev == SEV_FAIL || str_eq(ctx->cfg->validator.runtime, "kubernetes");
 }
 
 static const char *const after[] = {"cluster", "bind", NULL};
@@ -195,6 +187,7 @@ const struct stage stage_propagation = {
     .layer = 5,
     .after = after,
     .order_reason = "there must be a node, and mounts that it could see",
+    .bars_start = propagation_bars_start,
     .enabled = propagation_enabled,
     .asks = PARTY_DOCKER,
     .check = propagation_check,

@@ -72,6 +72,10 @@ struct stage {
     /* Wrong here, no validator is started: up, start and prepare refuse while it fails. The others
      * are looked at by check alone. */
     bool gate;
+    /* No gate of prepare, which could not repair it, but looked at before a start: does this
+     * finding, FAIL or UNKNOWN, keep the validator from being started? anew: one that runs is
+     * stopped before, so that what it has now does not count. NULL: never looked at then. */
+    bool (*bars_start)(const struct ctx *ctx, const struct finding *f, bool anew);
     /* Does the config ask for it? False: the stage is absent, which is not failing. */
     bool (*enabled)(const struct ctx *ctx);
     /* Whom its check may have to wait for: a set of enum party, so that all parties of a look are
