@@ -19,12 +19,14 @@ struct look {
     struct identity *ret;
     struct spot_space spaces[IDENTITY_SPACES];
     const struct docker_inspect *node; /* the scene's; NULL: there is none */
+    struct pids in_pods;
 };
 static void look_clear(struct look *l)
 {
     for (size_t i = 0; i < IDENTITY_SPACES; i++)
         if (l->spaces[i].ctx)
             spot_space_clear(&l->spaces[i]);
+    pids_clear(&l->in_pods);
 }
 
 void identity_clear(struct identity *i)
@@ -237,7 +239,53 @@ static void open_node(struct look *l, struct scene *scene)
     i->spaces[IDENTITY_NODE].pid = e ? 0 : pid;
 }
 
-/* The validator's process stands for its pod. *ret NULL: none runs, or it could not be seen. */
+/* In the control group of a pod: "kubepods" is the kubelet's own name (cgroupRoot's child), the id
+ * that of the node's container. */
+static bool is_in_pod(const struct look *l, const struct pid_info *p)
+{
+    const char *id = l->node ? l->node->id : NULL;
+
+    if (!p->cgroup)
+        return false;
+    return strstr(p->cgroup, "kubepods") || (id && *id && strstr(p->cgroup, id));
+}
+
+/* The validator of a pod that has the wrong ledger: it holds no lock in the right one, and in the
+ * pod the folder has a name of its own. Looked for by the name of its program. */
+static struct err *find_in_pods(struct look *l)
+{
+    const char *slash = strrchr(l->ctx->cfg->validator.bin, '/');
+    const char *const names[] = {"agave-validator", slash ? slash + 1 : l->ctx->cfg->validator.bin};
+
+    for (size_t k = 0; k < ARRAY_LEN(names) && !l->in_pods.n; k++) {
+        AUTO(pids_clear) struct pids named = {0};
+
+        TRY(pids_find(l->ctx, &(struct pids_match){.name = names[k]}, &named));
+        for (size_t i = 0; i < named.n; i++) {
+            const struct pid_info *p = &named.items[i];
+
+            if (!p->argv[0] || !discover_args_runs(p->argv + 1) || !is_in_pod(l, p))
+                continue;
+            struct err *e = pids_get(l->ctx, p->id.pid, &l->in_pods);
+            if (e && e->kind != ERR_NOTFOUND)
+                return e;
+            err_free(e); /* ended meanwhile */
+        }
+    }
+    return NULL;
+}
+
+/* The validator's process stands for its pod. An empty list: none runs. */
+static struct err *find_pod(struct look *l, struct scene *scene, const struct pids **ret)
+{
+    TRY(scene_validator(l->ctx, scene, ret));
+    if ((*ret)->n || !is_kubernetes(l->ctx->cfg))
+        return NULL;
+    *ret = &l->in_pods;
+    return find_in_pods(l);
+}
+
+/* *ret NULL: none runs, or it could not be seen. */
 static void open_pod(struct look *l, struct scene *scene, const struct pid_info **ret)
 {
     struct identity *i = l->ret;
@@ -246,20 +294,19 @@ static void open_pod(struct look *l, struct scene *scene, const struct pid_info 
     *ret = NULL;
     i->spaces[IDENTITY_POD].who =
         is_kubernetes(l->ctx->cfg) ? "the validator's pod" : "the validator";
-    struct err *e = scene_validator(l->ctx, scene, &v);
+    struct err *e = find_pod(l, scene, &v);
     i->spaces[IDENTITY_POD].none = !e && !v->n;
-    if (!e && v->n) {
-        const pid_t pid = v->items[0].id.pid;
-
-        e = spot_space_open(l->ctx, pid, &l->spaces[IDENTITY_POD]);
-        if (e && e->kind == ERR_NOTFOUND) { /* it ended meanwhile */
-            i->spaces[IDENTITY_POD].none = true;
-            e = err_free(e);
-        }
-        i->spaces[IDENTITY_POD].pid = l->spaces[IDENTITY_POD].ctx ? pid : 0;
-        *ret = l->spaces[IDENTITY_POD].ctx ? &v->items[0] : NULL;
+    if (!e && v->n)
+        e = spot_space_open(l->ctx, v->items[0].id.pid, &l->spaces[IDENTITY_POD]);
+    if (e && v && e->kind == ERR_NOTFOUND) { /* it ended meanwhile */
+        i->spaces[IDENTITY_POD].none = true;
+        e = err_free(e);
     }
     i->spaces[IDENTITY_POD].err = e;
+    if (!l->spaces[IDENTITY_POD].ctx)
+        return;
+    *ret = &v->items[0];
+    i->spaces[IDENTITY_POD].pid = v->items[0].id.pid;
 }
 
 static bool has_device(const struct mounts *m, const struct mount_info *x)

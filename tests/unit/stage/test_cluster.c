@@ -101,7 +101,9 @@ static const char config[] =
     "kubernetes:\n  kubeconfig: /etc/kubeconfig\n  namespace: laconic-c1\n"
     "  deployment: c1-deployment\n  volumes: [validator-ledger=/mnt/solana/ledger]\n";
 
-enum part { HOST, MOUNTS, NODE_MOUNTS, POD_MOUNTS, KUBELET, KUBECONFIG, CONFIG, PARTS };
+static const char pod_argv[] = "agave-validator --ledger /srv/solana/ledger --accounts /accounts";
+
+enum part { HOST, MOUNTS, NODE_MOUNTS, POD_MOUNTS, KUBELET, KUBECONFIG, CONFIG, POD, PARTS };
 
 /* text with its first `from` replaced; the test fails when it has none. */
 static char *changed(const char *text, const char *from, const char *to)
@@ -118,22 +120,25 @@ static bool is_ours(const void *arg, const struct stage *s)
     return s == &stage_docker || s == &stage_cluster || s == &stage_propagation;
 }
 
-static void look(enum part part, const char *from, const char *to, struct check_report *ret)
+static void look_twice(enum part part, const char *from, const char *to, enum part other,
+                       const char *other_from, const char *other_to, struct check_report *ret)
 {
     static const char *const texts[PARTS] = {host_json, mountinfo,  node_mountinfo, pod_mountinfo,
-                                             kubelet,   kubeconfig, config};
+                                             kubelet,   kubeconfig, config,         pod_argv};
     AUTO(fixture_clear) struct fixture f = {0};
     AUTO(config_freep) struct config *cfg = NULL;
     char *t[PARTS];
 
     for (size_t i = 0; i < PARTS; i++)
-        t[i] = from && i == part ? changed(texts[i], from, to) : xstrdup(texts[i]);
+        t[i] = from && i == part          ? changed(texts[i], from, to)
+               : other_from && i == other ? changed(texts[i], other_from, other_to)
+                                          : xstrdup(texts[i]);
     fixture_new(&f);
     fixture_put(&f, "/host.json", "%s", t[HOST]);
     fixture_put(&f, "/proc/self/mountinfo", "%s", t[MOUNTS]);
     fixture_put(&f, "/proc/self/stat", "1 (test) S 0\n");
-    fixture_process(&f, 600, "agave-validator", "/opt/agave/bin/agave-validator",
-                    "agave-validator --ledger /srv/solana/ledger --accounts /accounts", 99);
+    fixture_process(&f, 600, "agave-validator", "/opt/agave/bin/agave-validator", t[POD], 99);
+    fixture_put(&f, "/proc/600/cgroup", "0::/docker/0123456789ab/kubelet.slice/kubepods.slice/x\n");
     fixture_put(&f, "/proc/600/mountinfo", "%s", t[POD_MOUNTS]);
     fixture_process(&f, 500, "systemd", "/sbin/init", "/sbin/init", 77);
     fixture_put(&f, "/proc/500/mountinfo", "%s", t[NODE_MOUNTS]);
@@ -150,6 +155,11 @@ static void look(enum part part, const char *from, const char *to, struct check_
     stages_check(&f.ctx, &(struct check_opts){.wanted = is_ours}, ret);
     for (size_t i = 0; i < PARTS; i++)
         free(t[i]);
+}
+
+static void look(enum part part, const char *from, const char *to, struct check_report *ret)
+{
+    look_twice(part, from, to, part, NULL, NULL, ret);
 }
 
 static void the_right_host_has_no_fault(void **state)
@@ -238,6 +248,8 @@ static void each_fault_is_found(void **state)
          SEV_FAIL, "8:1"},
         {POD_MOUNTS, "72 70 1:0 /accounts /accounts rw - xfs /dev/ram0 rw\n", "", "propagation.pod",
          SEV_FAIL, "nothing is mounted there"},
+        {POD, "--accounts /accounts", "--accounts /other", "propagation.pod", SEV_FAIL,
+         "nothing is mounted there"},
         {POD_MOUNTS, "71 70 230:0 /ledger", "71 70 230:0 /ledger//deleted", "propagation.pod",
          SEV_FAIL, "does not have any more"},
         {POD_MOUNTS, "72 70 1:0 /accounts", "72 70 230:0 /ramdisk/accounts", "propagation.pod",
@@ -314,6 +326,23 @@ static void without_kind_host_and_validator_are_compared(void **state)
     }
 }
 
+/* In the wrong ledger it holds no lock of the right one, and its folder has another name there. */
+static void a_pod_with_another_ledger_is_found(void **state)
+{
+    static const char kubernetes[] = "validator: {runtime: kubernetes}\nkind: {cluster: c1}\n";
+    AUTO(check_report_clear) struct check_report r = {0};
+    const struct finding *f = NULL;
+
+    look_twice(CONFIG, "kind: {cluster: c1}\n", kubernetes, POD, "/srv/solana/ledger",
+               "/data/ledger", &r);
+    for (size_t i = 0; i < r.findings.n && !f; i++)
+        if (str_eq(r.findings.items[i].id, "propagation.pod"))
+            f = &r.findings.items[i];
+    assert_non_null(f);
+    assert_int_equal(f->sev, SEV_FAIL);
+    assert_non_null(strstr(f->what, "'/data/ledger' but a folder of its own root"));
+}
+
 /* A pod's own fault goes with the pod; a node that could not be asked matters to who runs in it. */
 static void what_bars_a_start(void **state)
 {
@@ -353,6 +382,7 @@ int main(void)
         cmocka_unit_test(the_right_host_has_no_fault),
         cmocka_unit_test(each_fault_is_found),
         cmocka_unit_test(without_kind_host_and_validator_are_compared),
+        cmocka_unit_test(a_pod_with_another_ledger_is_found),
         cmocka_unit_test(what_bars_a_start),
         cmocka_unit_test(what_the_config_ignores_is_shown),
     };
