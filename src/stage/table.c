@@ -23,6 +23,7 @@ const struct stage *const stage_table[] = {
     &stage_units,
     &stage_fstab,
     &stage_adopt,
+    &stage_boot,
     &stage_firewall,
     /* 3: cluster */
     &stage_cluster,
