@@ -13,7 +13,7 @@ UNITS = (".service", ".socket", ".target", ".timer", ".slice")  # docker.service
 
 def ids_of_stages():
     """Dotted words in quotes that begin with a stage's name; DIR_IDS makes one more for each of its suffixes."""
-    text = "\n".join(p.read_text() for p in sorted((SOURCE / "src" / "stage").glob("*.c")))
+    text = "\n".join(p.read_text() for d in ("stage", "boot") for p in sorted((SOURCE / "src" / d).glob("*.c")))
     macro = re.search(r"^#define DIR_IDS.*(?:\\\n.*)*", text, re.M)
     bases = re.findall(r'DIR_IDS\("([a-z.]+)"\)', text)
     if not macro or not bases:

@@ -11,6 +11,9 @@ void check_out_json(const struct check_view *v, struct out *o);
 /* Plugin output of Nagios 3 and later: status line with performance data, then one line a finding.
  * Returns the plugin's exit code: 2 with a fail, else 3 with an unknown, else 1 with a warn. */
 int check_out_nagios(const struct check_view *v, struct out *o);
+/* One finding, as in the formats above. */
+void check_put_finding(const struct out *o, const struct finding *f);
+struct json *check_finding_json(const struct finding *f);
 /* JUnit's XML: a suite for each stage, a case for each finding. fail is a failure, unknown an
  * error; ignored and absent are skipped. */
 void check_out_junit(const struct check_view *v, struct out *o);

@@ -1,7 +1,7 @@
 /* `agavectl check -o json`. */
 #include "cmd/check_out.h"
 
-static struct json *finding_json(const struct finding *f)
+struct json *check_finding_json(const struct finding *f)
 {
     struct json *j = json_new_object();
 
@@ -45,7 +45,7 @@ void check_out_json(const struct check_view *v, struct out *o)
     struct json *doc = answer_new(), *findings = json_new_array(), *stages = json_new_array();
 
     for (size_t i = 0; i < v->n; i++)
-        json_push(findings, finding_json(v->items[i]));
+        json_push(findings, check_finding_json(v->items[i]));
     for (size_t i = 0; i < v->n_stages; i++)
         json_push(stages, stage_json(&v->stages[i]));
     json_put(doc, "findings", findings);

@@ -62,7 +62,7 @@ static void put_compared(const struct out *o, const struct finding *f)
     put_detail(o, "got", got ? got : f->got);
 }
 
-static void put_finding(const struct out *o, const struct finding *f)
+void check_put_finding(const struct out *o, const struct finding *f)
 {
     AUTO(freep) char *what = check_line(f->what);
 
@@ -125,7 +125,7 @@ static void put_layer(const struct check_view *v, bool all, const struct out *o,
     put_note(v, o, layer);
     for (size_t i = 0; i < v->n; i++)
         if (v->items[i]->layer == layer && to_show(v->items[i], all))
-            put_finding(o, v->items[i]);
+            check_put_finding(o, v->items[i]);
     if (all)
         put_silent(v, o, layer);
 }

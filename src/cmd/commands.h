@@ -4,6 +4,8 @@
 
 /* Every command, one a line, alphabetical: each is defined in cmd_<name>.c and listed in table.c.
  */
+extern const struct cmd cmd_boot;
+extern const struct cmd cmd_boot_check; /* a part of cmd_boot */
 extern const struct cmd cmd_check;
 extern const struct cmd cmd_commands;
 extern const struct cmd cmd_completion;

@@ -4,6 +4,7 @@
 /* clang-format off */
 const struct cmd *const cmd_table[] = {
     &cmd_commands,
+    &cmd_boot,
     &cmd_check,
     &cmd_completion,
     &cmd_config,
