@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "boot/boot_parts.h"
 #include "config/config.h"
 #include "io/fsroot.h"
@@ -126,6 +127,7 @@ static struct err *own_accounts(struct finish *f)
     if (!is_owned(f)) {
         TRY(make_owned(f));
         strlist_addf(f->said, "'%s' is made and given to its owner", dir);
+        FAULT("boot-owned");
     }
     TRY(mounts_read(f->ctx, &m));
     storage_now_clear(&f->now);
@@ -181,6 +183,8 @@ static struct err *disable_state(struct finish *f)
     strlist_add(f->said, done);
     free(f->p.disabled);
     f->p.disabled = TAKE(done);
+    TRY(boot_proof_write(f->ctx, BOOT_PROOF_PATH, &f->p)); /* a second call finds nothing to tell */
+    FAULT("boot-aside");
     return NULL;
 }
 
@@ -195,17 +199,6 @@ static struct err *note_boot(struct finish *f)
     if (!before)
         f->p.left = left;
     return boot_left_begin(f->ctx);
-}
-
-static struct err *write_sentinel(struct finish *f)
-{
-    const struct config *c = f->ctx->cfg;
-    const char *dir = *c->storage.bind ? c->storage.bind : c->storage.volume.mount;
-
-    if (!*dir)
-        return NULL;
-    AUTO(freep) char *path = xasprintf("%s/%s", dir, BOOT_PROOF_SENTINEL);
-    return boot_proof_write(f->ctx, path, &f->p);
 }
 
 static void work(struct finish *f)
@@ -226,14 +219,16 @@ static void work(struct finish *f)
     fault(f, "local state", disable_state(f));
     if (!f->faults.n)
         fault(f, "the note of this boot", note_boot(f));
+    FAULT("boot-noted");
+    if (!f->faults.n)
+        fault(f, "the proof", boot_proof_save(f->ctx, &f->p));
+    FAULT("boot-recorded");
 }
 
 static struct err *succeed(struct finish *f)
 {
     AUTO(freep) char *ok = xasprintf("%s\n", f->p.boot_id);
 
-    TRY(write_sentinel(f));
-    TRY(boot_proof_write(f->ctx, BOOT_PROOF_PATH, &f->p));
     TRY(fsroot_write_atomic(f->ctx->root, BOOT_OK_PATH, ok, strlen(ok), 0644));
     strlist_addf(f->said, "the storage is ready: '%s' is there", BOOT_OK_PATH);
     return NULL;

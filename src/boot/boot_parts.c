@@ -109,6 +109,19 @@ struct err *boot_left_end(struct ctx *ctx)
     return mark_write(ctx, BOOT_MARK_LEFT);
 }
 
+struct err *boot_proof_save(struct ctx *ctx, const struct boot_proof *p)
+{
+    const struct config *c = ctx->cfg;
+    const char *dir = *c->storage.bind ? c->storage.bind : c->storage.volume.mount;
+
+    if (*dir) {
+        AUTO(freep) char *copy = xasprintf("%s/%s", dir, BOOT_PROOF_SENTINEL);
+
+        TRY_CTX(boot_proof_write(ctx, copy, p), "the copy for node and pod");
+    }
+    return boot_proof_write(ctx, BOOT_PROOF_PATH, p);
+}
+
 struct err *boot_validator(struct ctx *ctx, char **ret_who)
 {
     AUTO(scene_freep) struct scene *scene = scene_new();

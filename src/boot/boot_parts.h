@@ -26,5 +26,8 @@ struct err *boot_left_end(struct ctx *ctx) MUST_CHECK;
  * NULL: none. An error means that it could not be looked. */
 struct err *boot_validator(struct ctx *ctx, char **ret_who) MUST_CHECK;
 
+/* The proof to its place, and its copy to below the bind (without one: into the volume). */
+struct err *boot_proof_save(struct ctx *ctx, const struct boot_proof *p) MUST_CHECK;
+
 /* Seconds of the wall clock, UTC. */
 uint64_t boot_clock_s(const struct ctx *ctx);

@@ -224,7 +224,7 @@ static struct err *look(struct ctx *ctx, struct strlist *said, char **ret_missin
         freep(&s.p.unseen);
         s.p.unseen = NULL;
     }
-    return boot_proof_write(ctx, BOOT_PROOF_PATH, &s.p);
+    return boot_proof_save(ctx, &s.p);
 }
 
 static struct err *give_up(struct ctx *ctx, const char *text)
@@ -237,7 +237,7 @@ static struct err *give_up(struct ctx *ctx, const char *text)
     TRY(boot_proof_now(ctx, &p, &damaged));
     free(p.unseen);
     p.unseen = xstrdup(text);
-    TRY(boot_proof_write(ctx, BOOT_PROOF_PATH, &p));
+    TRY(boot_proof_save(ctx, &p));
     return err_new(ERR_TIMEOUT, "not seen within %" PRIu64 " s after the boot: %s",
                    ctx->cfg->boot.seen_timeout_s, text);
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/str.h"
 #include "io/fsroot.h"
 #include "solana/bank_snapshots.h"
@@ -170,6 +171,7 @@ static struct err *put_aside(int dir_fd, const char *dir, const char *aside)
                            dir, BANK_SNAPSHOTS_DIR);
         return err_sys(sys, "cannot rename '%s/%s' to '%s'", dir, BANK_SNAPSHOTS_DIR, aside);
     }
+    FAULT("state-renamed"); /* Agave makes the folder itself where there is none */
     TRY(make_empty(dir_fd, dir, &inner));
     if (fsync(dir_fd) < 0)
         return err_sys(errno, "cannot write the folder '%s'", dir);

@@ -271,6 +271,36 @@ static void a_mark_of_this_boot_goes_with_the_next_finish(void **state)
     assert_int_equal(p.left, BOOT_LEFT_UNCLEAN);
 }
 
+/* What cannot be noted would make the next boot trust too much. */
+static void a_boot_that_cannot_be_noted_is_not_ready(void **state)
+{
+    AUTO(host_clear) struct host h;
+
+    host_new(&h, "");
+    fixture_put(&h.f, MARKS, "a file in its place");
+    assert_err(boot_finish(&h.f.ctx, &h.said), ERR_CORRUPT, "op");
+    assert_false(host_has(&h, BOOT_OK_PATH));
+    assert_ok(fsroot_unlink(h.f.ctx.root, MARKS));
+    assert_ok(boot_finish(&h.f.ctx, &h.said));
+    assert_true(host_has(&h, BOOT_OK_PATH));
+}
+
+/* The copy is for others to read; nobody else may decide where it goes. */
+static void a_link_in_place_of_the_copy_is_replaced(void **state)
+{
+    AUTO(host_clear) struct host h;
+    AUTO(boot_proof_clear) struct boot_proof copy = {0};
+    AUTO(freep) char *text = NULL;
+
+    host_new(&h, "");
+    fixture_put(&h.f, "/etc/precious", "mine");
+    fixture_link(&h.f, "/srv/solana/" BOOT_PROOF_SENTINEL, "/etc/precious");
+    assert_ok(boot_finish(&h.f.ctx, &h.said));
+    assert_ok(fsroot_read(h.f.ctx.root, "/etc/precious", 100, &text, NULL));
+    assert_string_equal(text, "mine");
+    assert_ok(boot_proof_read(&h.f.ctx, SENTINEL, &copy));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +318,8 @@ int main(void)
         cmocka_unit_test(a_link_in_place_of_the_accounts_is_not_followed),
         cmocka_unit_test(no_mark_while_a_validator_is_left),
         cmocka_unit_test(a_mark_of_this_boot_goes_with_the_next_finish),
+        cmocka_unit_test(a_boot_that_cannot_be_noted_is_not_ready),
+        cmocka_unit_test(a_link_in_place_of_the_copy_is_replaced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
