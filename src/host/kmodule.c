@@ -151,9 +151,9 @@ static void set(struct kmodule_options *o, const char *word, size_t n, const cha
 /* The next word of a line; NULL at its end. */
 static const char *word(const char **at, size_t *ret_n)
 {
-    const char *w = *at + strspn(*at, " \t");
+    const char *w = *at + strspn(*at, " \t\n");
 
-    *ret_n = strcspn(w, " \t");
+    *ret_n = strcspn(w, " \t\n");
     *at = w + *ret_n;
     return *ret_n ? w : NULL;
 }
@@ -175,8 +175,8 @@ static void parse_line(const char *line, const char *name, const char *source,
 }
 
 /* A backslash at the end of a line joins the next one to it. */
-static void parse_file(const char *text, const char *path, const char *name,
-                       struct kmodule_options *ret)
+void kmodule_options_parse(const char *text, const char *path, const char *name,
+                           struct kmodule_options *o)
 {
     AUTO(strbuf_clear) struct strbuf joined = {0};
     unsigned first = 1;
@@ -190,7 +190,7 @@ static void parse_file(const char *text, const char *path, const char *name,
         if (more && *text)
             continue;
         AUTO(freep) char *source = xasprintf("%s:%u", path, first);
-        parse_line(strbuf_text(&joined), name, source, ret);
+        parse_line(strbuf_text(&joined), name, source, o);
         strbuf_clear(&joined);
         first = no + 1;
     }
@@ -253,22 +253,28 @@ static struct err *list_confs(struct ctx *ctx, struct conf_files *ret)
 
 /* "brd.rd_size=…" on the kernel's command line comes after the files (kmod 30, libkmod-config.c).
  */
-static struct err *parse_cmdline(struct ctx *ctx, const char *name, struct kmodule_options *ret)
+void kmodule_options_parse_cmdline(const char *text, const char *name, struct kmodule_options *o)
 {
-    AUTO(freep) char *text = NULL;
-    struct err *e = fsroot_read_line(ctx->root, "/proc/cmdline", &text);
     const char *at = text, *w;
     size_t n = 0;
 
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    TRY(e);
     while ((w = word(&at, &n))) {
         const char *dot = memchr(w, '.', n);
 
         if (dot && same_name(w, (size_t)(dot - w), name))
-            set(ret, dot + 1, n - (size_t)(dot + 1 - w), "/proc/cmdline");
+            set(o, dot + 1, n - (size_t)(dot + 1 - w), "/proc/cmdline");
     }
+}
+
+static struct err *read_cmdline(struct ctx *ctx, const char *name, struct kmodule_options *o)
+{
+    AUTO(freep) char *text = NULL;
+    struct err *e = fsroot_read_line(ctx->root, "/proc/cmdline", &text);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    kmodule_options_parse_cmdline(text, name, o);
     return NULL;
 }
 
@@ -288,9 +294,9 @@ struct err *kmodule_options_read(struct ctx *ctx, const char *name, struct kmodu
             continue;
         }
         TRY(e);
-        parse_file(text, path, name, &o);
+        kmodule_options_parse(text, path, name, &o);
     }
-    TRY(parse_cmdline(ctx, name, &o));
+    TRY(read_cmdline(ctx, name, &o));
     *ret = o;
     o = (struct kmodule_options){0};
     return NULL;

@@ -34,6 +34,11 @@ void kmodule_options_clear(struct kmodule_options *o);
 /* ERR_SYS, ERR_BADINPUT (a file larger than 1 MiB). */
 struct err *kmodule_options_read(struct ctx *ctx, const char *name, struct kmodule_options *ret)
     MUST_CHECK;
+/* One file's text, and the kernel's command line ("brd.rd_size=…"); what comes later overrides.
+ * Never fail: a line that is no option of the module is left out, as modprobe does. */
+void kmodule_options_parse(const char *text, const char *path, const char *name,
+                           struct kmodule_options *o);
+void kmodule_options_parse_cmdline(const char *text, const char *name, struct kmodule_options *o);
 const struct kmodule_option *kmodule_options_find(const struct kmodule_options *o, const char *key);
 
 /* params: "rd_nr=1", NULL-terminated, or NULL; they come after those of modprobe.d. Already loaded
