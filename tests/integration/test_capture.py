@@ -17,9 +17,12 @@ SAME = ["kernel", "volume", "ramdisk", "bind", "dirs", "sysctl", "limits", "fsta
 TRIED = ["ramdisk.odirect"]
 
 
+USER = re.compile(r"(login of) '[^']*'")  # a placeholder in the capture
+
+
 def findings(answer, stages):
-    return sorted((f["stage"], f["id"], f["severity"], f["what"]) for f in json.loads(answer)["findings"]
-                  if f["stage"] in stages and f["id"] not in TRIED)
+    return sorted((f["stage"], f["id"], f["severity"], USER.sub(r"\1 a user", f["what"]))
+                  for f in json.loads(answer)["findings"] if f["stage"] in stages and f["id"] not in TRIED)
 
 
 @test
