@@ -221,6 +221,21 @@ char *mount_inner_path(const struct mount_info *m, const char *path)
     return *root || *rest ? xasprintf("%s%s", root, rest) : xstrdup("/");
 }
 
+static bool has_option(const char *options, const char *want)
+{
+    size_t n = strlen(want);
+
+    for (const char *at = options; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strncmp(at, want, n) == 0 && (at[n] == '\0' || at[n] == ','))
+            return true;
+    return false;
+}
+
+bool mount_is_read_only(const struct mount_info *m)
+{
+    return has_option(m->options, "ro") || has_option(m->fs_options, "ro");
+}
+
 const char *mount_propagation(const struct mount_info *m)
 {
     if (m->shared)

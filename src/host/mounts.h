@@ -39,9 +39,11 @@ struct err *mounts_parse(const char *text, size_t n, struct mounts *ret) MUST_CH
 const struct mount_info *mounts_over(const struct mounts *m, const char *path);
 /* The same when path is itself a mount point, else NULL. */
 const struct mount_info *mounts_at(const struct mounts *m, const char *path);
-/* Where a path that lies on the mount is within its file system: two names of one file have the same
- * one. To be freed. */
+/* Where a path that lies on the mount is within its file system: two names of one file have the
+ * same one. To be freed. */
 char *mount_inner_path(const struct mount_info *m, const char *path);
+/* By its own options or by those of its file system. */
+bool mount_is_read_only(const struct mount_info *m);
 /* "shared", "shared and slave", "slave", "private", "unbindable". */
 const char *mount_propagation(const struct mount_info *m);
 

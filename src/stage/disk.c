@@ -88,16 +88,6 @@ static struct err *check_folder(struct ctx *ctx, const struct disk *d, const str
     return NULL;
 }
 
-static bool has_option(const char *options, const char *want)
-{
-    size_t n = strlen(want);
-
-    for (const char *at = options; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (strncmp(at, want, n) == 0 && (at[n] == '\0' || at[n] == ','))
-            return true;
-    return false;
-}
-
 /* Something is mounted at the place: is it this device, whole, as XFS, writable? */
 static void check_mounted(const struct disk *d, uint32_t major, uint32_t minor,
                           const struct mount_info *m, struct findings *ret)
@@ -119,7 +109,7 @@ static void check_mounted(const struct disk *d, uint32_t major, uint32_t minor,
                       "clear it and make an xfs";
     else if (!str_eq(m->root, "/"))
         wrong = "only a folder of it is mounted there";
-    else if (has_option(m->options, "ro") || has_option(m->fs_options, "ro"))
+    else if (mount_is_read_only(m))
         wrong = "it is mounted read-only";
     struct finding *f = findings_add(
         ret, d->id_mount, LAYER, wrong ? SEV_FAIL : SEV_OK, "'%s' is %smounted at '%s'%s%s",

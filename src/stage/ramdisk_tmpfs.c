@@ -44,16 +44,6 @@ static struct err *shown_size(const char *options, uint64_t *ret_b)
     return NULL;
 }
 
-static bool has_option(const char *options, const char *want)
-{
-    size_t n = strlen(want);
-
-    for (const char *at = options; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (strncmp(at, want, n) == 0 && (at[n] == '\0' || at[n] == ','))
-            return true;
-    return false;
-}
-
 static struct err *check_size(const struct config *cfg, const struct mount_info *at,
                               struct findings *ret)
 {
@@ -82,7 +72,7 @@ static struct err *check_mounted(struct ctx *ctx, const struct disk *d, const st
                                  struct findings *ret)
 {
     bool right = str_eq(at->fstype, "tmpfs");
-    bool ro = has_option(at->options, "ro") || has_option(at->fs_options, "ro");
+    bool ro = mount_is_read_only(at);
 
     if (right && !ro) {
         findings_add(ret, d->id_mount, RAMDISK_LAYER, SEV_OK, "a tmpfs is mounted at '%s'",
