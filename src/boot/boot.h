@@ -29,7 +29,7 @@ struct err *boot_finish(struct ctx *ctx, struct strlist *ret_said) MUST_CHECK;
  * the host is not going down. */
 struct err *boot_leave(struct ctx *ctx, struct strlist *ret_said) MUST_CHECK;
 
-/* After the boot: do kind node and pod have the host's accounts folder before them? Fills their
+/* After the boot: do kind node and pod have the host's folders before them? Fills their
  * columns of the proof. wait: looks again until it is so or the deadline of this boot
  * (boot.seen_timeout_s after it) has passed; else once. ERR_TIMEOUT: that deadline, with what is
  * missing, which is in the proof as well; ERR_NOTFOUND: the storage is not ready, or (without wait)

@@ -1,7 +1,6 @@
-/* agavectl boot seen: the host's accounts folder is what kind node and pod have before them. A
- * mount that did not get through fails silently: the pod writes into the empty folder below it, on
- * the wrong disk. Compared as the kernel knows a folder (st_dev, st_ino), and as the tables of
- * mounts do (device, and folder within its file system), through the root of a process in each. */
+/* agavectl boot seen: the validator's folders of the host are what kind node and pod have before
+ * them (look/identity.h says how that is known). Waits for them, and writes down when they came, or
+ * that they did not. */
 #include "boot/boot.h"
 
 #include <inttypes.h>
@@ -10,12 +9,10 @@
 
 #include "boot/boot_parts.h"
 #include "config/config.h"
-#include "host/mounts.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
-#include "look/discover_args.h"
+#include "look/identity.h"
 #include "look/scene_cluster.h"
-#include "stage/storage_now.h"
 
 #define COLUMNS 2
 #define POLL_MS 5000
@@ -24,137 +21,54 @@
 /* One of the proof's two columns. */
 struct column {
     const char *name; /* "the kind node" */
-    bool asked;       /* false: this host has none */
-    uint64_t *at;     /* in the proof */
-    char *path;       /* of the accounts there; NULL: it cannot have them */
-    pid_t pid;
-    char *why; /* why it is not seen yet, or NULL */
+    enum identity_space space;
+    bool asked;   /* false: this host has none */
+    uint64_t *at; /* in the proof */
+    char *why;    /* why it is not seen yet, or NULL */
 };
 struct seen {
     struct ctx *ctx;
     struct scene *scene;
+    struct identity identity;
     struct boot_proof p;
     struct column columns[COLUMNS];
 };
 static void seen_clear(struct seen *s)
 {
-    for (size_t i = 0; i < COLUMNS; i++) {
-        free(s->columns[i].path);
+    for (size_t i = 0; i < COLUMNS; i++)
         free(s->columns[i].why);
-    }
+    identity_clear(&s->identity);
     s->scene = scene_free(s->scene);
     boot_proof_clear(&s->p);
 }
 
-/* A folder of the host as the node has it, or NULL when it is not below kind_root there. */
-static char *in_node(const struct config *c, const char *path)
-{
-    AUTO(freep) char *bound = storage_through_bind(c, path);
-    const char *host = bound ? bound : path, *root = c->storage.kind_root;
-    size_t n = strlen(root);
-
-    if (strncmp(host, root, n) != 0 || (host[n] && host[n] != '/'))
-        return NULL;
-    return xasprintf("%s%s", c->kind.mount, host + n);
-}
-
-static struct err *find_node(struct seen *s, struct column *c)
-{
-    const struct docker_inspect *node = NULL;
-
-    TRY(scene_node(s->ctx, s->scene, &node));
-    if (!node->running || node->pid <= 0)
-        return err_new(ERR_NOTFOUND, "the container '%s' does not run", node->name);
-    c->pid = node->pid;
-    c->path = in_node(s->ctx->cfg, s->ctx->cfg->validator.accounts);
-    if (!c->path)
-        return err_new(ERR_NOTFOUND, "'%s' is not below '%s', which is all that it has",
-                       s->ctx->cfg->validator.accounts, s->ctx->cfg->storage.kind_root);
-    return NULL;
-}
-
-/* The validator's process stands for the pod; its own flag says where its accounts are. A pod that
- * nobody wants (0 replicas) is not waited for. */
-static struct err *find_pod(struct seen *s, struct column *c)
+/* A pod that nobody wants (0 replicas) is not waited for. */
+static bool is_wanted(struct seen *s)
 {
     const struct kube_deployment *d = NULL;
-    const struct pids *v = NULL;
+    struct err *e = scene_deployment(s->ctx, s->scene, &d);
+    bool wanted = e || d->replicas;
 
-    TRY(scene_validator(s->ctx, s->scene, &v));
-    if (!v->n) {
-        struct err *e = scene_deployment(s->ctx, s->scene, &d);
-
-        c->asked = e || d->replicas;
-        err_free(e); /* that there is no process is the answer */
-        return err_new(ERR_NOTFOUND, "no validator runs");
-    }
-    AUTO(discovered_args_clear) struct discovered_args args = {0};
-    if (v->items[0].argv[0])
-        discover_args(v->items[0].argv + 1, &args);
-    const struct arg_value *a = discovered_arg(&args, "validator.accounts");
-    if (!a || !a->items.n)
-        return err_new(ERR_NOTFOUND, "process %d names no accounts", (int)v->items[0].id.pid);
-    c->pid = v->items[0].id.pid;
-    c->path = xstrdup(a->items.items[0]);
-    return NULL;
+    err_free(e); /* not known to be unwanted is wanted */
+    return wanted;
 }
 
-/* The two tables of mounts lead to the same folder of the same file system? */
-static struct err *same_mount(struct ctx *ctx, const struct column *c, bool *ret)
+static void look_column(struct seen *s, struct column *c, struct strlist *said)
 {
-    const char *accounts = ctx->cfg->validator.accounts;
-    AUTO(mounts_clear) struct mounts here = {0};
-    AUTO(mounts_clear) struct mounts there = {0};
+    enum identity_answer a = identity_sum(&s->identity, c->space, &c->why);
 
-    TRY(mounts_read(ctx, &here));
-    TRY(mounts_read_of(ctx, c->pid, &there));
-    const struct mount_info *a = mounts_over(&here, accounts), *b = mounts_over(&there, c->path);
-    if (!a || !b)
-        return err_new(ERR_CORRUPT, "a table of mounts has no root");
-    AUTO(freep) char *at = mount_inner_path(a, accounts);
-    AUTO(freep) char *bt = mount_inner_path(b, c->path);
-    *ret = a->major == b->major && a->minor == b->minor && str_eq(at, bt);
-    return NULL;
-}
-
-static struct err *compare(struct seen *s, const struct column *c)
-{
-    AUTO(freep) char *proc = xasprintf("/proc/%d/root", (int)c->pid);
-    AUTO(freep) char *dir = fsroot_path(s->ctx->root, proc);
-    AUTO(fsroot_closep) struct fsroot *root = NULL;
-    struct stat st;
-    bool same = false;
-
-    TRY(fsroot_open(dir, &root));
-    TRY(fsroot_stat(root, c->path, &st));
-    if (st.st_dev == s->p.accounts_dev && st.st_ino == s->p.accounts_ino)
-        TRY(same_mount(s->ctx, c, &same));
-    if (!same)
-        return err_new(ERR_CORRUPT,
-                       "it has another folder at '%s' than the host at '%s' (device %" PRIu64
-                       " inode %" PRIu64 ", not %" PRIu64 " %" PRIu64
-                       "): see 'agavectl check propagation'",
-                       c->path, s->ctx->cfg->validator.accounts, (uint64_t)st.st_dev,
-                       (uint64_t)st.st_ino, s->p.accounts_dev, s->p.accounts_ino);
-    return NULL;
-}
-
-static void look_column(struct seen *s, struct column *c,
-                        struct err *(*find)(struct seen *s, struct column *c), struct strlist *said)
-{
-    struct err *e = NULL;
-
-    if (!c->asked || *c->at)
-        return;
-    e = find(s, c);
-    e = e ? e : compare(s, c);
-    if (!e) {
+    if (a == IDENTITY_SAME) {
         *c->at = boot_clock_s(s->ctx);
-        strlist_addf(said, "%s has the host's accounts folder, at '%s'", c->name, c->path);
+        strlist_addf(said, "%s has the host's folders before it", c->name);
         return;
     }
-    c->why = xstrdup(e->text);
-    err_free(e);
+    if (c->space == IDENTITY_POD && s->identity.spaces[c->space].none) {
+        c->asked = is_wanted(s);
+        free(c->why);
+        c->why = xstrdup("no validator runs");
+    }
+    if (!c->why)
+        c->why = xstrdup("it has no name for any of the validator's folders");
 }
 
 static bool is_waiting(const struct seen *s)
@@ -194,12 +108,28 @@ static void columns_of(struct seen *s)
     const struct config *c = s->ctx->cfg;
     AUTO(freep) char *node = scene_node_name(s->ctx);
 
-    s->columns[0] = (struct column){
-        .name = "the kind node", .asked = node && *c->storage.kind_root, .at = &s->p.node_seen_at};
+    s->columns[0] = (struct column){.name = "the kind node",
+                                    .space = IDENTITY_NODE,
+                                    .asked = node && *c->storage.kind_root,
+                                    .at = &s->p.node_seen_at};
     s->columns[1] = (struct column){.name = "the validator's pod",
+                                    .space = IDENTITY_POD,
                                     .asked = str_eq(c->validator.runtime, "kubernetes") ||
                                              *c->kubernetes.deployment,
                                     .at = &s->p.pod_seen_at};
+}
+
+static struct err *look_columns(struct seen *s, struct strlist *said)
+{
+    columns_of(s);
+    if (!is_waiting(s))
+        return NULL;
+    s->scene = scene_new();
+    TRY(identity_look(s->ctx, s->scene, &s->identity));
+    for (size_t i = 0; i < COLUMNS; i++)
+        if (s->columns[i].asked && !*s->columns[i].at)
+            look_column(s, &s->columns[i], said);
+    return NULL;
 }
 
 /* One look, with the lock held for it alone: the commands before it in a boot must not wait. */
@@ -214,10 +144,7 @@ static struct err *look(struct ctx *ctx, struct strlist *said, char **ret_missin
     if (!s.p.owned_at)
         return err_new(ERR_NOTFOUND, "the storage of this boot is not ready: 'agavectl boot "
                                      "finish' has not come to its end");
-    s.scene = scene_new();
-    columns_of(&s);
-    look_column(&s, &s.columns[0], find_node, said);
-    look_column(&s, &s.columns[1], find_pod, said);
+    TRY(look_columns(&s, said));
     freep(ret_missing);
     *ret_missing = is_waiting(&s) ? missing(&s) : NULL;
     if (!*ret_missing) {

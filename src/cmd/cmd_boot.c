@@ -121,10 +121,10 @@ static const struct cmd seen_cmd = {
     .summary = "look whether kind node and pod see the storage",
     .usage = "",
     .detail = "Started by a timer; waits until it is so or boot.seen_timeout_s after the boot has "
-              "passed. Compares the accounts folder of the host with what the kind node and the "
-              "validator in its pod "
-              "have in its place, through the root of a process in each: same device and inode, "
-              "same line in the tables of mounts. A host without kind has nothing to wait for.",
+              "passed. Compares the validator's folders of the host with what the kind node and "
+              "the validator in its pod have in their place, through the root of a process in "
+              "each: same device and inode, same line in the tables of mounts, the record of this "
+              "boot. A host without kind has nothing to wait for.",
     .example = "agavectl boot seen",
     .flags = CMD_ROOT | CMD_CONFIG | CMD_JSON,
     .opts = seen_options,

@@ -179,7 +179,7 @@ static void check_seen(const struct boot_proof *p, struct findings *ret)
                                  "not everybody sees the storage of this boot: %s", p->unseen),
                     "agavectl boot seen --once");
     else if (p->node_seen_at || p->pod_seen_at)
-        findings_add(ret, "boot.seen", LAYER, SEV_OK, "%s%s%s have the host's accounts folder",
+        findings_add(ret, "boot.seen", LAYER, SEV_OK, "%s%s%s have the host's folders",
                      p->node_seen_at ? "kind node" : "",
                      p->node_seen_at && p->pod_seen_at ? " and " : "",
                      p->pod_seen_at ? "validator" : "");

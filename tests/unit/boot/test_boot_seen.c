@@ -70,17 +70,6 @@ static void a_pod_with_another_folder_is_not(void **state)
     assert_null(p.unseen); /* there is still time */
 }
 
-/* The same inode by chance on another device: the tables of mounts say so. */
-static void the_tables_of_mounts_count_as_well(void **state)
-{
-    AUTO(host_clear) struct host h;
-
-    host_new(&h, AS_POD);
-    assert_ok(boot_finish(&h.f.ctx, &h.said));
-    validator_in_pod(&h, ACCOUNTS, "0:52 /accounts /data/accounts rw - tmpfs tmpfs rw");
-    assert_err(boot_seen(&h.f.ctx, false, &h.said), ERR_NOTFOUND, "another folder");
-}
-
 static void after_the_deadline_it_says_what_is_missing(void **state)
 {
     AUTO(host_clear) struct host h;
@@ -175,7 +164,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pod_with_the_same_folder_is_seen),
         cmocka_unit_test(a_pod_with_another_folder_is_not),
-        cmocka_unit_test(the_tables_of_mounts_count_as_well),
         cmocka_unit_test(after_the_deadline_it_says_what_is_missing),
         cmocka_unit_test(without_kind_there_is_nothing_to_wait_for),
         cmocka_unit_test(the_mark_is_for_a_host_that_goes_down),
