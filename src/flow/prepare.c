@@ -9,10 +9,17 @@
 
 #include "base/fault.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "flow/change.h"
 #include "flow/made.h"
 #include "flow/unit_state.h"
 #include "stage/engine.h"
+
+/* Stages that are no gates plan nothing but what outlives a reboot. */
+static bool plans_all(const struct ctx *ctx, bool gates)
+{
+    return !gates && ctx->cfg->host.persist;
+}
 
 struct decide_arg {
     struct flow_plan *plan;
@@ -56,11 +63,10 @@ struct json *prepare_names(const char *const *list)
 
 static struct err *not_while_running(const char *first)
 {
-    return err_new(
-        ERR_REFUSED,
-        "nothing is changed while the validator runs, and the host is not as the "
-        "config says (missing: %s); stop it first with 'agavectl stop'",
-        first);
+    return err_new(ERR_REFUSED,
+                   "nothing is changed while the validator runs, and the host is not as the "
+                   "config says (missing: %s); stop it first with 'agavectl stop'",
+                   first);
 }
 
 /* While the validator runs its storage is only looked at: a mount over its ledger would hide it,
@@ -70,7 +76,7 @@ struct err *prepare_decide(struct ctx *ctx, const struct prepare_opts *o, bool r
 {
     struct decide_arg arg = {.plan = ret, .destroy = o->destroy};
     struct stage_run_opts opts = {.only = o->stages,
-                                  .all = !o->gates,
+                                  .all = plans_all(ctx, o->gates),
                                   .dry_run = true,
                                   .adopt = o->adopt,
                                   .on_change = on_planned,
@@ -266,7 +272,7 @@ static struct err *run_stages(struct ctx *ctx, const struct step_run *s, bool dr
     TRY(names_of(json_get(s->inputs, "stages"), &only));
     TRY(json_as_bool(json_get(s->inputs, "gates"), &gates));
     TRY(json_as_bool(json_get(s->inputs, "adopt"), &opts.adopt));
-    opts.all = !gates;
+    opts.all = plans_all(ctx, gates);
     opts.only = only.items;
     return stages_apply(ctx, &opts, ret);
 }

@@ -9,7 +9,7 @@
 /* Makes the host as the config says: the changes that its stages plan, each a step. Names of stages
  * and of objects are NULL-terminated lists. */
 struct prepare_opts {
-    const char *const *stages;  /* NULL: all that have a plan */
+    const char *const *stages;  /* NULL: all that have a plan (without host.persist: gates alone) */
     const char *const *destroy; /* objects whose data may be lost; NULL: none */
     bool gates;                 /* with stages NULL: what a validator cannot do without, alone */
     bool adopt;                 /* what others made for the same end is taken over as well */

@@ -217,29 +217,38 @@ static struct err *look_at_all(struct ctx *ctx, const struct undo_opts *o,
     return NULL;
 }
 
-/* gone: mount points that will have been taken away by then. */
+static void add_step(const struct item *it, const struct step *step, const char *what,
+                     struct flow_plan *ret)
+{
+    flow_plan_add(ret, step, it->m->stage->name, change_json(it->m->stage, &it->m->change), "%s",
+                  what);
+}
+
+/* gone: mount points that will have been taken away by then. What was made below one of them is
+ * hidden until then, and is looked at when its turn comes. */
 static struct err *plan_one(struct ctx *ctx, const struct item *it, bool running,
                             struct strlist *gone, struct flow_plan *ret)
 {
     const struct undo_look *l = &it->l;
     const struct change *c = &it->m->change;
-    const char *stage = it->m->stage->name;
 
-    if (l->verdict == UNDO_KEEP) {
-        flow_plan_add(ret, &step_kept, stage, change_json(it->m->stage, c), "kept: %s", l->what);
-        flow_plan_add(ret, &step_forget, NULL, change_json(it->m->stage, c), "forget '%s'",
-                      c->object);
-        return NULL;
-    }
     if (l->verdict == UNDO_DO && running && !c->live)
         return not_while_running(l->what);
-    if (l->verdict == UNDO_DO && l->unmounts) {
+    if (l->verdict == UNDO_DO && l->unmounts)
         TRY(unmount_may(ctx, c->object, l->unmounts, (const char *const *)gone->items));
-        strlist_add(gone, c->object);
-    }
+    AUTO(freep)
+    char *hidden = xasprintf("take back what the mount hides: %s %s%s%s", change_kind_name(c->kind),
+                             c->object, c->after ? ", " : "", c->after ? c->after : "");
+    AUTO(freep) char *kept = xasprintf("kept: %s", l->what ? l->what : "");
     if (l->verdict == UNDO_DO)
-        flow_plan_add(ret, &step_undo, stage, change_json(it->m->stage, c), "%s", l->what);
+        add_step(it, &step_undo, l->what, ret);
+    else if (l->verdict == UNDO_KEEP)
+        add_step(it, &step_kept, kept, ret);
+    else if (strlist_has(gone, c->object))
+        add_step(it, &step_undo, hidden, ret);
     flow_plan_add(ret, &step_forget, NULL, change_json(it->m->stage, c), "forget '%s'", c->object);
+    if (l->verdict == UNDO_DO && l->unmounts)
+        strlist_add(gone, c->object);
     return NULL;
 }
 

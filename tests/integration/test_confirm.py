@@ -174,6 +174,73 @@ def prepare_plans_unless_told(t):
     t.real("block devices", "prepared by the plan that was printed")
 
 
+def on_mount(t, path):
+    """A process of the lab's mount namespace that stands there."""
+    p = subprocess.Popen(["nsenter", *lab.ENTER, "sh", "-c", f"cd {path} && echo there && exec sleep 600"],
+                         stdout=subprocess.PIPE, text=True)
+    t.later(lambda: (p.kill(), p.wait()))
+    assert p.stdout.readline() == "there\n"
+    return p
+
+
+@test
+def what_was_prepared_can_be_undone(t):
+    lab.up(t)
+    mounts = state(t)[0]
+    r = t.run("--lab", "prepare", "--undo")
+    assert r.code == 0 and r.out == "undo: nothing to change\n", r
+    for words in (["--adopt"], ["--destroy=/dev/ram0"]):
+        r = t.run("--lab", "prepare", "--undo", *words)
+        assert r.code == 2 and "--undo stands alone" in r.err, r
+    assert t.run("--lab", "prepare", "--apply").code == 0
+    prepared = state(t)[0]
+    assert prepared != mounts
+    r = t.run("--lab", "prepare", "--undo")
+    assert r.code == 0 and r.out.startswith("undo would:\n") and "kept: the file system on " in r.out, r
+    plan = json.loads(t.run("--lab", "prepare", "--undo", "-o", "json").out)["plan"]
+    stages = list(dict.fromkeys(s["stage"] for s in plan))
+    assert stages == ["dirs", "ramdisk", "bind", "volume", "kind-root"], plan
+    assert {s["step"] for s in plan} == set(stages) and all(s["undoable"] for s in plan), plan
+    one = json.loads(t.run("--lab", "prepare", "--undo", "dirs", "-o", "json").out)["plan"]
+    assert one and {s["stage"] for s in one} == {"dirs"}, one
+    # Nothing is taken back while somebody is there, and who it is is said.
+    holder = on_mount(t, "/srv/kind/solana/ramdisk")
+    r = t.run("--lab", "prepare", "--undo", "--apply")
+    assert r.code == 4 and f"in use by process {holder.pid} (sleep)" in r.err and state(t)[0] == prepared, r
+    holder.kill()
+    holder.wait()
+    # The volume alone: it is still shown elsewhere.
+    r = t.run("--lab", "prepare", "--undo", "--apply", "volume")
+    assert r.code == 4 and "mounted at '/srv/kind/solana'" in r.err and state(t)[0] == prepared, r
+    r = t.run("--lab", "prepare", "--undo", "--apply", "-o", "json")
+    answer = json.loads(r.out)
+    assert r.code == 0 and answer["changed"] is True and len(answer["kept"]) == 2, r
+    assert all("the file system on" in k for k in answer["kept"]), answer
+    assert state(t)[0] == mounts, (mounts, state(t)[0])
+    last = json.loads(t.run("--lab", "history", "-o", "json").out)["operations"]
+    assert sorted(o["flow"] for o in last) == ["prepare", "undo"] and {o["state"] for o in last} == {"done"}, last
+    r = t.run("--lab", "prepare", "--undo", "--apply")
+    assert r.code == 0 and "nothing to take back; nothing was changed" in r.out, r
+    # What is kept is used again: no second mkfs.
+    r = t.run("--lab", "prepare")
+    assert r.code == 0 and "xfs" not in r.out, r
+    assert t.run("--lab", "prepare", "--apply").code == 0 and state(t)[0] == prepared
+    t.real("mounts", "taken back with a process on one of them, and without")
+
+
+@test
+def a_validator_keeps_what_was_made(t):
+    lab.up(t, "--time-scale", "4")
+    assert t.run("--lab", "up", "--yes", "--no-wait").code == 0
+    before = state(t)
+    r = t.run("--lab", "prepare", "--undo", "--apply")
+    assert r.code == 4 and "it is not taken back while the validator runs" in r.err, r
+    assert "agavectl stop" in r.err and state(t)[0] == before[0], r
+    assert t.run("--lab", "stop").code == 0
+    r = t.run("--lab", "prepare", "--undo", "--apply")
+    assert r.code == 0 and "kept: " in r.out and "has content" in r.out, r
+
+
 @test
 def restart_is_one_operation(t):
     lab.up(t, "--time-scale", "4")
@@ -221,6 +288,7 @@ validator: {{runtime: kubernetes, ledger: {at}/ledger, snapshots: {at}/snapshots
 storage: {{kind_root: "", bind: "", volume: {{mount: {at}}}, ramdisk: {{mount: {at}/ramdisk}}}}
 journal_dir: {t.dir}/op
 state_dir: {t.dir}/state
+host: {{persist: false}}
 """)
     shutil.copy(shutil.which("sleep"), program)
     running = subprocess.Popen([str(program), "600"])

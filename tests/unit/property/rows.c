@@ -1,0 +1,145 @@
+/* A broken host for each stage with a plan. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "host/mounts.h"
+#include "io/fsroot.h"
+#include "property.h"
+
+#define MIB (1ULL << 20)
+/* Folders that are used as they are, and no others. */
+#define AS_IT_IS(place) "{device: \"\", mount: \"@" place "\"}"
+
+static const char *const stays[] = {"the file system on", NULL};
+static const char *const both_stay[] = {"the file system on", "the file system on", NULL};
+
+static void make(struct bed *b, const char *path, mode_t mode, uid_t uid)
+{
+    AUTO(freep) char *full = bed_path(b, path);
+
+    assert_ok(fsroot_mkdirs(b->ctx.root, full, 0755));
+    assert_int_equal(chmod(full, mode), 0);
+    assert_int_equal(chown(full, uid, uid), 0);
+}
+
+static void tmpfs_at(struct bed *b, const char *path)
+{
+    AUTO(freep) char *full = bed_path(b, path);
+
+    assert_ok(fsroot_mkdirs(b->ctx.root, full, 0755));
+    assert_ok(mounts_mount("tmpfs", full, "tmpfs", NULL));
+}
+
+static void no_kind_root(struct bed *b)
+{
+    bed_config(b, "host: {persist: false}\n"
+                  "storage: {kind_root: \"@/srv/kind\", bind: \"\", volume: " AS_IT_IS(
+                      "/vol") ", "
+                              "ramdisk: " AS_IT_IS("/vol/ram") "}\n");
+}
+
+/* It has a mount of its own, which passes nothing on, and so has what is below it. */
+static void private_kind_root(struct bed *b)
+{
+    no_kind_root(b);
+    tmpfs_at(b, "/srv/kind");
+    make(b, "/srv/kind/data", 0700, 5);
+    tmpfs_at(b, "/srv/kind/data/deep");
+}
+
+static void blank_volume(struct bed *b)
+{
+    bed_config(b,
+               "host: {persist: false}\n"
+               "storage: {kind_root: \"\", bind: \"\", ramdisk: " AS_IT_IS(
+                   "/ram") ", "
+                           "volume: {device: %s, mount: \"@/srv/solana\"}}\n",
+               bed_loop(b, 0, 400 * MIB));
+}
+
+static void missing_folder(struct bed *b)
+{
+    bed_config(b, "host: {persist: false}\n"
+                  "storage: {kind_root: \"\", bind: \"\", ramdisk: " AS_IT_IS(
+                      "/ram") ", "
+                              "volume: " AS_IT_IS("/a/b/solana") "}\n");
+}
+
+static void blank_ram_disk(struct bed *b)
+{
+    make(b, "/srv", 0750, 7);
+    bed_config(b,
+               "host: {persist: false}\n"
+               "storage: {kind_root: \"\", bind: \"\", volume: " AS_IT_IS(
+                   "/srv") ", "
+                           "ramdisk: {device: %s, mount: \"@/srv/ramdisk\"}}\n",
+               bed_loop(b, 0, 320 * MIB));
+}
+
+static void unbound_volume(struct bed *b)
+{
+    tmpfs_at(b, "/solana");
+    tmpfs_at(b, "/solana/ramdisk");
+    tmpfs_at(b, "/kind");
+    AUTO(freep) char *kind = bed_path(b, "/kind");
+    assert_ok(mounts_make_shared(kind, false));
+    bed_config(b, "host: {persist: false}\n"
+                  "storage: {kind_root: \"@/kind\", bind: \"@/kind/solana\", "
+                  "volume: " AS_IT_IS("/solana") ", ramdisk: " AS_IT_IS("/solana/ramdisk") "}\n");
+}
+
+static void folders_of_nobody(struct bed *b)
+{
+    make(b, "/ram", 0755, 0);
+    make(b, "/solana/ledger", 0777, 0);
+    make(b, "/solana/snapshots", 0755, 9);
+    bed_config(b, "host: {persist: false}\n"
+                  "storage: {kind_root: \"\", bind: \"\", volume: " AS_IT_IS(
+                      "/solana") ", ramdisk: " AS_IT_IS("/ram") "}\nvalidator: {uid: 1234, gid: "
+                                                                "4321, ledger: "
+                                                                "\"@/solana/ledger\", snapshots: "
+                                                                "\"@/solana/snapshots\", accounts: "
+                                                                "\"@/solana/accounts\", log: "
+                                                                "\"@/log/deep/validator.log\"}\n");
+}
+
+static void bare_host(struct bed *b)
+{
+    const char *volume = bed_loop(b, 0, 400 * MIB), *ram = bed_loop(b, 1, 320 * MIB);
+
+    bed_config(b,
+               "host: {persist: false}\n"
+               "storage: {kind_root: \"@/srv/kind\", bind: \"@/srv/kind/solana\", "
+               "volume: {device: %s, mount: \"@/srv/solana\"}, "
+               "ramdisk: {device: %s, mount: \"@/srv/solana/ramdisk\"}}\n"
+               "validator: {uid: 1234, gid: 4321, ledger: \"@/srv/solana/ledger\", snapshots: "
+               "\"@/srv/solana/snapshots\", accounts: \"@/srv/solana/ramdisk/accounts\", log: "
+               "\"@/srv/solana/log/validator.log\"}\n",
+               volume, ram);
+}
+
+#define STAGES(...)                                                                                \
+    (const char *const[])                                                                          \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
+#define ROW(id, ...) static const struct row id = {.name = #id, __VA_ARGS__}
+ROW(kind_root, .stages = STAGES("kind-root"), .real = true, .break_it = no_kind_root);
+ROW(kind_root_private, .stages = STAGES("kind-root"), .real = true, .break_it = private_kind_root);
+ROW(volume, .stages = STAGES("volume"), .real = true, .break_it = blank_volume, .kept = stays);
+ROW(volume_folder, .stages = STAGES("volume"), .real = true, .break_it = missing_folder);
+ROW(ramdisk, .stages = STAGES("ramdisk"), .real = true, .break_it = blank_ram_disk, .kept = stays);
+ROW(bind, .stages = STAGES("bind"), .real = true, .break_it = unbound_volume);
+ROW(dirs, .stages = STAGES("dirs"), .real = true, .break_it = folders_of_nobody);
+ROW(storage, .stages = STAGES("volume", "kind-root", "ramdisk", "bind", "dirs"), .real = true,
+    .break_it = bare_host, .kept = both_stay);
+
+const struct row *const rows[] = {
+    &kind_root, &kind_root_private, &volume, &volume_folder, &ramdisk, &bind, &dirs, &storage, NULL,
+};
