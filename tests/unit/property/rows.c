@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -124,6 +125,73 @@ static void bare_host(struct bed *b)
                volume, ram);
 }
 
+/* --- files of the next boot --- */
+
+#define ETC "/etc/systemd/system/"
+#define NEXT_BOOT                                                                                  \
+    "storage:\n  volume: {device: /dev/zvol/tank/solana}\n  ramdisk: {device: /dev/ram0}\n"        \
+    "validator: {runtime: kubernetes}\n"
+#define BY_HAND "# by hand\n\nUUID=4d6a /  \text4\terrors=remount-ro 0\t1\n  # indented"
+
+#define MOUNTED                                                                                    \
+    "27 1 254:0 / / rw - ext4 /dev/vda rw\n"                                                       \
+    "28 27 230:0 / /srv/solana rw,noatime shared:1 - xfs /dev/zd0 rw\n"                            \
+    "29 28 1:0 / /srv/solana/ramdisk rw,noatime shared:2 - xfs /dev/ram0 rw\n"                     \
+    "30 27 254:0 /srv/kind /srv/kind rw shared:3 - ext4 /dev/vda rw\n"                             \
+    "31 30 230:0 / /srv/kind/solana rw shared:4 master:1 - xfs /dev/zd0 rw\n"                      \
+    "32 31 1:0 / /srv/kind/solana/ramdisk rw shared:5 master:2 - xfs /dev/ram0 rw\n"
+
+static void device(struct bed *b, const char *path, unsigned major, unsigned minor)
+{
+    AUTO(freep) char *full = xasprintf("%s%s", b->dir, path);
+    AUTO(freep) char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    AUTO(freep) char *sys = xasprintf("/sys/dev/block/%u:%u", major, minor);
+
+    fixture_dir(&b->tree, folder);
+    fixture_dir(&b->tree, sys);
+    assert_int_equal(mknod(full, S_IFBLK | 0600, makedev(major, minor)), 0);
+}
+
+/* All that is of this boot is right. */
+static void prepared_for_this_boot(struct bed *b)
+{
+    device(b, "/dev/zvol/tank/solana", 230, 0);
+    device(b, "/dev/ram0", 1, 0);
+    fixture_put(&b->tree, "/proc/self/mountinfo", "%s", MOUNTED);
+    fixture_dir(&b->tree, "/srv/solana/ramdisk");
+    fixture_dir(&b->tree, "/srv/kind/solana/ramdisk");
+}
+
+static void nothing_for_the_next_boot(struct bed *b)
+{
+    prepared_for_this_boot(b);
+    bed_config(b, "%s", NEXT_BOOT);
+    fixture_put(&b->tree, "/proc/1/comm", "systemd\n");
+    fixture_put(&b->tree, "/etc/fstab", "%s", BY_HAND); /* without a newline */
+    fixture_dir(&b->tree, "/etc/systemd/system");
+    fixture_put(&b->tree, "/usr/lib/systemd/system/docker.service", "[Service]\nExecStart=/d\n");
+}
+
+/* As a playbook left it. */
+static void somebodys_next_boot(struct bed *b)
+{
+    nothing_for_the_next_boot(b);
+    fixture_put(&b->tree, "/etc/fstab", "%s",
+                BY_HAND "\n/dev/zvol/tank/solana\t/srv/solana\txfs\tnoatime,nofail 0 0\n"
+                        "/dev/ram0  /srv/solana/ramdisk  xfs  noatime,nofail,x-systemd.requires="
+                        "format-ramdisk.service  0 0\n"
+                        "/srv/solana /srv/kind/solana none rbind,rslave,rshared,nofail 0 0");
+    fixture_put(&b->tree, ETC "format-ramdisk.service",
+                "[Unit]\nDefaultDependencies=no\nBefore=srv-solana-ramdisk.mount local-fs.target\n"
+                "[Service]\nType=oneshot\nExecStart=/usr/sbin/mkfs.xfs -q -f -K /dev/ram0\n");
+    fixture_put(&b->tree, ETC "ramdisk-accounts.service",
+                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk\n[Service]\n"
+                "ExecStart=/usr/bin/install -d -m 0755 -o 1000 -g 1000 "
+                "/srv/solana/ramdisk/accounts\n[Install]\nWantedBy=multi-user.target\n");
+    fixture_link(&b->tree, ETC "multi-user.target.wants/ramdisk-accounts.service",
+                 "/etc/systemd/system/ramdisk-accounts.service");
+}
+
 #define STAGES(...)                                                                                \
     (const char *const[])                                                                          \
     {                                                                                              \
@@ -139,7 +207,12 @@ ROW(bind, .stages = STAGES("bind"), .real = true, .break_it = unbound_volume);
 ROW(dirs, .stages = STAGES("dirs"), .real = true, .break_it = folders_of_nobody);
 ROW(storage, .stages = STAGES("volume", "kind-root", "ramdisk", "bind", "dirs"), .real = true,
     .break_it = bare_host, .kept = both_stay);
+ROW(units, .stages = STAGES("units"), .break_it = nothing_for_the_next_boot);
+ROW(fstab, .stages = STAGES("fstab", "units"), .break_it = nothing_for_the_next_boot);
+ROW(adopt, .stages = STAGES("adopt", "units", "fstab"), .break_it = somebodys_next_boot,
+    .adopt = true);
 
 const struct row *const rows[] = {
-    &kind_root, &kind_root_private, &volume, &volume_folder, &ramdisk, &bind, &dirs, &storage, NULL,
+    &kind_root, &kind_root_private, &volume, &volume_folder, &ramdisk, &bind,
+    &dirs,      &storage,           &units,  &fstab,         &adopt,   NULL,
 };
