@@ -192,6 +192,54 @@ static void somebodys_next_boot(struct bed *b)
                  "/etc/systemd/system/ramdisk-accounts.service");
 }
 
+/* --- settings --- */
+
+/* A fresh distribution: nothing is set. */
+static void fresh(struct bed *b, const char *config)
+{
+    bed_config(b, "%s", config);
+    fixture_put(&b->tree, "/proc/sys/net/core/rmem_max", "212992\n");
+    fixture_put(&b->tree, "/proc/sys/net/core/wmem_max", "212992\n");
+    fixture_put(&b->tree, "/proc/sys/vm/max_map_count", "65530\n");
+    fixture_put(&b->tree, "/proc/sys/fs/nr_open", "1048576\n");
+    fixture_put(&b->tree, "/etc/sysctl.d/10-distribution.conf", "vm.max_map_count=262144\n");
+    fixture_put(&b->tree, "/etc/passwd",
+                "root:x:0:0::/root:/bin/sh\nsol:x:1000:1000::/home/sol:/bin/sh\n");
+    fixture_put(&b->tree, "/etc/group", "root:x:0:\nsol:x:1000:\n");
+    fixture_put(&b->tree, "/proc/self/limits",
+                "Limit Soft Hard Units\nMax open files 1024 1000000 files\n"
+                "Max locked memory 65536 unlimited bytes\n");
+    fixture_put(&b->tree, "/proc/self/status", "Name:\tx\nCapEff:\t0\n");
+    fixture_process(&b->tree, 1, "systemd", "/sbin/init", "/sbin/init", 10);
+}
+
+static void low_values(struct bed *b)
+{
+    fresh(b, "");
+}
+
+static void low_limits_of_a_service(struct bed *b)
+{
+    fresh(b, "validator: {runtime: systemd}\n");
+    fixture_put(&b->tree, ETC "sol.service",
+                "[Service]\nExecStart=/opt/agave-validator --ledger /srv/solana/ledger\n"
+                "LimitNOFILE=1024:2000000\n");
+}
+
+static void a_log_that_nobody_turns(struct bed *b)
+{
+    fresh(b, "");
+    free(TAKE(b->cfg->file)); /* there is none */
+    fixture_put(&b->tree, "/usr/sbin/logrotate", "x");
+    AUTO(freep) char *program = fsroot_path(b->ctx.root, "/usr/sbin/logrotate");
+    assert_int_equal(chmod(program, 0755), 0);
+    fixture_put(&b->tree, "/lib/systemd/system/logrotate.timer", "[Timer]\nOnCalendar=daily\n");
+    fixture_link(&b->tree, ETC "timers.target.wants/logrotate.timer",
+                 "/lib/systemd/system/logrotate.timer");
+    fixture_put(&b->tree, "/etc/logrotate.d/apt", "/var/log/apt/*.log {\n  weekly\n}\n");
+    fixture_put(&b->tree, "/srv/solana/log/validator.log", "line\n");
+}
+
 #define STAGES(...)                                                                                \
     (const char *const[])                                                                          \
     {                                                                                              \
@@ -211,8 +259,13 @@ ROW(units, .stages = STAGES("units"), .break_it = nothing_for_the_next_boot);
 ROW(fstab, .stages = STAGES("fstab", "units"), .break_it = nothing_for_the_next_boot);
 ROW(adopt, .stages = STAGES("adopt", "units", "fstab"), .break_it = somebodys_next_boot,
     .adopt = true);
+ROW(sysctl, .stages = STAGES("sysctl"), .break_it = low_values);
+ROW(limits, .stages = STAGES("limits"), .break_it = low_values);
+ROW(limits_of_service, .stages = STAGES("limits"), .break_it = low_limits_of_a_service);
+ROW(logrotate, .stages = STAGES("logrotate"), .break_it = a_log_that_nobody_turns);
 
 const struct row *const rows[] = {
-    &kind_root, &kind_root_private, &volume, &volume_folder, &ramdisk, &bind,
-    &dirs,      &storage,           &units,  &fstab,         &adopt,   NULL,
+    &kind_root, &kind_root_private, &volume,    &volume_folder, &ramdisk, &bind,
+    &dirs,      &storage,           &units,     &fstab,         &adopt,   &sysctl,
+    &limits,    &limits_of_service, &logrotate, NULL,
 };
