@@ -180,13 +180,27 @@ static bool is_below(const char *path, const char *base)
     return strncmp(path, base, n) == 0 && path[n] == '/';
 }
 
+/* In items from..to: what is not of that stage first, else in the same order. */
+static void put_stage_last(struct item *from, const struct item *to, const struct stage *stage)
+{
+    size_t n = (size_t)(to - from) + 1, at = 0;
+    AUTO(freep) struct item *all = xcalloc(n, sizeof(*all));
+
+    memcpy(all, from, n * sizeof(*all));
+    for (int last = 0; last < 2; last++)
+        for (size_t i = 0; i < n; i++)
+            if ((all[i].m->stage == stage) == last)
+                from[at++] = all[i];
+}
+
 /* An rbind goes after what is mounted below its source. That unmount goes on to wherever the rbind
  * was passed on; an unmount below the rbind does not, where mount(8) attached it before it was
- * made a slave: services with mounts of their own would keep it. */
+ * made a slave: services with mounts of their own would keep it. What else its stage did (sharing
+ * the source, without which nothing is passed on) stays after it. */
 static void put_rbinds_later(struct items *x)
 {
     for (size_t i = x->n; i-- > 0;) {
-        struct item it = x->items[i];
+        const struct item it = x->items[i];
         size_t to = i;
 
         if (it.l.unmounts != UNDO_RBIND)
@@ -195,8 +209,7 @@ static void put_rbinds_later(struct items *x)
             if (x->items[k].l.unmounts == UNDO_MOUNT &&
                 is_below(x->items[k].m->change.object, it.l.source))
                 to = k;
-        memmove(&x->items[i], &x->items[i + 1], (to - i) * sizeof(it));
-        x->items[to] = it;
+        put_stage_last(&x->items[i], &x->items[to], it.m->stage);
     }
 }
 

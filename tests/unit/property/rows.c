@@ -211,6 +211,7 @@ static void fresh(struct bed *b, const char *config)
                 "Max locked memory 65536 unlimited bytes\n");
     fixture_put(&b->tree, "/proc/self/status", "Name:\tx\nCapEff:\t0\n");
     fixture_process(&b->tree, 1, "systemd", "/sbin/init", "/sbin/init", 10);
+    fixture_put(&b->tree, "/proc/self/stat", "1 (x) S 0\n");
 }
 
 static void low_values(struct bed *b)

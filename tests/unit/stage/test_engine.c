@@ -137,6 +137,36 @@ static struct err *run(struct world *w, const char *const *destroy, bool dry,
     return stages_apply(&ctx, &opts, ret);
 }
 
+/* The second, as a stage that is no gate. */
+static const struct stage lesser = {.name = "lesser",
+                                    .summary = "s",
+                                    .layer = 4,
+                                    .order_reason = "r",
+                                    .enabled = on,
+                                    .check = made1_check,
+                                    .plan = made1_plan,
+                                    .apply = made1_apply};
+static const struct stage *const with_lesser[] = {&lesser, &first, NULL};
+
+static struct err *run_lesser(struct world *w, bool all, const char *const *only,
+                              struct stage_report *ret)
+{
+    struct ctx ctx = {.proc = (const struct proc_ops *)(uintptr_t)w, .clock = &clock_system};
+    struct stage_run_opts opts = {
+        .table = with_lesser, .all = all, .only = only, .on_change = told, .arg = w};
+
+    return stages_apply(&ctx, &opts, ret);
+}
+
+static struct err *made_by_hand(void *arg, struct ctx *ctx, const struct stage *s,
+                                const struct change *c)
+{
+    struct world *w = arg;
+
+    strbuf_printf(&w->told, "hand %s\n", c->object);
+    return s->apply(ctx, c);
+}
+
 static void world_clear(struct world *w)
 {
     strbuf_clear(&w->told);
@@ -292,6 +322,62 @@ static void the_table_is_in_order(void **state)
     assert_null(stage_by_name(stage_table, "no-such"));
 }
 
+static void all_is_more_than_the_gates(void **state)
+{
+    AUTO(world_clear) struct world w = {.want = 1}, v = {.want = 1};
+    AUTO(stage_report_clear) struct stage_report r = {0}, s = {0};
+
+    assert_ok(run_lesser(&w, false, NULL, &r));
+    assert_int_equal(w.have[1], 0);
+    assert_ok(run_lesser(&v, true, NULL, &s));
+    assert_int_equal(v.have[0], 1);
+    assert_int_equal(v.have[1], 1);
+    assert_int_equal(s.left.n, 0);
+}
+
+/* It is said and stops nobody; asked for by its name it is a failure as any other. */
+static void what_is_no_gate_is_left(void **state)
+{
+    static const char *const only[] = {"lesser", NULL};
+    AUTO(world_clear) struct world w = {.want = 1, .broken = {false, true}};
+    AUTO(world_clear) struct world v = {.want = 1, .cannot_look = {false, true}};
+    AUTO(world_clear) struct world gate = {.want = 1, .broken = {true, false}};
+    AUTO(stage_report_clear) struct stage_report r = {0}, s = {0}, t = {0}, u = {0};
+
+    assert_ok(run_lesser(&w, true, NULL, &r));
+    assert_int_equal(w.have[0], 1);
+    assert_int_equal(r.left.n, 1);
+    assert_non_null(strstr(r.left.items[0], "stage 'lesser': broken for good"));
+    assert_ok(run_lesser(&v, true, NULL, &s));
+    assert_int_equal(s.left.n, 1);
+    assert_err(run_lesser(&w, true, only, &t), ERR_REFUSED, "broken for good");
+    assert_int_equal(t.left.n, 0);
+    assert_err(run_lesser(&gate, true, NULL, &u), ERR_REFUSED, "broken for good");
+    assert_int_equal(u.left.n, 0);
+}
+
+static void a_change_that_fails_is_never_left(void **state)
+{
+    AUTO(world_clear) struct world w = {.want = 1, .fails = true};
+    AUTO(stage_report_clear) struct stage_report r = {0};
+
+    w.have[0] = 1;
+    assert_err(run_lesser(&w, true, NULL, &r), ERR_REMOTE, "change of");
+    assert_int_equal(r.left.n, 0);
+}
+
+static void changes_are_made_by_whoever_asked(void **state)
+{
+    AUTO(world_clear) struct world w = {.want = 1};
+    struct ctx ctx = {.proc = (const struct proc_ops *)(uintptr_t)&w, .clock = &clock_system};
+    struct stage_run_opts opts = {.table = table, .make = made_by_hand, .arg = &w};
+    AUTO(stage_report_clear) struct stage_report r = {0};
+
+    assert_ok(stages_apply(&ctx, &opts, &r));
+    assert_string_equal(strbuf_text(&w.told), "hand number 0/1\nhand number 1/1\n");
+    assert_int_equal(w.have[0] + w.have[1], 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +391,10 @@ int main(void)
         cmocka_unit_test(destruction_needs_the_exact_name),
         cmocka_unit_test(an_interrupt_stops_before_the_next_change),
         cmocka_unit_test(the_table_is_in_order),
+        cmocka_unit_test(all_is_more_than_the_gates),
+        cmocka_unit_test(what_is_no_gate_is_left),
+        cmocka_unit_test(a_change_that_fails_is_never_left),
+        cmocka_unit_test(changes_are_made_by_whoever_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
