@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""A host that the runbook prepared is taken over under a running validator, and given back: systemd, mounts, devices and
-processes are real (machine_systemd.py); what runs must not notice."""
+"""What agavectl writes for the next boot, on a systemd that is really booted (machine_systemd.py): a bare host, and one that
+the runbook prepared, which is taken over under a running validator and given back; what runs must not notice."""
 import contextlib
+import errno
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -10,7 +12,7 @@ sys.path[:0] = [str(HERE.parent / "integration"), str(HERE.parent / "cluster")]
 import machine  # noqa: E402
 import runbook  # noqa: E402
 from booted import find_disk  # noqa: E402
-from harness import test, main  # noqa: E402
+from harness import Skip, test, main  # noqa: E402
 from image import Absent  # noqa: E402
 
 try:
@@ -117,6 +119,115 @@ def under_a_running_validator(t):
         wants = c.ok("systemctl show -p Requires -p Wants -p After srv-solana-ramdisk.mount docker")
         assert "agavectl" not in wants and "format-ramdisk.service" in wants, wants
         assert c.reboot() == "running", c.run("systemctl --failed")[1]  # by their units again
+        assert c.saw("docker")["accounts"] == ["directory", "1000:1000"]
+
+
+BARE = f"""storage:
+  volume: {{device: /dev/{VOLUME}}}
+  ramdisk: {{kind: tmpfs, size_gib: 1}}
+kind: {{cluster: test}}
+"""
+GUARDED = ["docker.service", "kubelet.service"]
+
+
+@test
+def a_bare_host(t):
+    """Prepared, it boots by itself; without one of the mounts nothing that needs it starts; undone it is as before."""
+    with a_host(t) as c:
+        c.write("/etc/agavectl/agavectl.yaml", BARE)
+        before = etc(c)
+        print("#", prepare_all(c).replace("\n", "\n# "))
+        prepare_all(c, "--apply")
+        for _ in range(2):
+            assert c.reboot() == "running", c.run("systemctl --failed; journalctl -b -u 'agavectl*' --no-pager")[1]
+            seen = c.saw("docker")
+            assert seen["/srv/kind/solana/ramdisk"] == ["tmpfs", "tmpfs"] and seen["/srv/kind/solana"][1] == "xfs", seen
+            assert seen["accounts"] == ["directory", "1000:1000"], seen
+            assert "ordering cycle" not in c.journal()
+            bad = {i: s for i, s in c.check("units", "fstab", "adopt").items() if s - {"ok", "note"}}
+            assert not bad, bad
+            assert "nothing to change" in prepare_all(c)
+        c.ok("cp /etc/fstab /root/fstab && sed -i '/tmpfs/d' /etc/fstab")
+        c.reboot()
+        assert c.state(*GUARDED) == dict.fromkeys(GUARDED, "inactive")
+        assert c.saw("docker") is None and c.state("multi-user.target") == {"multi-user.target": "active"}
+        # put right by hand, all of it goes on without a reboot
+        c.ok("cp /root/fstab /etc/fstab && rm /root/fstab && systemctl daemon-reload && systemctl start docker kubelet")
+        assert c.saw("docker")["accounts"] == ["directory", "1000:1000"]
+        c.ok("systemctl stop docker kubelet")
+        print("#", c.ok("agavectl prepare --no-lab --undo --apply 2>&1").replace("\n", "\n# "))
+        assert etc(c) == before, diff(before, etc(c))
+
+
+def prepare_all(c, *options):
+    return c.ok(f"agavectl prepare --no-lab {' '.join(options)} kind-root volume ramdisk bind dirs {STAGES} 2>&1")
+
+
+ZRAM = Path("/sys/class/zram-control")
+
+
+@contextlib.contextmanager
+def a_ram_disk(c):
+    """A real device in memory, which keeps its content over the reboots here, as a soft reboot does; its path."""
+    if not ZRAM.exists():
+        raise Skip("this kernel has no zram", part="systemd")
+    number = (ZRAM / "hot_add").read_text().strip()
+    try:
+        Path(f"/sys/block/zram{number}/disksize").write_text(str(XFS_MIB << 20))
+        c.devices[f"zram{number}"] = "test-ram"
+        yield f"/dev/zram{number}"
+    finally:
+        c.devices.pop(f"zram{number}", None)
+        c.close()
+        remove_zram(number)
+
+
+def remove_zram(number):
+    """Its mounts go with the last process of the namespaces."""
+    end = time.monotonic() + 20
+    while True:
+        try:
+            (ZRAM / "hot_remove").write_text(number)
+            return
+        except OSError as e:
+            if e.errno != errno.EBUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.05)
+
+
+def by_hand(c, ram):
+    """The runbook's host, with this RAM disk."""
+    for path, text in runbook.files(f"/dev/{VOLUME}").items():
+        c.write(path, text.replace("/dev/ram0", ram).replace("dev-ram0", ram[1:].replace("/", "-"))
+                .replace("modprobe@brd", "modprobe@zram"))
+    c.ok("rm /etc/modprobe.d/solana-ramdisk.conf")
+    c.write("/etc/agavectl/agavectl.yaml", CONFIG.replace("/dev/ram0", ram))
+
+
+@test
+def adopted_it_boots(t):
+    """With our units the RAM disk is blank at every boot; when it cannot be made, the host is there and Docker is not."""
+    c = Container(FOLDER)
+    c.volume = c.add_disk(VOLUME, XFS_MIB)
+    with a_ram_disk(c) as ram:
+        c.boot()
+        runbook.make(c, f"/dev/{VOLUME}")
+        by_hand(c, ram)
+        assert c.reboot() == "running", c.run("systemctl --failed")[1]
+        prepare(c, "--adopt", "--apply")
+        for _ in range(2):
+            c.ok("touch /srv/solana/ramdisk/stale")
+            assert c.reboot() == "running", c.run("systemctl --failed; journalctl -b -u 'agavectl*' --no-pager")[1]
+            assert c.run("test -e /srv/solana/ramdisk/stale")[0] == 1
+            assert c.saw("docker")["/srv/kind/solana/ramdisk"] == [ram, "xfs"], c.saw("docker")
+            assert c.saw("docker")["accounts"] == ["directory", "1000:1000"]
+            assert "ordering cycle" not in c.journal()
+        c.ok("mv /usr/sbin/mkfs.xfs /usr/sbin/mkfs.xfs.gone")
+        assert c.reboot() == "degraded"
+        assert c.state(*GUARDED, "agavectl-ramdisk.service", "multi-user.target", "emergency.target") == {
+            **dict.fromkeys(GUARDED, "inactive"), "agavectl-ramdisk.service": "failed", "multi-user.target": "active",
+            "emergency.target": "inactive"}
+        c.ok("mv /usr/sbin/mkfs.xfs.gone /usr/sbin/mkfs.xfs && systemctl start docker kubelet")
         assert c.saw("docker")["accounts"] == ["directory", "1000:1000"]
 
 
