@@ -682,6 +682,21 @@ struct err *fsroot_symlink(struct fsroot *r, const char *target, const char *pat
     return sync_parent(dir_fd, path);
 }
 
+/* 0 or errno. OpenZFS before 2.2 does not know RENAME_NOREPLACE (EINVAL): there a name that
+ * somebody takes in this very moment would be lost. */
+static int rename_new(int dir_fd, const char *old, const char *name)
+{
+    struct stat st;
+
+    if (renameat2(dir_fd, old, dir_fd, name, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL)
+        return errno;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return EEXIST;
+    return renameat(dir_fd, old, dir_fd, name) < 0 ? errno : 0;
+}
+
 struct err *fsroot_rename(struct fsroot *r, const char *path, const char *name)
 {
     AUTO(freep) char *old = NULL;
@@ -690,8 +705,9 @@ struct err *fsroot_rename(struct fsroot *r, const char *path, const char *name)
     if (strchr(name, '/'))
         return err_new(ERR_BUG, "'%s' is no name in the folder of '%s'", name, path);
     TRY(open_parent(r, path, &old, &dir_fd));
-    if (renameat2(dir_fd, old, dir_fd, name, RENAME_NOREPLACE) < 0)
-        return err_sys(errno, "cannot rename '%s' to '%s'", path, name);
+    int sys = rename_new(dir_fd, old, name);
+    if (sys)
+        return err_sys(sys, "cannot rename '%s' to '%s'", path, name);
     return sync_parent(dir_fd, path);
 }
 

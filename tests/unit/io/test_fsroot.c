@@ -502,12 +502,40 @@ static void what_a_link_says(void **state)
     err_free(e);
 }
 
+/* Links and new names; never over something. */
+static void links_and_names(void **state)
+{
+    struct place *p = *state;
+    AUTO(freep) char *to = NULL;
+
+    assert_null(fsroot_mkdirs(p->root, "/names", 0755));
+    assert_null(fsroot_symlink(p->root, "../target", "/names/link"));
+    assert_null(fsroot_readlink(p->root, "/names/link", &to));
+    assert_string_equal(to, "../target");
+    struct err *taken = fsroot_symlink(p->root, "x", "/names/link");
+    assert_int_equal(taken->sys, EEXIST);
+    err_free(taken);
+    assert_null(fsroot_rename(p->root, "/names/link", "other"));
+    free(TAKE(to));
+    assert_null(fsroot_readlink(p->root, "/names/other", &to));
+    assert_string_equal(to, "../target");
+    assert_null(fsroot_symlink(p->root, "y", "/names/link"));
+    taken = fsroot_rename(p->root, "/names/link", "other");
+    assert_int_equal(taken->sys, EEXIST);
+    err_free(taken);
+    struct err *gone = fsroot_rename(p->root, "/names/none", "new");
+    assert_int_equal(gone->sys, ENOENT);
+    err_free(gone);
+    assert_null(fsroot_unlink(p->root, "/names/link"));
+    assert_null(fsroot_unlink(p->root, "/names/other"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define ALL                                                                                        \
     TEST(the_root_cannot_be_left), TEST(links_inside_are_followed), TEST(what_a_link_says),        \
-        TEST(reading_is_bounded), TEST(a_pipe_in_the_place_of_a_file_does_not_hang),               \
-        TEST(lines_and_figures), TEST(writing_wants_an_existing_file),                             \
-        TEST(atomic_writing_replaces_with_the_exact_mode),                                         \
+        TEST(links_and_names), TEST(reading_is_bounded),                                           \
+        TEST(a_pipe_in_the_place_of_a_file_does_not_hang), TEST(lines_and_figures),                \
+        TEST(writing_wants_an_existing_file), TEST(atomic_writing_replaces_with_the_exact_mode),   \
         TEST(atomic_writing_replaces_a_link_itself),                                               \
         TEST(a_failed_atomic_write_keeps_the_old_text), TEST(a_folder_is_not_replaced),            \
         TEST(folders_are_made_with_their_parents), TEST(paths_are_named_as_the_kernel_names_them), \
