@@ -152,11 +152,14 @@ static struct err *linked(struct ctx *ctx, const char *name, struct strlist *ret
         AUTO(freep)
         char *dir =
             xasprintf("%s/%s.%s", places[i / ARRAY_LEN(kinds)], name, kinds[i % ARRAY_LEN(kinds)]);
-        struct err *e = fsroot_list(ctx->root, dir, ret);
+        AUTO(strlist_clear) struct strlist names = {0};
+        struct err *e = fsroot_list(ctx->root, dir, &names);
 
         if (e && e->kind != ERR_NOTFOUND)
             return e;
         err_free(e);
+        for (size_t k = 0; k < names.n; k++)
+            strlist_add(ret, names.items[k]);
     }
     return NULL;
 }

@@ -5,7 +5,7 @@ cd /
 find etc srv opt root home boot usr/bin usr/lib/systemd usr/lib/modprobe.d usr/local var/lib -xdev \
     ! -path 'var/lib/systemd*' ! -path 'var/lib/agavectl*' -printf 'file /%p %y %m %U:%G %l\n' | sort
 find etc -xdev -type f -exec sha256sum {} + | sort | sed 's/^/sum /'
-findmnt -rno TARGET,SOURCE,FSTYPE,PROPAGATION | grep -v '^/run/' | sort | sed 's/^/mount /'
+findmnt -rno TARGET,SOURCE,FSTYPE,PROPAGATION | grep -vE '^/run/|binfmt_misc' | sort | sed 's/^/mount /'
 systemctl list-unit-files --no-legend --no-pager | awk '{print "unit", $1, $2}' | sort
 sysctl -a -r '^(net\.core\.|vm\.|fs\.(nr_open|file-max))' 2>/dev/null | grep -vE 'drop_caches|_kbytes' | sort | sed 's/^/value /'
 """

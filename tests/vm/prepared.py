@@ -47,7 +47,8 @@ class Prepared:
         m = self.machine
         before = picture.take(m)
         plan = m.ok(f"agavectl prepare {self.stages}")
-        assert picture.changes(before, picture.take(m)) == []
+        changed = picture.changes(before, picture.take(m))
+        assert changed == [], "\n".join(changed)
         m.ok(f"agavectl prepare --apply {self.stages}", 300)
         said = m.run(VERIFY)[1]
         assert said == "", said

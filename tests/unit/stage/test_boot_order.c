@@ -132,6 +132,21 @@ static void a_unit_that_is_not_started_makes_none(void **state)
     assert_circle(&f, "accounts.service");
 }
 
+/* What a unit's file pulls in counts beside the links in its folders. */
+static void words_and_links_both_count(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+
+    fixture_new(&f);
+    packages(&f);
+    fixture_put(&f, ETC "/docker.service.d/a.conf",
+                "[Unit]\nAfter=accounts.service\nWants=accounts.service\n");
+    fixture_put(&f, ETC "/accounts.service", "[Unit]\nAfter=docker.service\n[Service]\n");
+    fixture_put(&f, ETC "/other.service", "[Service]\n");
+    fixture_link(&f, ETC "/docker.service.wants/other.service", "../other.service");
+    assert_circle(&f, "accounts.service");
+}
+
 static void a_masked_unit_makes_none(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
@@ -177,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_format_with_default_dependencies_is_one),
         cmocka_unit_test(two_that_wait_for_each_other),
         cmocka_unit_test(a_unit_that_is_not_started_makes_none),
+        cmocka_unit_test(words_and_links_both_count),
         cmocka_unit_test(a_masked_unit_makes_none),
         cmocka_unit_test(the_generators_old_file_does_not_count),
         cmocka_unit_test(no_fstab_is_no_error),
