@@ -90,25 +90,85 @@ def what_docker_says_of_propagation_is_so(t):
         assert seen == (got["mounts"][0]["propagation"] != "rprivate"), got
 
 
+def write_config(t, cluster, runtime="kubernetes"):
+    config = t.dir / "agavectl.yaml"
+    config.write_text(f"""
+kind: {{cluster: {cluster}}}
+storage:
+  kind_root: {SOURCE}
+  bind: ""
+  volume: {{mount: {SOURCE}/solana}}
+  ramdisk: {{mount: {SOURCE}/solana/ramdisk, kind: none}}
+host: {{persist: false}}
+validator:
+  runtime: {runtime}
+  bin: /bin/false
+  uid: 0
+  gid: 0
+  identity: {t.dir}/identity.json
+  ledger: {SOURCE}/solana/ledger
+  snapshots: {SOURCE}/solana/snapshots
+  accounts: {SOURCE}/solana/ramdisk/accounts
+  log: {SOURCE}/solana/log/validator.log
+state_dir: {t.dir}/state
+journal_dir: {t.dir}/journal
+""")
+    return config
+
+
+def mount_storage(t):
+    """Volume and RAM disk, mounted after the nodes were made, with the proof of this boot."""
+    at = SOURCE / "solana"
+    at.mkdir(exist_ok=True)
+    t.sh("mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "volume", at)
+    t.later(lambda: t.sh("umount", at))
+    (at / "ramdisk").mkdir()
+    t.sh("mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "ramdisk", at / "ramdisk")
+    t.later(lambda: t.sh("umount", at / "ramdisk"))
+    for name in ("ledger", "snapshots", "log", "ramdisk/accounts"):
+        (at / name).mkdir()
+    device = {"path": None, "major": None, "minor": None, "size_b": None}
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    (at / ".agavectl-boot.json").write_text(json.dumps(
+        {"schema_version": 1, "boot_id": boot, "formatted_at": None, "mounted_at": 1, "owned_at": 1,
+         "node_seen_at": None, "pod_seen_at": None, "volume": device, "ramdisk": device,
+         "accounts": {"dev": None, "ino": None}, "left": None, "disabled": None, "failed": None, "unseen": None}))
+    t.real("mounts", "made on the host after the nodes, looked for in them")
+
+
 @test
 def check_finds_the_node_that_sees_nothing(t):
-    """The same three nodes: told to Docker, found in the kernel, and a RAM disk mounted later that one misses."""
-    config = t.dir / "agavectl.yaml"
-    (SOURCE / "solana/ramdisk").mkdir(parents=True)
-    t.sh("mount", "-t", "tmpfs", "-o", "size=1m", "ramdisk", SOURCE / "solana/ramdisk")
-    t.later(lambda: t.sh("umount", SOURCE / "solana/ramdisk"))
+    """The same three nodes: told to Docker, found in the kernel, and mounts made later that one misses."""
+    mount_storage(t)
     for propagation in ("rshared", "rslave", "rprivate"):
-        config.write_text(f"kind: {{cluster: {propagation}}}\nstorage:\n  kind_root: {SOURCE}\n  bind: ''\n"
-                          f"  volume: {{mount: {SOURCE}/solana}}\n  ramdisk: {{mount: {SOURCE}/solana/ramdisk}}\n"
-                          f"validator: {{ledger: {SOURCE}/solana/ledger, snapshots: {SOURCE}/solana/snapshots, "
-                          f"accounts: {SOURCE}/solana/ramdisk/accounts, log: {SOURCE}/solana/log}}\n")
-        found, answer = machine.check(t, config, "docker", "cluster", "propagation")
+        found, answer = machine.check(t, write_config(t, propagation), "docker", "cluster", "propagation")
         for name in ("docker.reach", "docker.liverestore", "docker.root", "cluster.node", "cluster.mount"):
             assert found[name] == ["ok"], (name, answer)
         assert found["cluster.node.memory"] == ["warn"], answer  # they were given 64 MiB
-        want = ["fail" if propagation == "rprivate" else "ok"]
-        for name in ("cluster.propagation", "propagation.receives", "propagation.node"):
-            assert found[name] == want, (name, propagation, answer)
+        want = {"fail" if propagation == "rprivate" else "ok"}
+        for name in ("cluster.propagation", "propagation.receives", "propagation.node", "propagation.sentinel"):
+            assert set(found[name]) == want, (name, propagation, answer)
+
+
+@test
+def no_start_while_the_node_sees_nothing(t):
+    """Refused before anything is done; with the right node the (broken) validator is started."""
+    mount_storage(t)
+    (t.dir / "identity.json").write_text("[]")
+    run = lambda cluster, *what: t.run(*what, "--no-lab", "-c", write_config(t, cluster, "process"))
+    for what in (["start"], ["restart"], ["up", "--yes"]):
+        r = run("rprivate", *what)
+        assert r.code == 4 and "propagation." in r.err and "made again" in r.err, (what, r)
+    r = run("rslave", "start")
+    assert r.code == 1 and "ok  storage" in r.err and "ended" in r.err, r
+
+
+@test
+def a_docker_that_is_silent_is_not_ok(t):
+    os.kill(docker.process.pid, signal.SIGSTOP)
+    t.later(lambda: os.kill(docker.process.pid, signal.SIGCONT))
+    found, answer = machine.check(t, write_config(t, "rslave"), "propagation")
+    assert found == {"propagation.node": ["unknown"]}, answer
 
 
 @test

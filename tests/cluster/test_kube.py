@@ -126,6 +126,11 @@ storage:
   volume: {{mount: /srv/kind/solana}}
   ramdisk: {{mount: /srv/kind/solana/ramdisk}}
   bind: ""
+validator:
+  runtime: kubernetes
+  ledger: /srv/kind/solana/ledger
+  accounts: /srv/kind/solana/ramdisk/accounts
+  snapshots: /srv/kind/solana/snapshots
 """)
     found, answer = machine.check(t, config, *what)
     return {name: set(severities) for name, severities in found.items()}, answer
@@ -144,6 +149,30 @@ def check_says_what_could_kill_the_validator(t):
     assert "cluster.claims" not in got and "cluster.pressure" not in got, text
     got, text = check(t, "cluster.volumes", accounts="/mnt/solana/elsewhere")
     assert got == {"cluster.volumes": {"ok", "fail"}}, text
+
+
+@test
+def check_sees_the_pod_that_writes_below_a_mount(t):
+    """A process in the pod holds the ledger's lock, as Agave does; then the RAM disk comes, too late for the pod."""
+    [pod] = [p.parent.name for p in Path("/proc").glob("[0-9]*/cmdline") if b"httpd\0-f\0-p\0" in p.read_bytes()]
+    code = ("import ctypes, fcntl, os, sys\n"
+            f"assert ctypes.CDLL(None).setns(os.open('/proc/{pod}/ns/mnt', os.O_RDONLY), 0x20000) == 0\n"
+            "f = open('/ledger/ledger.lock', 'w')\nfcntl.flock(f, fcntl.LOCK_EX)\nsys.stdin.read()\n")
+    holder = subprocess.Popen([sys.executable, "-c", code, "--ledger", "/ledger", "--accounts", "/accounts"],
+                              stdin=subprocess.PIPE)
+    t.later(holder.kill)
+    t.until("the lock in the pod", lambda: "propagation.pod" in check(t, "propagation")[0], 60)
+    got, text = check(t, "propagation")
+    assert got["propagation.node"] == got["propagation.pod"] == got["propagation.receives"] == {"ok"}, text
+    t.sh("mount", "-t", "tmpfs", "late", "/srv/kind/solana/ramdisk")
+    t.later(lambda: t.sh("umount", "/srv/kind/solana/ramdisk"))
+    Path("/srv/kind/solana/ramdisk/accounts").mkdir()
+    got, text = check(t, "propagation")
+    assert got["propagation.node"] == got["propagation.receives"] == {"ok"}, text
+    assert got["propagation.pod"] == {"ok", "fail"}, text  # the ledger, and the accounts
+    [bad] = [f for f in text["findings"] if f["id"] == "propagation.pod" and f["severity"] == "fail"]
+    assert "'/accounts' but the folder below the mount point '/srv/kind/solana/ramdisk'" in bad["what"], bad
+    t.real("kind", "a pod that has the folder below a mount point that came later")
 
 
 @test

@@ -235,6 +235,12 @@ static void each_fault_is_found(void **state)
          "propagation.node", SEV_FAIL, "below the mount point '/srv/kind/solana/ramdisk'"},
         {NODE_MOUNTS, "92 91 230:0 /", "92 91 230:0 /other", "propagation.node", SEV_FAIL,
          "/other"},
+        /* the tables agree, the kernel's numbers do not */
+        {HOST, "{\"answers\": [",
+         "{\"stat\": {\"/srv/solana/ledger\": {\"dev\": \"230:0\", \"ino\": 131},"
+         " \"/proc/500/root/mnt/solana/ledger\": {\"dev\": \"230:0\", \"ino\": 999}}, \"answers\": "
+         "[",
+         "propagation.node", SEV_FAIL, "inode 999"},
         {NODE_MOUNTS, "93 92 1:0 / /mnt/solana/ramdisk", "93 92 1:9 / /mnt/solana/ramdisk",
          "propagation.node", SEV_FAIL, "does not have any more"},
         {NODE_MOUNTS, "rw master:4 -", "rw -", "propagation.receives", SEV_FAIL, "private"},
