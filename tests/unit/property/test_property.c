@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -406,6 +407,100 @@ static void killed_between_changes(void **state)
 }
 #endif
 
+#ifdef AGAVECTL_FAULTS
+/* How much of mkfs's work is on the device when everything stops: none, its first part (a
+ * superblock without the rest), the rest without its first part, all. */
+enum half { HALF_NONE, HALF_FIRST, HALF_REST, HALF_ALL, HALF_N };
+static enum half half; /* of the child */
+
+static void wipe(const char *dev, off_t from, off_t n)
+{
+    AUTO(freep) char *zeros = xcalloc(1, 1 << 20);
+    int fd = open(dev, O_WRONLY | O_CLOEXEC);
+
+    for (off_t at = from; fd >= 0 && at < from + n; at += 1 << 20)
+        if (pwrite(fd, zeros, 1 << 20, at) != 1 << 20)
+            break; /* its end */
+    if (fd < 0 || fsync(fd) < 0 || close(fd) < 0)
+        _exit(9);
+}
+
+static struct err *run_and_die(struct ctx *ctx, const struct proc_spec *spec,
+                               struct proc_result *ret)
+{
+    const char *dev = NULL;
+
+    for (size_t i = 0; spec->argv[i]; i++)
+        dev = spec->argv[i];
+    if (!strstr(spec->argv[0], "mkfs"))
+        return proc_system.run(ctx, spec, ret);
+    if (half != HALF_NONE)
+        err_free(proc_system.run(ctx, spec, ret));
+    if (half == HALF_FIRST)
+        wipe(dev, 1 << 20, (off_t)1 << 30);
+    if (half == HALF_REST)
+        wipe(dev, 0, 1 << 20);
+    raise(SIGKILL);
+    return NULL;
+}
+static const struct proc_ops dying = {.run = run_and_die};
+
+static void die_in_mkfs(struct bed *b, const struct row *row, enum half how)
+{
+    int status = 0;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        half = how;
+        b->ctx.proc = &dying;
+        err_free(prepare(b, row));
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (!WIFSIGNALED(status))
+        fail_msg("%s: it was not killed in mkfs", row->name);
+}
+
+static void killed_in_mkfs(void **state)
+{
+    for (size_t i = 0; rows[i]; i++)
+        for (int how = 0; how < 2 * HALF_N && can_run(rows[i]) && rows[i]->kept; how++) {
+            AUTO(bed_clear) struct bed b = bed_new(rows[i]);
+            AUTO(freep) char *before = state_of(&b);
+            AUTO(freep) char *where = xasprintf("killed in mkfs, %d", how);
+
+            die_in_mkfs(&b, rows[i], (enum half)(how / 2));
+            if (how % 2)
+                go_on(&b, rows[i], where);
+            undo(&b, rows[i], where, false);
+            same_state(&b, rows[i], where, before);
+        }
+}
+#endif
+
+/* One refusal that says why, and nothing is changed. (Of what others made, check says it.) */
+static void a_read_only_etc(void **state)
+{
+    for (size_t i = 0; rows[i]; i++) {
+        if (rows[i]->real || rows[i]->adopt)
+            continue;
+        AUTO(bed_clear) struct bed b = bed_new(rows[i]);
+        AUTO(freep) char *etc = fsroot_path(b.ctx.root, "/etc");
+        AUTO(freep) char *before = state_of(&b);
+
+        assert_int_equal(mount(etc, etc, NULL, MS_BIND, NULL), 0);
+        assert_int_equal(mount(NULL, etc, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+        struct err *e = prepare(&b, rows[i]);
+        assert_ok(mounts_umount(etc));
+        if (!e || !(strstr(e->text, "read-only") || strstr(e->text, "Read-only")))
+            fail_msg("%s: /etc was read-only: %s", rows[i]->name, e ? e->text : "no word of it");
+        err_free(e);
+        same_state(&b, rows[i], "/etc is read-only", before);
+    }
+}
+
 static bool has_row(const struct stage *s)
 {
     for (size_t i = 0; rows[i]; i++)
@@ -438,8 +533,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_stage_with_a_plan_has_a_row),
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(a_read_only_etc),
 #ifdef AGAVECTL_FAULTS
         cmocka_unit_test(killed_between_changes),
+        cmocka_unit_test(killed_in_mkfs),
 #endif
     };
 
