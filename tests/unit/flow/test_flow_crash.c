@@ -151,6 +151,12 @@ static void up_cut_off(void)
     assert_true(killed);
 }
 
+static void bare_with_a_node(void)
+{
+    world_reset(&w);
+    world_has_node(&w, true);
+}
+
 static void made(void)
 {
     struct flow_result r;
@@ -185,6 +191,7 @@ static const struct scenario scenarios[] = {
     {"up with a snapshot", "up", with_a_snapshot, run_up},
     {"undo", "undo", made, run_undo, true},
     {"undo of a prepare", "undo", prepare_cut_off, run_undo, true},
+    {"up with a node", "up", bare_with_a_node, run_up, true},
 };
 
 /* --- going on, as an operator would --- */
@@ -520,6 +527,11 @@ static void undo_of_a_cut_off_prepare_survives(void **state)
     matrix(&scenarios[9]);
 }
 
+static void up_with_a_node_survives(void **state)
+{
+    matrix(&scenarios[10]);
+}
+
 /* The machine goes down with it: mounts and process are gone, what is on disk is not. */
 static void another_boot_is_survived(void **state)
 {
@@ -697,6 +709,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(up_with_a_snapshot_survives),
         cmocka_unit_test(undo_survives),
         cmocka_unit_test(undo_of_a_cut_off_prepare_survives),
+        cmocka_unit_test(up_with_a_node_survives),
         cmocka_unit_test(another_boot_is_survived),
         cmocka_unit_test(an_interrupt_can_be_gone_on_with),
         cmocka_unit_test(each_step_of_each_flow_is_interrupted),

@@ -457,8 +457,15 @@ void world_write(struct world *w, const char *path, const void *data, size_t n)
     put_bytes(&w->ctx, path, data, n, O_TRUNC);
 }
 
+void world_has_node(struct world *w, bool on)
+{
+    free(w->cfg->kind.node);
+    w->cfg->kind.node = xstrdup(on ? "node" : "");
+}
+
 void world_reset(struct world *w)
 {
+    world_has_node(w, false);
     for (size_t i = 0; i < ARRAY_LEN(folders); i++)
         empty(w, folders[i]);
     put(&w->ctx, BOOT_ID, "aaaaaaaa-0000-0000-0000-000000000000\n");

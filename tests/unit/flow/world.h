@@ -26,6 +26,8 @@ void world_prepared(struct world *w, bool running);
 /* A destructive change is wanted: of the object "/dev/old". */
 void world_wants_wipe(struct world *w);
 void world_unwants_wipe(struct world *w);
+/* A kind node belongs to it. */
+void world_has_node(struct world *w, bool on);
 /* What was done there is not so any more. */
 void world_loses(struct world *w, const char *name);
 /* Whoever lists the journals' folder does not come back. */
