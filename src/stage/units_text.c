@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "host/unit_file.h"
+#include "look/boot_proof.h"
 #include "stage/ramdisk.h"
 
 #define MAN "Documentation=man:agavectl(1)\n"
@@ -238,7 +239,7 @@ static void dropin_text(const struct config *cfg, const struct units_facts *f, s
             strbuf_printf(b, "%s%c", *p == '%' ? "%" : "", *p);
         strbuf_puts(b, "\n");
     }
-    strbuf_puts(b, "AssertPathExists=" UNITS_BOOT_OK "\n");
+    strbuf_puts(b, "AssertPathExists=" BOOT_OK_PATH "\n");
 }
 
 static bool always(const struct config *cfg, const struct units_facts *f)

@@ -15,8 +15,6 @@
 #define UNITS_DROPIN  "50-agavectl.conf"
 /* Ends the name of a unit of others that was turned off: no ending that systemd reads. */
 #define UNITS_ASIDE ".agavectl-aside"
-/* Written by `agavectl boot finish` when everything is in place. */
-#define UNITS_BOOT_OK "/run/agavectl/boot-ok"
 
 struct units_facts {
     const char *program;   /* absolute path of agavectl */

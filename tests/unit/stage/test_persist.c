@@ -17,6 +17,7 @@
 #include "host/own_block.h"
 #include "host/own_file.h"
 #include "host/unit_file.h"
+#include "look/boot_proof.h"
 #include "stage/engine.h"
 #include "stage/units_text.h"
 
@@ -391,7 +392,7 @@ static void boots(struct tree *t)
         assert_ok(unit_file_load(&t->f.ctx, needed.items[i], &u));
     }
     /* who waits for the proof has somebody who makes it, and before the mount somebody formats */
-    if (unit_file_has_word(&docker, "Unit", "AssertPathExists", UNITS_BOOT_OK)) {
+    if (unit_file_has_word(&docker, "Unit", "AssertPathExists", BOOT_OK_PATH)) {
         assert_true(is_there(t, ETC UNITS_BOOT));
         assert_true(unit_file_has_word(&docker, "Unit", "Wants", UNITS_BOOT));
     }
