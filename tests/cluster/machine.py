@@ -53,31 +53,28 @@ def remove_cgroups(name):
                     time.sleep(0.05)
 
 
-def remove_loops(name):
-    """Loop devices whose files were in the folder of a test that could not end as it should."""
-    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
-        try:
-            if backing.read_text().startswith(f"/tmp/{name}/"):
-                subprocess.run(["losetup", "-d", f"/dev/{backing.parts[3]}"])
-        except OSError:
-            pass  # gone by itself
-
-
-def note_zram(device):
-    """Before anything is done with it: it must go with the test."""
-    with open(f"/tmp/{os.environ[INSIDE]}/zram", "a") as f:
+def note_device(device):
+    """A loop or zram device, before anything is done with it: it must go with the test, however that ends."""
+    with open(f"/tmp/{os.environ[INSIDE]}/devices", "a") as f:
         f.write(f"{device}\n")
 
 
-def remove_zrams(name):
-    noted = Path(f"/tmp/{name}/zram")
+def remove_device(device):
+    if device.startswith("loop"):
+        subprocess.run(["losetup", "-d", f"/dev/{device}"], check=True)
+        return
+    Path(f"/sys/block/{device}/reset").write_text("1")
+    Path("/sys/class/zram-control/hot_remove").write_text(device.removeprefix("zram"))
+
+
+def remove_devices(name):
+    noted = Path(f"/tmp/{name}/devices")
     for device in noted.read_text().split() if noted.exists() else []:
         for _ in range(100):  # the last mount of it may just be going
             try:
-                Path(f"/sys/block/{device}/reset").write_text("1")
-                Path("/sys/class/zram-control/hot_remove").write_text(device.removeprefix("zram"))
+                remove_device(device)
                 break
-            except OSError:
+            except (OSError, subprocess.CalledProcessError):
                 time.sleep(0.05)
     noted.unlink(missing_ok=True)
 
@@ -99,8 +96,7 @@ def outside(part):
             if Path("/proc/sys", key).read_text() != value:
                 Path("/proc/sys", key).write_text(value)
         remove_cgroups(name)
-        remove_loops(name)
-        remove_zrams(name)
+        remove_devices(name)
         shutil.rmtree(f"/tmp/{name}", ignore_errors=True)
     sys.exit(code)
 

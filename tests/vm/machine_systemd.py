@@ -18,7 +18,7 @@ from booted import Died, Machine, find_disk, put_files
 from image import HERE
 
 sys.path.insert(0, str(HERE.parent / "cluster"))
-from machine import CGROUPS, INSIDE, note_zram, remove_zrams  # noqa: E402
+from machine import CGROUPS, INSIDE, note_device, remove_devices  # noqa: E402
 
 BOOT_S = 60
 NODES = ["null", "zero", "full", "random", "urandom", "tty"]
@@ -145,6 +145,7 @@ class Container(Machine):
         with open(image, "wb") as f:
             f.truncate(size_mib << 20)
         said = subprocess.run(["losetup", "--show", "-f", image], check=True, capture_output=True, text=True).stdout
+        note_device(Path(said.strip()).name)
         self.devices[Path(said.strip()).name] = link
         return said.strip()
 
@@ -154,7 +155,7 @@ class Container(Machine):
         if not control.exists():
             return None
         name = f"zram{control.read_text().strip()}"
-        note_zram(name)
+        note_device(name)
         Path(f"/sys/block/{name}/disksize").write_text(f"{size_mib}M")
         self.devices[name] = link
         return f"/dev/{name}"
@@ -216,12 +217,9 @@ class Container(Machine):
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for name in self.devices:
-            if name.startswith("loop"):
-                subprocess.run(["losetup", "-d", f"/dev/{name}"], check=True)
         for path in (self.root, self.folder / "rw", self.folder / "disk"):
             subprocess.run(["umount", "-l", path], check=True)
-        remove_zrams(os.environ[INSIDE])
+        remove_devices(os.environ[INSIDE])
 
     def run(self, script, timeout=60):
         """A shell's script in it, as root: (exit code, stdout and stderr)."""
