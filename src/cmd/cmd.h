@@ -47,6 +47,7 @@ struct cmd {
     const char *usage;   /* arguments after the options: "[N|A-B]"; "" for none */
     const char *detail;  /* paragraphs for --help and the man page, wrapped by the printer */
     const char *example; /* one example command line with a word on it, or NULL */
+    const char *sample;  /* for the manual: a command and what it printed, each line after blanks */
     uint32_t flags;
     uint32_t min_args, max_args;
     const struct opt *opts; /* ended by lng == NULL; NULL: none */

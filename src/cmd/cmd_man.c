@@ -104,6 +104,10 @@ static void put_command(struct strbuf *b, const struct cmd *cmd, const char *pat
     put_conditions(b, cmd);
     if (cmd->example)
         put_line(b, ".PP\nExample: ", cmd->example);
+    if (cmd->sample) {
+        strbuf_puts(b, ".PP\n");
+        put_detail(b, cmd->sample);
+    }
     for (const struct cmd *const *s = cmd->subs; s && *s; s++)
         put_command(b, *s, name);
 }

@@ -203,6 +203,23 @@ const struct cmd cmd_prepare = {
         "A captured host (--root) is a folder that tools/capture-host made: what would be planned "
         "on that machine, with its own /etc/agavectl/agavectl.yaml unless --config is given.",
     .example = "agavectl prepare --apply volume",
+    .sample = "  $ agavectl prepare volume ramdisk bind\n"
+              "  prepare would:\n"
+              "  STAGE    KIND    OBJECT                                 CHANGE\n"
+              "  volume   create  zvol tank/solana                       8.0 TiB in blocks of 16 "
+              "KiB, room kept for all of it\n"
+              "  volume   create  /dev/zvol/tank/solana                  blank -> xfs on zvol "
+              "tank/solana\n"
+              "  volume   create  /srv/solana                            /dev/zvol/tank/solana\n"
+              "  ramdisk  create  /etc/modprobe.d/agavectl-ramdisk.conf  options brd rd_nr=1 "
+              "rd_size=629145600 max_part=0\n"
+              "  ramdisk  run     module brd                             not loaded -> loaded with "
+              "rd_nr=1 rd_size=629145600 max_part=0\n"
+              "  ramdisk  create  /dev/ram0                              blank -> xfs on RAM disk "
+              "(brd), 600 GiB\n"
+              "  ramdisk  create  /srv/solana/ramdisk                    /dev/ram0\n"
+              "  bind     create  /srv/kind/solana                       rbind of /srv/solana "
+              "(rslave, rshared)\n",
     .flags = CMD_ROOT | CMD_LOCK | CMD_CONFIG | CMD_JSON,
     .max_args = 64,
     .opts = opts,

@@ -8,7 +8,7 @@
 
 /* The form of our part of a shared file: one block of whole lines between two marks, each a comment
  * of its own line. Pure functions on the file's bytes, which may be anything. */
-#define OWN_BLOCK_BEGIN "# agavectl: begin; 'agavectl prepare --undo' removes these lines"
+#define OWN_BLOCK_BEGIN "# agavectl: begin; 'agavectl prepare --undo --apply' removes these lines"
 #define OWN_BLOCK_END   "# agavectl: end"
 /* What else the last mark may say, so that the bytes of before can be made again. */
 #define OWN_BLOCK_NOTE_NEWLINE " (the line above the block had no newline)"

@@ -12,7 +12,7 @@
  * it counts as somebody else's. */
 
 /* First line of each of our files. */
-#define OWN_FILE_MARK "# agavectl writes this file; 'agavectl prepare --undo' removes it."
+#define OWN_FILE_MARK "# agavectl writes this file; 'agavectl prepare --undo --apply' removes it."
 
 enum own_state {
     OWN_ABSENT, /* no such file; of a block: no block in it, or no such file */

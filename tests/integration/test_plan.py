@@ -77,6 +77,18 @@ def a_fresh_host_gets_the_runbooks_layer_4(t):
 
 
 @test
+def manual_and_readme_show_what_is_printed(t):
+    root = hosts.build("fresh", t.dir / "host")
+    said = t.run("prepare", "--root", root, "--config", EXAMPLE, "volume", "ramdisk", "bind").out
+    assert said.count("\n") > 5, said
+    manual = t.run("man").out.replace("\\-", "-")
+    readme = (SOURCE / "README.md").read_text()
+    for line in said.splitlines():
+        assert f"\n  {line}\n" in manual, line
+        assert f"\n{line}\n" in readme, line
+
+
+@test
 def the_runbooks_own_host_needs_nothing(t):
     assert plan(t, hosts.build("runbook", t.dir / "host"), "--config", EXAMPLE) == []
 
