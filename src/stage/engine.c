@@ -177,6 +177,39 @@ static struct err *plan_of(const struct run *r, const struct stage *s, const str
     return NULL;
 }
 
+static bool to_run(const struct stage_run_opts *o, const struct stage *s)
+{
+    for (size_t i = 0; o->only && o->only[i]; i++)
+        if (str_eq(o->only[i], s->name))
+            return true;
+    return !o->only && (s->gate || (o->all && s->plan));
+}
+
+/* Looks at a stage that s names in `after`; NULL or not enabled is fine. */
+static struct err *must_hold_now(struct ctx *ctx, const struct stage *before, const struct stage *s)
+{
+    AUTO(findings_clear) struct findings f = {0};
+
+    if (!before || !before->enabled(ctx))
+        return NULL;
+    TRY_CTX(look_once(ctx, before, &f), "stage '%s'", before->name);
+    return err_wrap(must_hold(&f), "nothing is changed while stage '%s' fails (%s)", before->name,
+                    s->order_reason);
+}
+
+/* What a gate needs and this run does not see to must be there already: refused in the plan, not
+ * in the middle of it. */
+static struct err *others_hold(const struct run *r, const struct stage *s)
+{
+    for (size_t i = 0; s->gate && s->after && s->after[i]; i++) {
+        const struct stage *before = stage_by_name(r->table, s->after[i]);
+
+        if (before && !to_run(r->opts, before))
+            TRY(must_hold_now(r->ctx, before, s));
+    }
+    return NULL;
+}
+
 /* f: the last look at the stage, also after a failure. *ret_failed: of a change. */
 static struct err *run_checked(struct run *r, const struct stage *s, struct findings *f,
                                bool *ret_failed)
@@ -191,6 +224,8 @@ static struct err *run_checked(struct run *r, const struct stage *s, struct find
         return err_new(ERR_REFUSED, "nothing is changed while stage '%s' fails (%s)", before,
                        s->order_reason);
     }
+    if (p.n)
+        TRY(others_hold(r, s));
     r->report->planned += p.n;
     r->report->in_place += p.n == 0 && !first_bad(f);
     for (size_t i = 0; i < p.n; i++)
@@ -231,14 +266,6 @@ static struct err *run_stage(struct run *r, size_t at)
         return e;
     strlist_add(&r->report->left, e->text);
     return err_free(e);
-}
-
-static bool to_run(const struct stage_run_opts *o, const struct stage *s)
-{
-    for (size_t i = 0; o->only && o->only[i]; i++)
-        if (str_eq(o->only[i], s->name))
-            return true;
-    return !o->only && (s->gate || (o->all && s->plan));
 }
 
 struct err *stages_apply(struct ctx *ctx, const struct stage_run_opts *opts,
@@ -331,7 +358,7 @@ static struct err *plan_again(struct ctx *ctx, const struct stage *s, const stru
     TRY(s->plan(ctx, &f, p));
     *ret = NULL;
     for (size_t i = 0; i < p->n && !*ret; i++)
-        if (p->items[i].kind == c->kind && p->items[i].verb == c->verb &&
+        if (!p->items[i].follows && p->items[i].kind == c->kind && p->items[i].verb == c->verb &&
             str_eq(p->items[i].object, c->object) && str_eq(p->items[i].arg, c->arg))
             *ret = &p->items[i];
     return NULL;
@@ -362,15 +389,7 @@ struct err *stage_refresh(struct ctx *ctx, const struct stage *s, struct change 
 
 struct err *stage_may_change(struct ctx *ctx, const struct stage *s)
 {
-    for (size_t i = 0; s->after && s->after[i]; i++) {
-        const struct stage *before = stage_by_name(stage_table, s->after[i]);
-        AUTO(findings_clear) struct findings f = {0};
-
-        if (!before || !before->enabled(ctx))
-            continue;
-        TRY_CTX(look_once(ctx, before, &f), "stage '%s'", before->name);
-        TRY_CTX(must_hold(&f), "nothing is changed while stage '%s' fails (%s)", before->name,
-                s->order_reason);
-    }
+    for (size_t i = 0; s->after && s->after[i]; i++)
+        TRY(must_hold_now(ctx, stage_by_name(stage_table, s->after[i]), s));
     return NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "host/block.h"
+#include "host/block_id.h"
 #include "host/own_block.h"
 #include "host/own_file.h"
 #include "io/fsroot.h"
@@ -50,14 +51,21 @@ static bool is_gone_at_boot(const char *device)
            str_starts(device, "/dev/zram") || str_starts(device, "/dev/nbd");
 }
 
-/* By the UUID of the file system on it. *ret stays NULL with *ret_why. */
-static void name_by_content(struct ctx *ctx, const char *device, char **ret, char **ret_why)
+/* By what udev names it after (a serial number), which holds before it is formatted as well; else
+ * by the UUID of the file system on it. *ret stays NULL with *ret_why. */
+static void name_by_itself(struct ctx *ctx, const char *device, char **ret, char **ret_why)
 {
     AUTO(block_info_clear) struct block_info b = {0};
+    AUTO(block_id_clear) struct block_id id = {0};
     AUTO(err_freep) struct err *e = NULL;
 
     if (is_gone_at_boot(device)) {
         *ret_why = xasprintf("'%s' is not there after a boot", device);
+        return;
+    }
+    err_free(block_id_read(ctx, device, &id)); /* the file system may still name it */
+    if (id.stable_name) {
+        *ret = xstrdup(id.stable_name);
         return;
     }
     e = block_probe(ctx, device, &b);
@@ -70,7 +78,7 @@ static void name_by_content(struct ctx *ctx, const char *device, char **ret, cha
 }
 
 /* The volume's name for its line: that of the config, of a right line that is there, of its
- * content. */
+ * own. */
 static struct err *name_volume(struct ctx *ctx, const struct mounts *now, const struct fstab *f,
                                char **ret, char **ret_why)
 {
@@ -94,7 +102,7 @@ static struct err *name_volume(struct ctx *ctx, const struct mounts *now, const 
         *ret = same ? xstrdup(there->spec) : NULL;
     }
     if (!*ret)
-        name_by_content(ctx, device, ret, ret_why);
+        name_by_itself(ctx, device, ret, ret_why);
     return NULL;
 }
 

@@ -57,6 +57,7 @@ void reload_plan(const struct findings *f, const char *id, int verb, struct plan
         plan_add(ret, CHANGE_RUN, verb, RELOAD_OBJECT, NULL, "reads its files again");
     c->live = true;
     c->adopt = adopts;
+    c->follows = !due;
 }
 
 struct err *reload_do(struct ctx *ctx)

@@ -24,6 +24,8 @@ struct change {
     bool live;
     /* Takes over what somebody else made for the same end: left out unless that was asked for. */
     bool adopt;
+    /* Planned only because others of this plan make it due: by itself it is not wanted. */
+    bool follows;
     char *object, *before, *after; /* for people and for -o json; before may be NULL */
     int verb;                      /* the stage's own number for it */
     char *arg;                     /* the stage's own argument, or NULL */

@@ -219,6 +219,22 @@ static void a_failing_stage_blocks_what_comes_after_it(void **state)
     assert_int_equal(r.findings.n, 2); /* the blocked one was looked at all the same */
 }
 
+/* Not asked for, so it is not put right: then the plan is refused, and not its middle. */
+static void what_is_not_asked_for_must_hold(void **state)
+{
+    static const char *const only[] = {"second", NULL};
+    AUTO(world_clear) struct world w = {.want = 1}, held = {.want = 1, .have = {1, 0}};
+    AUTO(stage_report_clear) struct stage_report r = {0}, s = {0};
+    struct ctx ctx = {.proc = (const struct proc_ops *)(uintptr_t)&w, .clock = &clock_system};
+    struct ctx fine = {.proc = (const struct proc_ops *)(uintptr_t)&held, .clock = &clock_system};
+    struct stage_run_opts opts = {.table = table, .only = only, .dry_run = true};
+
+    assert_err(stages_apply(&ctx, &opts, &r), ERR_REFUSED, "while stage 'first' fails");
+    assert_int_equal(r.planned, 0);
+    assert_ok(stages_apply(&fine, &opts, &s));
+    assert_int_equal(s.planned, 1);
+}
+
 static void a_stage_that_holds_is_not_blocked(void **state)
 {
     AUTO(world_clear) struct world w = {.want = 1, .have = {0, 1}, .broken = {true, false}};
@@ -384,6 +400,7 @@ int main(void)
         cmocka_unit_test(all_is_done_and_then_nothing),
         cmocka_unit_test(dry_run_changes_nothing),
         cmocka_unit_test(a_failing_stage_blocks_what_comes_after_it),
+        cmocka_unit_test(what_is_not_asked_for_must_hold),
         cmocka_unit_test(a_stage_that_holds_is_not_blocked),
         cmocka_unit_test(not_being_able_to_look_is_a_failure),
         cmocka_unit_test(a_change_that_does_not_help_is_a_failure),

@@ -662,6 +662,29 @@ static void systemd_is_told_later(void **state)
     tree_has_not(&t, "units.reload");
 }
 
+/* Not wanted by itself, or an operation that left the block out would never see the end of it. */
+static void a_reload_follows_what_is_written(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    const struct stage *s = stage_by_name(stage_table, "fstab");
+    AUTO(findings_clear) struct findings f = {0};
+    AUTO(scene_freep) struct scene *scene = scene_new();
+    AUTO(plan_clear) struct plan p = {.stage = s};
+    bool wanted = true;
+
+    bare(&t, CONFIG);
+    assert_ok(s->check(&t.f.ctx, scene, &f));
+    assert_ok(s->plan(&t.f.ctx, &f, &p));
+    assert_int_equal(p.n, 2);
+    assert_int_equal(p.items[1].kind, CHANGE_RUN);
+    assert_ok(stage_wants(&t.f.ctx, s, &p.items[1], &wanted));
+    assert_false(wanted);
+    fixture_dir(&t.f, "/run/systemd/system");
+    assert_ok(s->apply(&t.f.ctx, &p.items[0]));
+    assert_ok(stage_wants(&t.f.ctx, s, &p.items[1], &wanted));
+    assert_true(wanted);
+}
+
 /* Only the changes of one stage. */
 static struct err *undo_alone(struct tree *t, const struct work *w, const char *stage)
 {
@@ -763,6 +786,7 @@ int main(void)
         cmocka_unit_test(an_option_that_would_be_lost),
         cmocka_unit_test(a_name_that_does_not_hold),
         cmocka_unit_test(systemd_is_told_later),
+        cmocka_unit_test(a_reload_follows_what_is_written),
         cmocka_unit_test(what_others_wait_for_is_not_taken_back_alone),
         cmocka_unit_test(nothing_is_begun_on_a_read_only_etc),
         cmocka_unit_test(rules_of_the_relay_are_told),
