@@ -4,6 +4,8 @@
  * wrong one is found here today instead of on a console at the next boot, and is the operator's. */
 #include "host/fstab.h"
 
+#include <string.h>
+
 #include "base/str.h"
 #include "config/config.h"
 #include "host/own_file.h"
@@ -14,7 +16,7 @@
 #include "stage/ramdisk.h"
 #include "stage/reload.h"
 #include "stage/table.h"
-#include "stage/units_text.h"
+#include "stage/units_own.h"
 
 /* Ends the source of a finding about a line of our block; the plan looks there. */
 #define OURS " (agavectl's)"
@@ -507,12 +509,31 @@ static struct err *fstab_plan(const struct ctx *ctx, const struct findings *f, s
     return NULL;
 }
 
+/* A line that waits for a unit that is not there mounts nothing, and Docker, which waits for
+ * nothing then, starts on the bare folder. Asked when it is written: by then a plan of all has made
+ * it. */
+static struct err *must_be_awaited(struct ctx *ctx, const char *block)
+{
+    bool there = false;
+
+    if (!strstr(block, "x-systemd.requires=" UNITS_RAMDISK))
+        return NULL;
+    TRY(units_own_formats(ctx, &there));
+    if (there)
+        return NULL;
+    return err_new(ERR_REFUSED,
+                   "a line of '" FSTAB_PATH "' would wait for " UNITS_RAMDISK ", which is not "
+                   "there: nothing would be mounted at the next boot; write it first (agavectl "
+                   "prepare, with the stages units and fstab or without any)");
+}
+
 static struct err *fstab_apply(struct ctx *ctx, const struct change *c)
 {
     if (c->verb == VERB_RELOAD)
         return reload_do(ctx);
     if (!c->arg || (c->verb != VERB_BLOCK && c->verb != VERB_ADOPT))
         return err_new(ERR_BUG, "stage 'fstab' has no change %d", c->verb);
+    TRY(must_be_awaited(ctx, c->arg));
     TRY(reload_note(ctx));
     if (c->verb == VERB_ADOPT)
         return fstab_own_adopt(ctx, c->arg);

@@ -680,6 +680,7 @@ static void a_reload_follows_what_is_written(void **state)
     assert_ok(stage_wants(&t.f.ctx, s, &p.items[1], &wanted));
     assert_false(wanted);
     fixture_dir(&t.f, "/run/systemd/system");
+    fixture_put(&t.f, ETC UNITS_RAMDISK, OWN_FILE_MARK "\n"); /* of the stage before it */
     assert_ok(s->apply(&t.f.ctx, &p.items[0]));
     assert_ok(stage_wants(&t.f.ctx, s, &p.items[1], &wanted));
     assert_true(wanted);

@@ -1,0 +1,118 @@
+/* What is written for the next boot when not everything can be, or is asked for: nothing then that
+ * keeps the host from coming back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tree.h"
+
+#include "base/str.h"
+#include "io/fsroot.h"
+#include "stage/engine.h"
+#include "stage/units_text.h"
+
+#define ETC   "/etc/systemd/system/"
+#define FSTAB "UUID=4d6a / ext4 errors=remount-ro 0 1\n"
+#define CONFIG                                                                                     \
+    "storage:\n  volume: {device: /dev/zvol/tank/solana}\n  ramdisk: {device: /dev/ram0}\n"        \
+    "validator: {runtime: kubernetes}\n"
+
+static void bare(struct tree *t)
+{
+    tree_new(t, CONFIG);
+    fixture_put(&t->f, "/proc/1/comm", "systemd\n");
+    fixture_put(&t->f, "/proc/self/mountinfo", "27 1 254:0 / / rw - ext4 /dev/vda rw\n");
+    fixture_put(&t->f, "/etc/fstab", "%s", FSTAB);
+    fixture_put(&t->f, "/usr/lib/systemd/system/docker.service", "[Service]\nExecStart=/d\n");
+    fixture_dir(&t->f, ETC "multi-user.target.wants");
+}
+
+/* Others' units do it, and the one that formats is enabled. */
+static void others(struct tree *t)
+{
+    bare(t);
+    fixture_put(&t->f, "/etc/fstab", "%s",
+                FSTAB "/dev/zvol/tank/solana /srv/solana xfs noatime,nofail 0 0\n"
+                      "/dev/ram0 /srv/solana/ramdisk xfs noatime,nofail,"
+                      "x-systemd.requires=format-ramdisk.service 0 0\n"
+                      "/srv/solana /srv/kind/solana none rbind,rslave,rshared,nofail 0 0\n");
+    fixture_put(&t->f, ETC "format-ramdisk.service",
+                "[Unit]\nDefaultDependencies=no\nBefore=srv-solana-ramdisk.mount local-fs.target\n"
+                "[Service]\nType=oneshot\nExecStart=/usr/sbin/mkfs.xfs -q -f -K /dev/ram0\n"
+                "[Install]\nWantedBy=local-fs.target\n");
+    fixture_dir(&t->f, ETC "local-fs.target.wants");
+    fixture_link(&t->f, ETC "local-fs.target.wants/format-ramdisk.service",
+                 "/etc/systemd/system/format-ramdisk.service");
+    fixture_put(&t->f, ETC "ramdisk-accounts.service",
+                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk\n[Service]\n"
+                "ExecStart=/usr/bin/install -d -m 0755 -o 1000 -g 1000 "
+                "/srv/solana/ramdisk/accounts\n[Install]\nWantedBy=multi-user.target\n");
+    fixture_link(&t->f, ETC "multi-user.target.wants/ramdisk-accounts.service",
+                 "/etc/systemd/system/ramdisk-accounts.service");
+    fixture_put(&t->f, ETC "docker.service.d/10-solana-ramdisk.conf",
+                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk /srv/kind/solana\n"
+                "Requires=ramdisk-accounts.service\nAfter=ramdisk-accounts.service\n"
+                "AssertPathIsMountPoint=/srv/kind/solana/ramdisk\n");
+}
+
+static bool is_there(const struct tree *t, const char *path)
+{
+    AUTO(freep) char *full = xasprintf("%s%s", t->f.dir, path);
+    struct stat st;
+
+    return lstat(full, &st) == 0;
+}
+
+static bool fstab_says(struct tree *t, const char *word)
+{
+    AUTO(freep) char *text = NULL;
+
+    assert_ok(fsroot_read(t->f.ctx.root, "/etc/fstab", 1U << 20, &text, NULL));
+    return strstr(text, word) != NULL;
+}
+
+static struct err *prepare(struct tree *t, const char *const *only, bool adopt)
+{
+    struct stage_run_opts o = {.only = only, .adopt = adopt};
+    struct stage_report r = {0};
+    struct err *e = stages_apply(&t->f.ctx, &o, &r);
+
+    stage_report_clear(&r);
+    return e;
+}
+
+static const char *const fstab_alone[] = {"fstab", NULL};
+static const char *const all[] = {"units", "fstab", "adopt", NULL};
+
+static void a_line_waits_for_a_unit_that_is_there(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(tree_clear) struct tree theirs;
+
+    (void)state;
+    bare(&t);
+    assert_err(prepare(&t, fstab_alone, false), ERR_REFUSED, "which is not there");
+    assert_false(fstab_says(&t, UNITS_RAMDISK));
+    assert_ok(prepare(&t, all, false));
+    assert_true(fstab_says(&t, UNITS_RAMDISK));
+
+    others(&theirs);
+    assert_err(prepare(&theirs, fstab_alone, true), ERR_REFUSED, "which is not there");
+    assert_false(fstab_says(&theirs, UNITS_RAMDISK));
+    assert_ok(prepare(&theirs, all, true));
+    assert_true(fstab_says(&theirs, UNITS_RAMDISK));
+    assert_false(is_there(&theirs, ETC "format-ramdisk.service"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_waits_for_a_unit_that_is_there),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
