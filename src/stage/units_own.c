@@ -11,6 +11,7 @@
 #include "host/unit_file.h"
 #include "io/fsroot.h"
 #include "io/proc.h"
+#include "stage/ramdisk.h"
 #include "stage/service.h"
 
 void units_own_clear(struct units_own *o)
@@ -22,6 +23,7 @@ void units_own_clear(struct units_own *o)
     units_files_clear(&o->files);
     strlist_clear(&o->why);
     strlist_clear(&o->masked);
+    strlist_clear(&o->late);
     *o = (struct units_own){0};
 }
 
@@ -66,6 +68,44 @@ static struct err *find_program(struct ctx *ctx, struct units_own *o)
     return e && e->kind != ERR_SYS ? err_free(e) : e;
 }
 
+static bool is_at(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+
+    return n && strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* What the unit before the RAM disk's mount needs must not lie on that mount, nor on the bind,
+ * which waits for it: systemd would leave one of them out of the boot. */
+static void add_late(const struct config *c, const char *what, const char *path,
+                     struct units_own *o)
+{
+    const char *where = NULL, *why = "that is mounted after it is needed";
+
+    if (ramdisk_is_mount(c) && is_at(path, c->storage.ramdisk.mount))
+        where = c->storage.ramdisk.mount;
+    else if (ramdisk_is_device(c) && is_at(path, c->storage.bind))
+        where = c->storage.bind;
+    else if (is_at(path, "/run") || is_at(path, "/dev"))
+        where = is_at(path, "/run") ? "/run" : "/dev", why = "nothing of that is left after a boot";
+    if (where)
+        strlist_addf(&o->late,
+                     "%s '%s' is no use at boot, since it lies below '%s': %s; move it to "
+                     "the root file system",
+                     what, path, where, why);
+}
+
+static void find_late(const struct config *c, struct units_own *o)
+{
+    AUTO(freep) char *real = o->config ? realpath(o->config, NULL) : NULL;
+
+    add_late(c, "the program", o->program, o);
+    if (o->config)
+        add_late(c, "the config", o->config, o);
+    if (real && !str_eq(real, o->config))
+        add_late(c, "the config", real, o);
+}
+
 /* Can systemd start a unit of that name? A masked one is noted. */
 static struct err *is_there(struct ctx *ctx, const char *name, struct units_own *o, bool *ret)
 {
@@ -100,6 +140,7 @@ static struct err *find_validator(struct ctx *ctx, struct scene *scene, struct u
 struct err *units_own_want(struct ctx *ctx, struct scene *scene, struct units_own *ret)
 {
     TRY(find_program(ctx, ret));
+    find_late(ctx->cfg, ret);
     TRY(find_validator(ctx, scene, ret));
     if (shown_to_containers(ctx->cfg)) {
         TRY(is_there(ctx, "docker.service", ret, &ret->facts.docker));

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -108,10 +109,48 @@ static void a_line_waits_for_a_unit_that_is_there(void **state)
     assert_false(is_there(&theirs, ETC "format-ramdisk.service"));
 }
 
+static void config_at(struct tree *t, const char *path)
+{
+    free(t->cfg->file);
+    t->cfg->file = xstrdup(path);
+}
+
+static void what_comes_late_is_not_waited_for(void **state)
+{
+    static const char *const late[] = {"/srv/solana/ramdisk/c.yml", "/srv/kind/solana/etc/c.yml",
+                                       "/run/c.yml"};
+    AUTO(tree_clear) struct tree t;
+    AUTO(tree_clear) struct tree theirs;
+
+    (void)state;
+    bare(&t);
+    others(&theirs);
+    for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+        config_at(&t, late[i]);
+        tree_check(&t, "units");
+        tree_is(&t, "units.late", SEV_FAIL, late[i]);
+        assert_err(prepare(&t, all, false), ERR_REFUSED, "no use at boot");
+        assert_false(is_there(&t, ETC UNITS_RAMDISK));
+        assert_false(is_there(&t, ETC UNITS_BOOT));
+        assert_false(fstab_says(&t, UNITS_RAMDISK));
+        config_at(&theirs, late[i]);
+        tree_check(&theirs, "units");
+        tree_is(&theirs, "units.late", SEV_NOTE, late[i]);
+        err_free(prepare(&theirs, all, true));
+        assert_false(is_there(&theirs, ETC UNITS_RAMDISK));
+        assert_false(fstab_says(&theirs, UNITS_RAMDISK));
+        assert_true(is_there(&theirs, ETC "format-ramdisk.service"));
+    }
+    config_at(&t, "/srv/solana/c.yml"); /* the volume comes first */
+    assert_ok(prepare(&t, all, false));
+    assert_true(fstab_says(&t, UNITS_RAMDISK));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_waits_for_a_unit_that_is_there),
+        cmocka_unit_test(what_comes_late_is_not_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
