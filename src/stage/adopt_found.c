@@ -288,6 +288,15 @@ struct err *adopt_find(struct ctx *ctx, struct scene *scene, struct adopt_found 
     return count_lines(ctx, &ret->n_lines);
 }
 
+struct err *adopt_is_blocked(struct ctx *ctx, struct scene *scene, bool *ret)
+{
+    AUTO(adopt_found_clear) struct adopt_found a = {0};
+
+    TRY(adopt_find(ctx, scene, &a));
+    *ret = a.blocked.n > 0;
+    return NULL;
+}
+
 struct needs {
     const char *name;
     char *by;

@@ -23,5 +23,7 @@ struct adopt_found {
 void adopt_found_clear(struct adopt_found *a);
 /* ret: {0}, to be cleared in any case. */
 struct err *adopt_find(struct ctx *ctx, struct scene *scene, struct adopt_found *ret) MUST_CHECK;
+/* Can it not be taken over whole? Then nothing of it is: two would format one RAM disk at boot. */
+struct err *adopt_is_blocked(struct ctx *ctx, struct scene *scene, bool *ret) MUST_CHECK;
 /* Is what takes the place of this one there? Who still needs it? ERR_REFUSED with the first. */
 struct err *adopt_may_go(struct ctx *ctx, const struct adopt_file *f) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "host/own_file.h"
 #include "host/unit_file.h"
+#include "stage/adopt_found.h"
 #include "stage/boot.h"
 #include "stage/etc.h"
 #include "stage/fstab_own.h"
@@ -57,6 +58,7 @@ struct look {
     struct fstab f;
     struct fstab_own own;
     const char *repair; /* NULL: /etc is not written on this host */
+    bool blocked;       /* others' units stay, so that their lines do */
 };
 static void look_clear(struct look *l)
 {
@@ -97,7 +99,7 @@ static void compare_foreign(const struct look *l, const struct place *p, const s
     const char *line = l->own.lines[p->place];
     AUTO(freep) char *differs = NULL;
 
-    if (!line || f->sev > SEV_WARN || m->n != 1)
+    if (!line || l->blocked || f->sev > SEV_WARN || m->n != 1)
         return;
     fstab_parse(line, strlen(line), &mine);
     if (mine.n)
@@ -433,6 +435,8 @@ static struct err *fstab_check(struct ctx *ctx, struct scene *scene, struct find
     TRY(e);
     TRY(scene_mounts(ctx, scene, &l.now));
     TRY(fstab_own_look(ctx, scene, l.now, &l.f, &l.own));
+    if (*ctx->cfg->storage.ramdisk.mount)
+        TRY(adopt_is_blocked(ctx, scene, &l.blocked));
     for (size_t i = 0; i < l.f.n_faults; i++)
         findings_add(ret, "fstab.syntax", 4, SEV_WARN,
                      "/etc/fstab:%u %s: the next boot skips it or reads it otherwise",

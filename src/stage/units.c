@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "host/own_file.h"
 #include "io/fsroot.h"
+#include "stage/adopt_found.h"
 #include "stage/etc.h"
 #include "stage/fstab_own.h"
 #include "stage/ramdisk.h"
@@ -111,15 +112,20 @@ static struct err *check_own(const struct units_look *l, const struct units_own 
     return units_check_consumers(l, scene, ret);
 }
 
-/* Others' do what is needed: that is fine, and the plan takes them over only when it is asked to.
- */
-static void add_theirs(const struct units_own *o, struct findings *ret)
+/* Others' do what is needed: that is fine, and the plan takes them over only when it is asked to,
+ * and all of them or none. */
+static struct err *add_theirs(const struct units_look *l, struct scene *scene,
+                              const struct units_own *o, struct findings *ret)
 {
     AUTO(freep) char *list = list_of(o);
+    struct finding *f = findings_add(ret, "units.files", 4, SEV_OK,
+                                     "other units than agavectl's do this on this host");
+    bool blocked = false;
 
-    finding_compare(findings_add(ret, "units.files", 4, SEV_OK,
-                                 "other units than agavectl's do this on this host"),
-                    list, "theirs", UNITS_ETC);
+    TRY(adopt_is_blocked(l->ctx, scene, &blocked));
+    if (!blocked)
+        finding_compare(f, list, "theirs", UNITS_ETC);
+    return NULL;
 }
 
 static bool is_theirs(const struct finding *files)
@@ -170,7 +176,7 @@ static struct err *check_others(struct units_look *l, const struct units_own *o,
     bool adopt = formats || makes ? worst <= SEV_WARN : any && worst < SEV_WARN;
     findings_take(ret, &f, (formats || makes) && adopt);
     if (adopt)
-        add_theirs(o, ret);
+        TRY(add_theirs(l, scene, o, ret));
     else if (!formats && !makes)
         add_files(o, l->repair, ret);
     return NULL;

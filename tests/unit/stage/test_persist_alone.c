@@ -146,11 +146,31 @@ static void what_comes_late_is_not_waited_for(void **state)
     assert_true(fstab_says(&t, UNITS_RAMDISK));
 }
 
+/* Their formatter is started at boot by itself, and must not run beside ours. */
+static void what_is_blocked_is_not_taken_over_in_part(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+
+    (void)state;
+    others(&t);
+    fixture_put(&t.f, ETC "docker.service.d/10-solana-ramdisk.conf",
+                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk /srv/kind/solana\n"
+                "Requires=ramdisk-accounts.service\nAssertPathIsMountPoint=/srv/kind/solana\n"
+                "[Service]\nLimitNOFILE=5\n");
+    assert_ok(prepare(&t, all, true));
+    tree_check(&t, "adopt");
+    tree_is(&t, "adopt.blocked", SEV_NOTE, "sets LimitNOFILE= as well");
+    assert_true(is_there(&t, ETC "local-fs.target.wants/format-ramdisk.service"));
+    assert_false(fstab_says(&t, UNITS_RAMDISK));
+    assert_false(is_there(&t, ETC UNITS_RAMDISK));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_waits_for_a_unit_that_is_there),
         cmocka_unit_test(what_comes_late_is_not_waited_for),
+        cmocka_unit_test(what_is_blocked_is_not_taken_over_in_part),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
