@@ -30,7 +30,6 @@ struct err *pid_survives_signal(struct ctx *ctx, struct pid_id id, int sig, bool
         return err_new(ERR_NOTFOUND, "process %d has ended", (int)id.pid);
     bool lives = in_mask(text, "\nSigCgt:", sig, &known);
     lives = in_mask(text, "\nSigIgn:", sig, &known) || lives;
-    lives = in_mask(text, "\nSigBlk:", sig, &known) || lives;
     if (!known)
         return err_new(ERR_CORRUPT, "'%s' does not say what it does with signals", path);
     *ret = lives;
