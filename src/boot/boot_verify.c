@@ -34,6 +34,19 @@ bool boot_verify_read(const char *text, struct findings *ret)
     return any;
 }
 
+/* Any unit's fault makes it exit 1; without a word of a unit it is its own. */
+static bool tells_of_unit(const char *text)
+{
+    static const char *const kinds[] = {
+        ".service:", ".mount:", ".target:", ".socket:", ".timer:",    ".device:",
+        ".path:",    ".slice:", ".swap:",   ".scope:",  ".automount:"};
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strstr(text, kinds[i]))
+            return true;
+    return false;
+}
+
 static void add_mount(const char *path, struct strlist *argv)
 {
     AUTO(freep) char *stem = unit_path_escape(path);
@@ -91,7 +104,12 @@ void boot_verify(struct ctx *ctx, struct findings *ret)
         bool any = boot_verify_read(r.err, ret);
 
         any = boot_verify_read(r.out, ret) || any;
-        if (!any)
+        if (!any && r.exit && !tells_of_unit(r.err) && !tells_of_unit(r.out)) {
+            AUTO(freep) char *said = str_shown(*r.err ? r.err : r.out, 300);
+
+            findings_add(ret, ID, LAYER, SEV_UNKNOWN, "could not look: " PROGRAM " exits %d: %s",
+                         r.exit, said);
+        } else if (!any)
             findings_add(ret, ID, LAYER, SEV_OK, "systemd-analyze finds no ordering cycle");
     }
     err_free(e);

@@ -159,6 +159,37 @@ static void what_the_verifier_prints_is_read(void **state)
     assert_int_equal(f.items[1].sev, SEV_WARN);
 }
 
+static struct err *analyze_says(struct ctx *ctx, const struct proc_spec *spec,
+                                struct proc_result *ret)
+{
+    static bool once;
+
+    (void)ctx;
+    assert_string_equal(spec->path, "/usr/bin/systemd-analyze");
+    const char *text = once ? "foo.service: Command /x is not executable: No such file\n"
+                            : "Failed to create directory '/run/systemd/': Read-only file system\n";
+    once = true;
+    *ret = (struct proc_result){
+        .exit = 1, .out = xstrdup(""), .err = xstrdup(text), .err_n = strlen(text)};
+    return NULL;
+}
+
+static void a_verifier_that_failed_is_not_ok(void **state)
+{
+    static const struct proc_ops analyze = {.run = analyze_says};
+    AUTO(host_clear) struct host h;
+    AUTO(findings_clear) struct findings failed = {0}, others = {0};
+
+    host_new(&h, "");
+    h.f.ctx.proc = &analyze;
+    boot_verify(&h.f.ctx, &failed);
+    assert_int_equal(failed.n, 1);
+    assert_int_equal(failed.items[0].sev, SEV_UNKNOWN);
+    boot_verify(&h.f.ctx, &others); /* somebody else's unit is no fault of the boot's order */
+    assert_int_equal(others.n, 1);
+    assert_int_equal(others.items[0].sev, SEV_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +199,7 @@ int main(void)
         cmocka_unit_test(without_kind_there_is_nothing_to_wait_for),
         cmocka_unit_test(the_mark_is_for_a_host_that_goes_down),
         cmocka_unit_test(what_the_verifier_prints_is_read),
+        cmocka_unit_test(a_verifier_that_failed_is_not_ok),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
