@@ -81,12 +81,14 @@ static unsigned fit_mode(unsigned mode)
     return (mode | 0700) & ~0022U;
 }
 
+/* Under a running validator, which was not started by this boot's order then, another group is as
+ * good (stage dirs says the same): refused, Docker could not be started again beside it. */
 static bool is_owned(const struct finish *f)
 {
     const struct config *c = f->ctx->cfg;
 
     return f->now.accounts_there && f->now.uid == c->validator.uid &&
-           f->now.gid == c->validator.gid && f->now.mode == fit_mode(f->now.mode);
+           (f->now.gid == c->validator.gid || f->validator) && f->now.mode == fit_mode(f->now.mode);
 }
 
 /* The folder itself, never what is in it. Its place may be planted by whoever may write above it:

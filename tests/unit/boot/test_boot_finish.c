@@ -212,6 +212,22 @@ static void nothing_is_changed_under_a_validator(void **state)
     assert_int_equal(st.st_mode & 07777, 0777);
 }
 
+/* Nobody's fault, and the next boot puts it right. */
+static void another_group_is_no_fault_under_a_validator(void **state)
+{
+    AUTO(host_clear) struct host h;
+
+    host_new(&h, "");
+    assert_ok(boot_finish(&h.f.ctx, &h.said));
+    fixture_process(&h.f, 70, "agave-validator", "/opt/agave-validator",
+                    "agave-validator --ledger /srv/solana/ledger run", 5);
+    h.cfg->validator.gid++;
+    assert_ok(boot_finish(&h.f.ctx, &h.said));
+    assert_true(host_has(&h, BOOT_OK_PATH));
+    h.cfg->validator.uid++;
+    assert_err(boot_finish(&h.f.ctx, &h.said), ERR_CORRUPT, "agave-validator) runs");
+}
+
 static void a_damaged_proof_is_made_anew(void **state)
 {
     AUTO(host_clear) struct host h;
@@ -314,6 +330,7 @@ int main(void)
         cmocka_unit_test(the_first_boot_trusts_nothing),
         cmocka_unit_test(a_second_time_changes_nothing),
         cmocka_unit_test(nothing_is_changed_under_a_validator),
+        cmocka_unit_test(another_group_is_no_fault_under_a_validator),
         cmocka_unit_test(a_damaged_proof_is_made_anew),
         cmocka_unit_test(a_link_in_place_of_the_accounts_is_not_followed),
         cmocka_unit_test(no_mark_while_a_validator_is_left),
