@@ -114,13 +114,10 @@ static struct err *make_change(struct ctx *ctx, const struct stage *s, const str
     return s->apply(ctx, c);
 }
 
-static struct err *still_wanted(struct ctx *ctx, const struct step_run *s, bool *ret)
+/* Each step has a text: one without would be told as failed. To be freed. */
+static char *in_place_text(const struct change *c)
 {
-    AUTO(change_clear) struct change c = {0};
-    const struct stage *stage;
-
-    TRY(change_from_json(s->data, &stage, &c));
-    return stage_wants(ctx, stage, &c, ret);
+    return xasprintf("%s: in place", c->object);
 }
 
 static struct err *must_not_run(struct ctx *ctx, const struct step_run *s, const char *what)
@@ -141,8 +138,10 @@ static struct err *change_ready(struct ctx *ctx, struct step_run *s)
     TRY(change_from_json(s->data, &stage, &c));
     TRY(stage_wants(ctx, stage, &c, &wanted));
     s->nothing = !wanted;
-    if (!wanted)
+    if (!wanted) {
+        s->text = in_place_text(&c);
         return NULL;
+    }
     if (!c.live)
         TRY(must_not_run(ctx, s, c.object));
     return stage_may_change(ctx, stage);
@@ -164,10 +163,15 @@ static struct err *change_act(struct ctx *ctx, struct step_run *s)
 
 static struct err *change_verify(struct ctx *ctx, struct step_run *s, bool *ret_done)
 {
+    AUTO(change_clear) struct change c = {0};
+    const struct stage *stage;
     bool wanted = false;
 
-    TRY(still_wanted(ctx, s, &wanted));
+    TRY(change_from_json(s->data, &stage, &c));
+    TRY(stage_wants(ctx, stage, &c, &wanted));
     *ret_done = !wanted;
+    if (!wanted && s->probing) /* by a run that was cut off */
+        s->text = in_place_text(&c);
     return NULL;
 }
 

@@ -41,6 +41,12 @@ static struct err *look_at(struct ctx *ctx, const struct stage *s, const struct 
 
 /* --- the steps --- */
 
+/* Each step has a text: one without would be told as failed. To be freed. */
+static char *gone_text(const struct change *c)
+{
+    return xasprintf("nothing is left to do for '%s'", c->object);
+}
+
 static struct err *undo_ready(struct ctx *ctx, struct step_run *s)
 {
     AUTO(change_clear) struct change c = {0};
@@ -58,6 +64,8 @@ static struct err *undo_ready(struct ctx *ctx, struct step_run *s)
         if (state->kept)
             strlist_add(state->kept, l.what);
     }
+    if (l.verdict == UNDO_GONE)
+        s->text = gone_text(&c);
     if (s->nothing)
         return NULL;
     if (!c.live)
@@ -75,8 +83,10 @@ static struct err *undo_act(struct ctx *ctx, struct step_run *s)
 
     TRY(change_from_json(s->data, &stage, &c));
     TRY(look_at(ctx, stage, &c, &l));
-    if (l.verdict != UNDO_DO)
+    if (l.verdict != UNDO_DO) {
+        s->text = gone_text(&c);
         return NULL;
+    }
     report_progress(s->report, "%s", l.what);
     TRY_CTX(stage->undo(ctx, &c), "stage '%s'", stage->name);
     s->text = xstrdup(l.what);
@@ -92,6 +102,8 @@ static struct err *undo_verify(struct ctx *ctx, struct step_run *s, bool *ret_do
     TRY(change_from_json(s->data, &stage, &c));
     TRY(look_at(ctx, stage, &c, &l));
     *ret_done = l.verdict != UNDO_DO;
+    if (*ret_done && s->probing) /* by a run that was cut off */
+        s->text = gone_text(&c);
     return NULL;
 }
 

@@ -23,6 +23,7 @@
 #include "flow/prepare.h"
 #include "flow/start.h"
 #include "flow/stop.h"
+#include "flow/undo.h"
 #include "flow/up.h"
 #include "io/fsroot.h"
 #include "world.h"
@@ -463,6 +464,81 @@ static void a_failed_step_is_told_and_tried_again(void **state)
     assert_ok(resume(FLOW_ASK));
 }
 
+/* Who listens, as cmd/progress.c does: what is still open at the end is printed as failed. */
+struct heard {
+    char *open;
+};
+
+static void heard_begin(void *arg, const char *step)
+{
+    struct heard *h = arg;
+
+    free(h->open);
+    h->open = xstrdup(step);
+}
+
+static void heard_progress(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+
+static void heard_end(void *arg, bool changed, const char *text)
+{
+    struct heard *h = arg;
+
+    (void)changed;
+    assert_true(*text);
+    free(h->open);
+    h->open = NULL;
+}
+
+/* After the decision; taken back as the last one, so that no other step is begun after it. */
+static struct err *lose_the_first(void *arg, const struct flow_plan *plan, size_t from)
+{
+    (void)arg;
+    (void)plan;
+    (void)from;
+    world_loses(&w, "format");
+    return NULL;
+}
+
+static struct err *make_it_by_hand(void *arg, const struct flow_plan *plan, size_t from)
+{
+    (void)arg;
+    (void)plan;
+    (void)from;
+    world_write(&w, "/world/make", "done", 4);
+    return NULL;
+}
+
+static void what_went_by_itself_is_not_told_as_failed(void **state)
+{
+    struct heard h = {0};
+    struct flow_report report = {
+        .begin = heard_begin, .progress = heard_progress, .end = heard_end, .arg = &h};
+    struct flow_how how = {.report = &report, .confirm = lose_the_first};
+    struct prepare_opts all = {0};
+
+    world_reset(&w);
+    assert_ok(flow_prepare(&w.ctx, &all, NULL, &done));
+    assert_ok(flow_undo(&w.ctx, NULL, &how, &done, NULL));
+    bool told = !h.open;
+    free(h.open);
+    assert_true(told);
+    h.open = NULL;
+    world_reset(&w);
+    up_killed_at("entered@snapshot");
+    assert_ok(flow_abandon(&w.ctx, NULL));
+    world_loses(&w, "mount");
+    world_loses(&w, "make");
+    how.confirm = make_it_by_hand;
+    assert_ok(flow_prepare(&w.ctx, &all, &how, &done));
+    told = !h.open;
+    free(h.open);
+    assert_true(told);
+}
+
 static void the_order_is_not_the_clocks(void **state)
 {
     AUTO(op_dirs_clear) struct op_dirs dirs = {0};
@@ -651,6 +727,7 @@ int main(void)
         cmocka_unit_test(data_is_lost_only_by_name),
         cmocka_unit_test(nothing_is_written_before_it_is_confirmed),
         cmocka_unit_test(a_failed_step_is_told_and_tried_again),
+        cmocka_unit_test(what_went_by_itself_is_not_told_as_failed),
         cmocka_unit_test(the_order_is_not_the_clocks),
         cmocka_unit_test(stop_works_with_var_full_or_read_only),
         cmocka_unit_test(the_tables_are_complete),
