@@ -56,13 +56,19 @@ static void walk_clear(struct walk *w)
     free(w->kept);
 }
 
+static void forget_below(struct walk *w)
+{
+    free(w->below);
+    w->below = NULL;
+}
+
 static void keep(struct walk *w, char *why)
 {
     if (w->kept)
         free(why);
     else
         w->kept = why;
-    freep(&w->below);
+    forget_below(w);
 }
 
 /* Anything in it but what would be gone. */
@@ -93,7 +99,7 @@ static struct err *look_at(struct walk *w, const char *path, bool *ret_stop)
     TRY(e);
     *ret_stop = mounts_at(&w->mounts, path) != NULL;
     if (!there || *ret_stop) {
-        freep(&w->below);
+        forget_below(w);
         return NULL;
     }
     TRY(fsroot_list(w->ctx->root, path, &names));
