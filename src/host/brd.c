@@ -2,6 +2,8 @@
  * asked before an unload is here: does anybody use one, and does one hold anything? */
 #include "host/brd.h"
 
+#include <stdlib.h>
+
 #include "base/str.h"
 #include "host/block.h"
 #include "host/block_users.h"
@@ -138,6 +140,35 @@ struct err *brd_filled(struct ctx *ctx, struct strlist *ret)
             strlist_add(ret, all.items[i]);
     }
     return NULL;
+}
+
+struct free_look {
+    char *who; /* uses one, at the last look */
+};
+
+static struct err *nobody_uses_one(struct ctx *ctx, void *arg, bool *ret_done)
+{
+    AUTO(strlist_clear) struct strlist users = {0};
+    struct free_look *l = arg;
+
+    TRY(brd_users(ctx, &users));
+    free(l->who);
+    l->who = users.n ? xstrdup(users.items[0]) : NULL;
+    *ret_done = users.n == 0;
+    return NULL;
+}
+
+struct err *brd_wait_free(struct ctx *ctx)
+{
+    struct free_look l = {0};
+    struct err *e =
+        wait_until(ctx, "the RAM disks to be free", UNLOAD_MS, 100, nobody_uses_one, &l);
+    AUTO(freep) char *who = l.who;
+
+    if (!e || e->kind != ERR_TIMEOUT || !who)
+        return e;
+    err_free(e);
+    return err_new(ERR_REFUSED, "cannot unload brd: a RAM disk is in use (%s)", who);
 }
 
 static struct err *try_unload(struct ctx *ctx)

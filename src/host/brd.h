@@ -24,6 +24,9 @@ struct err *brd_load(struct ctx *ctx, uint64_t number, uint64_t size_b) MUST_CHE
 /* Unloads it: all RAM disks and their content are gone. ERR_REFUSED while anybody uses one, with
  * who. */
 struct err *brd_unload(struct ctx *ctx) MUST_CHECK;
+/* Waits up to a second for nobody to use any: udev opens a disk for some milliseconds after an
+ * unmount. ERR_REFUSED with who. */
+struct err *brd_wait_free(struct ctx *ctx) MUST_CHECK;
 /* Who uses any RAM disk: "/dev/ram1: mounted at '/x'", one a line of the list. */
 struct err *brd_users(struct ctx *ctx, struct strlist *ret) MUST_CHECK;
 /* The paths of those that are not blank; with none, unloading loses nothing. ERR_SYS. */

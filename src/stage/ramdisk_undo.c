@@ -193,14 +193,13 @@ static struct err *undo_tmpfs(struct ctx *ctx, const struct change *c)
     return folders_remove(ctx, c->old);
 }
 
+/* Refused before the bank snapshots are put aside; and those are never left behind where a look of
+ * udev alone stood in the way at first. */
 static struct err *undo_brd(struct ctx *ctx)
 {
-    AUTO(strlist_clear) struct strlist users = {0};
-
-    TRY(brd_users(ctx, &users));
-    if (!users.n)
-        TRY(ramdisk_forget_bank_state(ctx, "the RAM disk was removed"));
-    return brd_unload(ctx); /* says who uses it */
+    TRY(brd_wait_free(ctx));
+    TRY(ramdisk_forget_bank_state(ctx, "the RAM disk was removed"));
+    return brd_unload(ctx);
 }
 
 static struct err *undo_add(struct ctx *ctx, const struct change *c)

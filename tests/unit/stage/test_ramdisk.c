@@ -4,9 +4,13 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/str.h"
+#include "io/clock.h"
 #include "io/fsroot.h"
+#include "io/proc.h"
 #include "stage/disk.h"
 #include "stage/ramdisk.h"
 #include "stage/ramdisk_parts.h"
@@ -498,6 +502,58 @@ static void brd_is_unloaded_only_for_ourselves(void **state)
     looks(&none, &c, UNDO_GONE, NULL);
 }
 
+#define BANK "/srv/solana/snapshots/snapshots/100/accounts_hardlinks/account_path_0"
+
+static struct tree *looked_at; /* by udev, until somebody waits for it */
+
+static void wait_for_udev(uint64_t wait_ns, const volatile sig_atomic_t *cancelled)
+{
+    if (looked_at)
+        mounts(looked_at, "");
+    looked_at = NULL;
+    clock_system.wait(wait_ns, cancelled);
+}
+
+static struct err *no_program(struct ctx *ctx, const struct proc_spec *spec,
+                              struct proc_result *ret)
+{
+    (void)ctx;
+    assert_true(str_ends(spec->path, "/modprobe"));
+    *ret = (struct proc_result){.out = xstrdup(""), .err = xstrdup("")};
+    return NULL;
+}
+
+static const struct proc_ops fake_proc = {no_program};
+
+static void what_needs_the_accounts_goes_with_brd(void **state)
+{
+    const struct clock_ops clock = {clock_system.mono_ns, clock_system.wall_ms, wait_for_udev};
+    AUTO(freep) char *object = xstrdup("module brd");
+    struct change c = {.verb = RAMDISK_VERB_LOAD, .object = object};
+    AUTO(tree_clear) struct tree t;
+    struct stat st;
+
+    host(&t, BRD "validator: {snapshots: /srv/solana/snapshots,"
+                 " accounts: /srv/solana/ramdisk/accounts}\n");
+    brd_loaded(&t, 1, 4 << 20);
+    fixture_put(&t.f, "/bin/modprobe", "#!/bin/false\n");
+    AUTO(freep) char *prog = xasprintf("%s/bin/modprobe", t.f.dir);
+    AUTO(freep) char *dir = xasprintf("%s/bin", t.f.dir);
+    assert_int_equal(chmod(prog, 0755), 0);
+    assert_int_equal(setenv("PATH", dir, 1), 0);
+    fixture_put(&t.f, BANK, "x");
+    t.f.ctx.proc = &fake_proc;
+    t.f.ctx.clock = &clock;
+    mounts(&t, "30 27 1:0 / /x rw - xfs /dev/ram0 rw\n");
+    assert_err(stage_by_name(stage_table, "ramdisk")->undo(&t.f.ctx, &c), ERR_REFUSED,
+               "/dev/ram0: mounted at '/x'");
+    assert_ok(fsroot_stat(t.f.ctx.root, BANK, &st));
+    looked_at = &t;
+    assert_ok(stage_by_name(stage_table, "ramdisk")->undo(&t.f.ctx, &c));
+    assert_null(looked_at);
+    assert_err(fsroot_stat(t.f.ctx.root, BANK, &st), ERR_NOTFOUND, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -520,6 +576,7 @@ int main(void)
         cmocka_unit_test(accounts_on_the_volume),
         cmocka_unit_test(our_file_is_taken_back_and_no_other),
         cmocka_unit_test(brd_is_unloaded_only_for_ourselves),
+        cmocka_unit_test(what_needs_the_accounts_goes_with_brd),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
