@@ -256,6 +256,8 @@ struct err *zfs_create_filesystem(struct ctx *ctx, const char *name, const char 
 
 struct destroy {
     const char *name;
+    struct err *(*may)(struct ctx *ctx, void *arg);
+    void *arg;
     struct err *last;
 };
 
@@ -264,8 +266,9 @@ static struct err *try_destroy(struct ctx *ctx, void *arg, bool *ret_done)
     struct destroy *d = arg;
     const char *argv[] = {NULL, "destroy", d->name, NULL};
     AUTO(proc_result_clear) struct proc_result r = {0};
-    struct err *e = run(ctx, d->name, argv, CHANGE_S, &r);
 
+    TRY(d->may(ctx, d->arg));
+    struct err *e = run(ctx, d->name, argv, CHANGE_S, &r);
     *ret_done = !e;
     if (!e || e->kind != ERR_REFUSED)
         return e;
@@ -275,9 +278,10 @@ static struct err *try_destroy(struct ctx *ctx, void *arg, bool *ret_done)
 }
 
 /* It unmounts first, and what it unmounted may be busy for a moment. */
-struct err *zfs_destroy(struct ctx *ctx, const char *name)
+struct err *zfs_destroy(struct ctx *ctx, const char *name,
+                        struct err *(*may)(struct ctx *ctx, void *arg), void *arg)
 {
-    struct destroy d = {.name = name};
+    struct destroy d = {.name = name, .may = may, .arg = arg};
     struct err *e = wait_until(ctx, "zfs destroy", BUSY_MS, 200, try_destroy, &d);
     bool busy = e && e->kind == ERR_TIMEOUT && d.last;
 

@@ -45,5 +45,7 @@ struct err *zfs_create_volume(struct ctx *ctx, const char *name, uint64_t size_b
 struct err *zfs_create_filesystem(struct ctx *ctx, const char *name, const char *mountpoint)
     MUST_CHECK;
 /* Unmounted first; never recursive: zfs refuses while it has snapshots or children. ERR_REFUSED: it
- * is still busy after 5 s. */
-struct err *zfs_destroy(struct ctx *ctx, const char *name) MUST_CHECK;
+ * is still busy after 5 s. may: asked before each try, since whoever was busy in it may have left
+ * something there; its error ends it. */
+struct err *zfs_destroy(struct ctx *ctx, const char *name,
+                        struct err *(*may)(struct ctx *ctx, void *arg), void *arg) MUST_CHECK;

@@ -235,19 +235,27 @@ struct err *kind_dataset_undo_look(struct ctx *ctx, const struct change *c, stru
     return gone ? folders_look(ctx, c->old, ret) : look_inside(ctx, c, ret);
 }
 
+/* Whoever was busy in it may have left something there. */
+static struct err *still_empty(struct ctx *ctx, void *arg)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+    const struct change *c = arg;
+
+    TRY(unmount_may(ctx, c->object, UNDO_MOUNT, NULL));
+    TRY(fsroot_list(ctx->root, c->object, &names));
+    if (names.n)
+        return err_new(ERR_REFUSED, "dataset '%s' is not destroyed: '%s' has content ('%s')",
+                       c->arg, c->object, names.items[0]);
+    return NULL;
+}
+
 struct err *kind_dataset_undo(struct ctx *ctx, const struct change *c)
 {
     AUTO(undo_look_clear) struct undo_look now = {0};
-    AUTO(strlist_clear) struct strlist names = {0};
+    struct change which = *c;
 
     TRY(kind_dataset_undo_look(ctx, c, &now));
-    if (now.verdict == UNDO_DO && now.unmounts) {
-        TRY(fsroot_list(ctx->root, c->object, &names));
-        if (names.n)
-            return err_new(ERR_REFUSED, "dataset '%s' is not destroyed: '%s' has content ('%s')",
-                           c->arg, c->object, names.items[0]);
-        TRY(unmount_may(ctx, c->object, UNDO_MOUNT, NULL));
-        TRY(zfs_destroy(ctx, c->arg)); /* unmounts it, when nobody holds it */
-    }
+    if (now.verdict == UNDO_DO && now.unmounts) /* unmounts it, when nobody holds it */
+        TRY(zfs_destroy(ctx, c->arg, still_empty, &which));
     return folders_remove(ctx, c->old);
 }

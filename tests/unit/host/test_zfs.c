@@ -107,10 +107,33 @@ static void a_suspended_pool_is_not_asked(void **state)
     assert_err(zfs_get(&f.ctx, "tank/a", &d), ERR_REFUSED, "pool 'tank' is suspended");
 }
 
+/* After the first try there is something in it. */
+static struct err *may_once(struct ctx *ctx, void *arg)
+{
+    unsigned *tries = arg;
+
+    (void)ctx;
+    return (*tries)++ ? err_new(ERR_REFUSED, "it has content") : NULL;
+}
+
+static void one_that_was_busy_is_looked_at_again(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+    unsigned tries = 0;
+
+    fixture_new(&f);
+    capture(&f, "{" PROGRAM ", \"programs\": ["
+                "{\"argv\": [\"/usr/sbin/zfs\",\"destroy\",\"tank/k\"], \"exit\": 1, \"err\": "
+                "\"cannot unmount '/srv/kind': pool or dataset is busy\\n\"}]}");
+    assert_err(zfs_destroy(&f.ctx, "tank/k", may_once, &tries), ERR_REFUSED, "it has content");
+    assert_int_equal(tries, 2);
+}
+
 static void what_is_asked_for(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
     AUTO(strlist_clear) struct strlist below = {0};
+    unsigned tries = 0;
 
     fixture_new(&f);
     capture(&f,
@@ -126,7 +149,8 @@ static void what_is_asked_for(void **state)
     assert_ok(zfs_create_volume(&f.ctx, "tank/v", 1U << 30));
     assert_err(zfs_create_volume(&f.ctx, "tank/v", 1000), ERR_BUG, "whole blocks");
     assert_ok(zfs_create_filesystem(&f.ctx, "tank/k", "/srv/kind"));
-    assert_err(zfs_destroy(&f.ctx, "tank/k"), ERR_REMOTE, "filesystem has children");
+    assert_err(zfs_destroy(&f.ctx, "tank/k", may_once, &tries), ERR_REMOTE,
+               "filesystem has children");
     assert_ok(zfs_below(&f.ctx, "tank/k", &below));
     assert_int_equal(below.n, 2);
     assert_string_equal(below.items[0], "tank/k@a");
@@ -141,6 +165,7 @@ int main(void)
         cmocka_unit_test(without_the_program),
         cmocka_unit_test(a_suspended_pool_is_not_asked),
         cmocka_unit_test(what_is_asked_for),
+        cmocka_unit_test(one_that_was_busy_is_looked_at_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
