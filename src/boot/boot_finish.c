@@ -149,6 +149,16 @@ static struct err *own_accounts(struct finish *f)
     return NULL;
 }
 
+/* On a host that was prepared or taken over in this boot nothing was noted at its begin. What a
+ * validator has made since then is not torn by how the boot before ended. */
+static struct err *made_since_boot(struct finish *f, bool *ret)
+{
+    uint64_t booted = 0;
+
+    TRY(boot_time_read(f->ctx, &booted));
+    return bank_state_since(f->ctx, f->ctx->cfg->validator.snapshots, booted, ret);
+}
+
 /* Why local state cannot be trusted; *ret NULL: it can. After an unclean end the accounts may be
  * those that were on their way to the disk. */
 static struct err *why_disable(struct finish *f, char **ret)
@@ -165,7 +175,10 @@ static struct err *why_disable(struct finish *f, char **ret)
         return NULL; /* what there is was made in this boot */
     if (left == BOOT_LEFT_UNCLEAN)
         *ret = xstrdup("the boot before this one did not end in order");
-    else if (left == BOOT_LEFT_UNKNOWN)
+    bool since = false;
+    if (left == BOOT_LEFT_UNKNOWN)
+        TRY(made_since_boot(f, &since));
+    if (left == BOOT_LEFT_UNKNOWN && !since)
         *ret = xstrdup("nobody knows whether the boot before this one ended in order");
     return NULL;
 }

@@ -283,3 +283,18 @@ struct err *boot_proof_now(struct ctx *ctx, struct boot_proof *ret, char **ret_d
     old = (struct boot_proof){0};
     return NULL;
 }
+
+/* "btime 1795420000" of /proc/stat (proc(5)). */
+struct err *boot_time_read(struct ctx *ctx, uint64_t *ret)
+{
+    AUTO(freep) char *text = NULL;
+    size_t n = 0;
+
+    TRY(fsroot_read(ctx->root, "/proc/stat", 8u << 20, &text, &n));
+    char *at = str_starts(text, "btime ") ? text : strstr(text, "\nbtime ");
+    if (!at)
+        return err_new(ERR_CORRUPT, "'/proc/stat' has no btime");
+    at += *at == '\n' ? 7 : 6;
+    at[strcspn(at, "\n")] = '\0';
+    return parse_u64(at, 0, UINT64_MAX, ret);
+}

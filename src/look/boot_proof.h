@@ -56,6 +56,8 @@ struct json *boot_proof_json(const struct boot_proof *p);
 /* Whole and durable enough for this boot; with the missing folders of the path. */
 struct err *boot_proof_write(struct ctx *ctx, const char *path, const struct boot_proof *p)
     MUST_CHECK;
+/* When this boot began: seconds since 1970, UTC, by the clock as it is set now. ERR_CORRUPT. */
+struct err *boot_time_read(struct ctx *ctx, uint64_t *ret) MUST_CHECK;
 /* This boot's id. ERR_CORRUPT: the kernel gave something else. */
 struct err *boot_id_read(struct ctx *ctx, char ret[static 40]) MUST_CHECK;
 /* This boot's proof, or a new one when there is none, or it is of another boot or damaged

@@ -45,6 +45,23 @@ struct err *bank_state_any(struct ctx *ctx, const char *snapshots, bool *ret)
     return highest(ctx, snapshots, &b, ret);
 }
 
+struct err *bank_state_since(struct ctx *ctx, const char *snapshots, uint64_t at_s, bool *ret)
+{
+    struct bank_snapshot b = {0};
+    struct stat st;
+    bool any = false;
+
+    *ret = false;
+    TRY(highest(ctx, snapshots, &b, &any));
+    if (!any)
+        return NULL;
+    AUTO(freep)
+    char *path = xasprintf("%s/" BANK_SNAPSHOTS_DIR "/%" PRIu64, snapshots, b.slot);
+    TRY(fsroot_stat(ctx->root, path, &st));
+    *ret = st.st_mtim.tv_sec >= 0 && (uint64_t)st.st_mtim.tv_sec >= at_s;
+    return NULL;
+}
+
 struct err *bank_state_lost(struct ctx *ctx, const char *snapshots, const char *accounts,
                             char **ret_why)
 {

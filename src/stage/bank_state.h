@@ -13,6 +13,10 @@ struct err *bank_state_lost(struct ctx *ctx, const char *snapshots, const char *
                             char **ret_why) MUST_CHECK;
 /* Is there any that Agave may start from? */
 struct err *bank_state_any(struct ctx *ctx, const char *snapshots, bool *ret) MUST_CHECK;
+/* Was the highest that Agave may start from made at that time or later (seconds since 1970, UTC)?
+ */
+struct err *bank_state_since(struct ctx *ctx, const char *snapshots, uint64_t at_s, bool *ret)
+    MUST_CHECK;
 /* Makes all local bank snapshots unloadable, in one step that a rename takes back: <snapshots>/
  * snapshots gets the name snapshots.aside-<n>, which Agave ignores, with an empty folder of the
  * same owner and mode in its place. The latest two are kept, older ones removed. Archives, ledger

@@ -74,21 +74,6 @@ struct ours {
     bool there, at_boot;
 };
 
-/* "btime 1795420000" of /proc/stat (proc(5)). */
-static struct err *boot_time(struct ctx *ctx, uint64_t *ret)
-{
-    AUTO(freep) char *text = NULL;
-    size_t n = 0;
-
-    TRY(fsroot_read(ctx->root, "/proc/stat", 8u << 20, &text, &n));
-    char *at = str_starts(text, "btime ") ? text : strstr(text, "\nbtime ");
-    if (!at)
-        return err_new(ERR_CORRUPT, "'/proc/stat' has no btime");
-    at += *at == '\n' ? 7 : 6;
-    at[strcspn(at, "\n")] = '\0';
-    return parse_u64(at, 0, UINT64_MAX, ret);
-}
-
 static struct err *look_ours(struct ctx *ctx, struct ours *ret)
 {
     AUTO(unit_file_clear) struct unit_file u = {0};
@@ -107,7 +92,7 @@ static struct err *look_ours(struct ctx *ctx, struct ours *ret)
     ret->there = str_starts(text, OWN_FILE_MARK);
     if (!ret->there)
         return NULL;
-    TRY(boot_time(ctx, &booted));
+    TRY(boot_time_read(ctx, &booted));
     TRY(fsroot_stat(ctx->root, u.path, &st));
     ret->at_boot = (uint64_t)st.st_mtime <= booted;
     return NULL;

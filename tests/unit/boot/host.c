@@ -21,6 +21,11 @@ void host_boot(struct host *h, const char *id)
     fixture_put(&h->f, "/proc/sys/kernel/random/boot_id", "%s\n", id);
 }
 
+void host_booted_at(struct host *h, unsigned long at_s)
+{
+    fixture_put(&h->f, "/proc/stat", "cpu 0 0\nbtime %lu\nprocesses 1\n", at_s);
+}
+
 void host_mounts(struct host *h, bool ramdisk, bool bind)
 {
     fixture_put(&h->f, "/proc/self/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n%s%s",
@@ -40,6 +45,7 @@ void host_new(struct host *h, const char *more)
     assert_ok(config_parse(yaml, strlen(yaml), "test", &h->cfg));
     h->f.ctx.cfg = h->cfg;
     host_boot(h, BOOT_A);
+    host_booted_at(h, 4102444800); /* 2100 */
     fixture_put(&h->f, "/proc/self/stat", "1");
     fixture_put(&h->f, "/proc/locks", "%s", "");
     fixture_put(&h->f, "/proc/uptime", "60.5 100.0\n");

@@ -21,6 +21,8 @@ struct host {
 void host_new(struct host *h, const char *more);
 void host_clear(struct host *h);
 void host_boot(struct host *h, const char *id);
+/* Seconds since 1970; until told otherwise later than any file of the host. */
+void host_booted_at(struct host *h, unsigned long at_s);
 void host_mounts(struct host *h, bool ramdisk, bool bind);
 /* A local bank snapshot as agave-validator 3.0.14 leaves it at an orderly end, with its accounts or
  * without. */

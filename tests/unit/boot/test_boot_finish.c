@@ -172,6 +172,22 @@ static void the_first_boot_trusts_nothing(void **state)
     assert_non_null(strstr(p.disabled, "nobody knows"));
 }
 
+/* Taken over under a running validator, which was then stopped in order: its state is good. */
+static void what_was_made_in_this_boot_is_kept(void **state)
+{
+    AUTO(host_clear) struct host h;
+    AUTO(boot_proof_clear) struct boot_proof p = {0};
+
+    host_new(&h, "");
+    host_bank_snapshot(&h, 801, true);
+    host_booted_at(&h, 1000000000);
+    assert_ok(boot_finish(&h.f.ctx, &h.said));
+    p = proof_of(&h);
+    assert_int_equal(p.left, BOOT_LEFT_UNKNOWN);
+    assert_null(p.disabled);
+    assert_true(host_has(&h, SNAPS "/snapshots/801"));
+}
+
 static void a_second_time_changes_nothing(void **state)
 {
     AUTO(host_clear) struct host h;
@@ -328,6 +344,7 @@ int main(void)
         cmocka_unit_test(lost_accounts_disable_local_state),
         cmocka_unit_test(local_state_is_kept_after_an_orderly_end_alone),
         cmocka_unit_test(the_first_boot_trusts_nothing),
+        cmocka_unit_test(what_was_made_in_this_boot_is_kept),
         cmocka_unit_test(a_second_time_changes_nothing),
         cmocka_unit_test(nothing_is_changed_under_a_validator),
         cmocka_unit_test(another_group_is_no_fault_under_a_validator),
