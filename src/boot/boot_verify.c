@@ -44,7 +44,7 @@ static bool tells_of_unit(const char *text)
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (strstr(text, kinds[i]))
             return true;
-    return false;
+    return strstr(text, "Unit ") && strstr(text, " not found."); /* a mount that nobody asks for */
 }
 
 static void add_mount(const char *path, struct strlist *argv)

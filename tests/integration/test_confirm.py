@@ -151,8 +151,10 @@ def prepare_plans_unless_told(t):
     assert r.code == 0 and r.out.startswith("prepare would:\n") and "volume" in r.out and "start" not in r.out, r
     one = t.run("--lab", "prepare", "volume")
     assert one.code == 0 and "ramdisk" not in one.out and "volume" in one.out, one
-    plan = json.loads(t.run("--lab", "prepare", "4", "-o", "json").out)["plan"]
-    assert {s["step"] for s in plan} == {"volume", "ramdisk", "bind", "dirs"}, plan
+    plan = json.loads(t.run("--lab", "prepare", "2", "4", "-o", "json").out)["plan"]
+    assert {s["step"] for s in plan} == {"kind-root", "volume", "ramdisk", "bind", "dirs"}, plan
+    r = t.run("--lab", "prepare", "4")
+    assert r.code == 4 and "while stage 'kind-root' fails" in r.err, r    # in the plan, not in its middle
     plan = json.loads(t.run("--lab", "prepare", "-o", "json").out)["plan"]
     assert {s["step"] for s in plan} == {"kind-root", "volume", "ramdisk", "bind", "dirs"}, plan
     assert state(t) == before

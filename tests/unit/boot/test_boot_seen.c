@@ -162,13 +162,16 @@ static void what_the_verifier_prints_is_read(void **state)
 static struct err *analyze_says(struct ctx *ctx, const struct proc_spec *spec,
                                 struct proc_result *ret)
 {
-    static bool once;
+    static const char *const texts[] = {
+        "Failed to create directory '/run/systemd/': Read-only file system\n",
+        "foo.service: Command /x is not executable: No such file\n",
+        "Unit srv-solana.mount not found.\n",
+    };
+    static size_t n;
 
     (void)ctx;
     assert_string_equal(spec->path, "/usr/bin/systemd-analyze");
-    const char *text = once ? "foo.service: Command /x is not executable: No such file\n"
-                            : "Failed to create directory '/run/systemd/': Read-only file system\n";
-    once = true;
+    const char *text = texts[n++];
     *ret = (struct proc_result){
         .exit = 1, .out = xstrdup(""), .err = xstrdup(text), .err_n = strlen(text)};
     return NULL;
@@ -178,7 +181,7 @@ static void a_verifier_that_failed_is_not_ok(void **state)
 {
     static const struct proc_ops analyze = {.run = analyze_says};
     AUTO(host_clear) struct host h;
-    AUTO(findings_clear) struct findings failed = {0}, others = {0};
+    AUTO(findings_clear) struct findings failed = {0}, others = {0}, gone = {0};
 
     host_new(&h, "");
     h.f.ctx.proc = &analyze;
@@ -188,6 +191,8 @@ static void a_verifier_that_failed_is_not_ok(void **state)
     boot_verify(&h.f.ctx, &others); /* somebody else's unit is no fault of the boot's order */
     assert_int_equal(others.n, 1);
     assert_int_equal(others.items[0].sev, SEV_OK);
+    boot_verify(&h.f.ctx, &gone); /* before prepare, or after undo */
+    assert_int_equal(gone.items[0].sev, SEV_OK);
 }
 
 int main(void)
