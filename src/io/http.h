@@ -18,6 +18,16 @@ struct http_tls {
     const struct secret *key;
 };
 
+/* What the head of an answer says. */
+struct http_answer {
+    int status;
+    uint64_t length_b;        /* Content-Length, or UINT64_MAX */
+    bool accepts_ranges;      /* "Accept-Ranges: bytes" */
+    bool ranged;              /* 206 with a Content-Range that can be understood, then: */
+    uint64_t first_b, last_b; /* its first and last byte */
+    uint64_t total_b;         /* of the whole file, or UINT64_MAX */
+};
+
 /* HTTP through libcurl. http and https (certificate and host name verified) only; a redirect is
  * followed only when asked, within the same host and port. */
 struct http_request {
@@ -38,6 +48,9 @@ struct http_request {
      * which is back in its own at once. The host must be an IP address: names would be looked up
      * here (ERR_BADINPUT). ERR_REFUSED without CAP_SYS_ADMIN. 0: our own. */
     int netns_fd;
+    /* "http://host:port", "socks5h://host:port": everything goes through this; NULL: nothing does,
+     * whatever the environment says. */
+    const char *proxy;
     uint32_t timeout_ms;   /* whole transfer; 0: none (streams: see min_rate) */
     uint32_t connect_ms;   /* 0: 3,000 */
     uint64_t max_body_b;   /* 0: 16 MiB, of streams too; more is ERR_REMOTE and ends the transfer */
@@ -52,6 +65,9 @@ struct http_request {
      * body) with Content-Length, or UINT64_MAX; may be NULL. Both hold up the other transfers. */
     struct err *(*on_data)(void *arg, const void *data, size_t n);
     struct err *(*on_length)(void *arg, uint64_t length_b);
+    /* The head of a 2xx answer, before on_length; an error ends the transfer, unchanged: a source
+     * that ignores Range is left before it sends the whole file. May be NULL. */
+    struct err *(*on_answer)(void *arg, const struct http_answer *a);
     void *arg;
 };
 struct http_response {
@@ -62,7 +78,10 @@ struct http_response {
     char *url;         /* the URL that answered after redirects */
     uint64_t length_b; /* Content-Length, or UINT64_MAX */
     double seconds;    /* whole transfer */
-    struct err *err;   /* http_many: the failure of this request alone; NULL: answered */
+    /* The kernel's least round trip of its TCP connection (TCP_INFO), which waiting for our own
+     * turn does not make longer; 0: unknown. */
+    uint32_t rtt_us;
+    struct err *err; /* http_many: the failure of this request alone; NULL: answered */
 };
 void http_response_clear(struct http_response *r);
 
