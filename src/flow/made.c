@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "flow/change.h"
 #include "flow/journal.h"
@@ -171,6 +172,25 @@ static struct json *note_json(struct ctx *ctx, const struct stage *s, const stru
     return j;
 }
 
+/* Is nothing left of what the note is about? Its old value is of no use then: a boot has put
+ * something else there, which is what undo must bring back. One that could not be looked at, or is
+ * held by somebody, counts as being there. */
+static bool is_gone(struct ctx *ctx, const struct stage *s, const struct json *note)
+{
+    AUTO(change_clear) struct change c = {0};
+    AUTO(undo_look_clear) struct undo_look l = {.verdict = UNDO_KEEP};
+    const struct stage *of = NULL;
+    struct err *e = s->undo_look ? change_from_json(note, &of, &c) : NULL;
+
+    if (of == s && !e)
+        e = s->undo_look(ctx, &c, &l);
+    bool gone = of == s && !e && l.verdict == UNDO_GONE;
+    if (e)
+        log_debug("cannot look what became of '%s': %s", c.object ? c.object : "a note", e->text);
+    err_free(e);
+    return gone;
+}
+
 struct err *made_note(struct ctx *ctx, const struct stage *s, const struct change *c,
                       const char *op)
 {
@@ -187,6 +207,8 @@ struct err *made_note(struct ctx *ctx, const struct stage *s, const struct chang
         const struct json *note = json_at(before, i);
         bool same = is_of(note, s, c);
 
+        if (same && is_gone(ctx, s, note))
+            continue; /* it is made for the first time again, and after all others */
         json_push(notes, same ? note_json(ctx, s, c, op, note) : json_ref(note));
         again = again || same;
     }

@@ -25,10 +25,20 @@ static struct err *no_plan(const struct ctx *ctx, const struct findings *f, stru
     return NULL;
 }
 
+static enum undo_verdict became; /* of what stage_looks made */
+static struct err *looks(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    if (became == UNDO_DO && !strcmp(c->object, "/held"))
+        return err_new(ERR_REFUSED, "somebody holds it");
+    *ret = (struct undo_look){.verdict = became};
+    return NULL;
+}
+
+static const struct stage stage_looks = {.name = "looks", .plan = no_plan, .undo_look = looks};
 static const struct stage stage_a = {.name = "a", .plan = no_plan};
 static const struct stage stage_b = {.name = "b", .plan = no_plan};
 static const struct stage stage_newer = {.name = "newer", .plan = no_plan};
-const struct stage *const stage_table[] = {&stage_a, &stage_b, NULL};
+const struct stage *const stage_table[] = {&stage_a, &stage_b, &stage_looks, NULL};
 
 static void new_host(struct fixture *f)
 {
@@ -113,6 +123,46 @@ static void the_first_time_counts(void **state)
     assert_null(l.items[0].change.before);
     assert_string_equal(l.items[0].change.old, "was");
     assert_string_equal(l.items[0].op, "op-2");
+}
+
+/* A boot took it away: what is there now is what undo must bring back. */
+static void of_one_that_is_gone_the_new_time_counts(void **state)
+{
+    static const enum undo_verdict all[] = {UNDO_GONE, UNDO_DO, UNDO_KEEP};
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        AUTO(fixture_clear) struct fixture f = {0};
+        AUTO(made_list_clear) struct made_list l = {0};
+        bool gone = all[i] == UNDO_GONE;
+
+        new_host(&f);
+        became = all[i];
+        note(&f, &stage_looks, "/x", "private", "private /x", "op-1");
+        note(&f, &stage_a, "/y", NULL, NULL, "op-1");
+        note(&f, &stage_looks, "/x", NULL, "bound on itself", "op-2");
+        assert_ok(made_load(&f.ctx, &l));
+        assert_int_equal(l.n, 2);
+        const struct made *m = &l.items[gone ? 1 : 0]; /* made after the other one, then */
+        assert_string_equal(m->change.object, "/x");
+        assert_string_equal(m->op, "op-2");
+        assert_string_equal(m->change.old, gone ? "bound on itself" : "private /x");
+        assert_int_equal(m->change.kind, gone ? CHANGE_CREATE : CHANGE_UPDATE);
+    }
+}
+
+/* Could not look, or it is in use: something of it may be left. */
+static void one_that_is_held_is_not_gone(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+    AUTO(made_list_clear) struct made_list l = {0};
+
+    new_host(&f);
+    became = UNDO_DO;
+    note(&f, &stage_looks, "/held", NULL, "was", "op-1");
+    note(&f, &stage_looks, "/held", NULL, "is", "op-2");
+    assert_ok(made_load(&f.ctx, &l));
+    assert_int_equal(l.n, 1);
+    assert_string_equal(l.items[0].change.old, "was");
 }
 
 static void forgotten_is_gone(void **state)
@@ -244,6 +294,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_noted_is_read),
         cmocka_unit_test(the_first_time_counts),
+        cmocka_unit_test(of_one_that_is_gone_the_new_time_counts),
+        cmocka_unit_test(one_that_is_held_is_not_gone),
         cmocka_unit_test(forgotten_is_gone),
         cmocka_unit_test(what_is_not_known_stays),
         cmocka_unit_test(bad_files_are_refused),
