@@ -58,8 +58,7 @@ struct err *own_apply(struct ctx *ctx, const struct change *c)
     return own_file_write(ctx, c->object, c->arg ? c->arg : "");
 }
 
-/* Was the file taken away already, and a folder that was made for it not? */
-static struct err *empty_folder(struct ctx *ctx, const struct change *c, bool *ret)
+struct err *own_folder_left(struct ctx *ctx, const struct change *c, bool *ret)
 {
     AUTO(freep) char *dir = xstrndup(c->old ? c->old : "", c->old ? strcspn(c->old, "\n") : 0);
     AUTO(strlist_clear) struct strlist names = {0};
@@ -79,7 +78,7 @@ struct err *own_undo_look(struct ctx *ctx, const struct change *c, struct undo_l
 
     TRY(own_file_look(ctx, c->object, c->arg ? c->arg : "", &state, &why));
     if (state == OWN_ABSENT)
-        TRY(empty_folder(ctx, c, &empty));
+        TRY(own_folder_left(ctx, c, &empty));
     if (state == OWN_SAME || empty) {
         ret->verdict = UNDO_DO;
         ret->what = xasprintf("'%s' is removed%s", c->object, empty ? " with its folder" : "");

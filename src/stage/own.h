@@ -24,3 +24,6 @@ struct err *own_apply(struct ctx *ctx, const struct change *c) MUST_CHECK;
 struct err *own_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
     MUST_CHECK;
 struct err *own_undo(struct ctx *ctx, const struct change *c) MUST_CHECK;
+/* For a change whose file is not there: is the folder that was made for it (c->old), empty? A crash
+ * in the middle of its making or taking back leaves it. */
+struct err *own_folder_left(struct ctx *ctx, const struct change *c, bool *ret) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "io/fsroot.h"
 #include "stage/disk_undo.h"
 #include "stage/folders.h"
+#include "stage/own.h"
 #include "stage/ramdisk_parts.h"
 #include "stage/unmount.h"
 
@@ -26,11 +27,14 @@ static struct err *look_conf(struct ctx *ctx, const struct change *c, struct und
 {
     AUTO(freep) char *why = NULL;
     enum own_state state = OWN_ABSENT;
+    bool left = false;
 
     TRY(own_file_look(ctx, c->object, c->arg, &state, &why));
     switch (state) {
     case OWN_ABSENT:
-        return say(ret, UNDO_GONE, NULL);
+        TRY(own_folder_left(ctx, c, &left));
+        return left ? say(ret, UNDO_DO, xasprintf("remove the folder of '%s'", c->object))
+                    : say(ret, UNDO_GONE, NULL);
     case OWN_SAME:
         return say(ret, UNDO_DO, xasprintf("remove '%s'", c->object));
     case OWN_OTHER:

@@ -13,6 +13,7 @@
 #include "stage/adopt_found.h"
 #include "stage/etc.h"
 #include "stage/fstab_own.h"
+#include "stage/own.h"
 #include "stage/ramdisk.h"
 #include "stage/reload.h"
 #include "stage/table.h"
@@ -312,15 +313,26 @@ static struct err *units_apply(struct ctx *ctx, const struct change *c)
     }
 }
 
+static struct err *look_folder(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    bool left = false;
+
+    TRY(own_folder_left(ctx, c, &left));
+    ret->verdict = left ? UNDO_DO : UNDO_GONE;
+    ret->what = left ? xasprintf("remove the empty folder of '%s'", c->object) : NULL;
+    return NULL;
+}
+
 static struct err *look_link(struct ctx *ctx, const struct change *c, struct undo_look *ret)
 {
     bool there = false, ours = false;
 
     TRY(units_link_look(ctx, c->object, &there, &ours));
-    ret->verdict = !there ? UNDO_GONE : ours ? UNDO_DO : UNDO_KEEP;
-    if (there)
-        ret->what = ours ? xasprintf("remove '%s'", c->object)
-                         : xasprintf("'%s' leads to another unit now", c->object);
+    if (!there)
+        return look_folder(ctx, c, ret);
+    ret->verdict = ours ? UNDO_DO : UNDO_KEEP;
+    ret->what = ours ? xasprintf("remove '%s'", c->object)
+                     : xasprintf("'%s' leads to another unit now", c->object);
     return NULL;
 }
 
@@ -332,9 +344,10 @@ static struct err *units_undo_look(struct ctx *ctx, const struct change *c, stru
     if (c->verb == VERB_LINK)
         return look_link(ctx, c, ret);
     TRY(own_file_look(ctx, c->object, NULL, &state, &why));
-    ret->verdict = state == OWN_ABSENT ? UNDO_GONE : state == OWN_FOREIGN ? UNDO_KEEP : UNDO_DO;
-    if (state != OWN_ABSENT)
-        ret->what = state == OWN_FOREIGN ? TAKE(why) : xasprintf("remove '%s'", c->object);
+    if (state == OWN_ABSENT)
+        return look_folder(ctx, c, ret);
+    ret->verdict = state == OWN_FOREIGN ? UNDO_KEEP : UNDO_DO;
+    ret->what = state == OWN_FOREIGN ? TAKE(why) : xasprintf("remove '%s'", c->object);
     return NULL;
 }
 

@@ -278,6 +278,28 @@ static void prepared_and_undone(void **state)
     assert_string_equal(after, before);
 }
 
+/* agavectl died between a folder and the file or link in it, or between the two of them at an undo.
+ */
+static void an_empty_folder_of_ours_is_not_nothing(void **state)
+{
+    static const char *const in[] = {ETC "docker.service.d/50-agavectl.conf",
+                                     ETC "timers.target.wants/agavectl-boot-seen.timer"};
+    AUTO(tree_clear) struct tree t;
+    AUTO(work_clear) struct work w = {.stop = SIZE_MAX};
+
+    bare(&t, CONFIG);
+    AUTO(freep) char *before = etc_of(&t);
+    assert_ok(prepare(&t, &w, false, false));
+    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+        AUTO(freep) char *path = xasprintf("%s%s", t.f.dir, in[i]);
+
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(undo(&t, &w), 0);
+    AUTO(freep) char *after = etc_of(&t);
+    assert_string_equal(after, before);
+}
+
 static void without_a_file(void **state)
 {
     AUTO(tree_clear) struct tree t;
@@ -770,6 +792,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prepared_and_undone),
+        cmocka_unit_test(an_empty_folder_of_ours_is_not_nothing),
         cmocka_unit_test(without_a_file),
         cmocka_unit_test(what_changes_is_written_anew),
         cmocka_unit_test(lines_that_the_config_has_no_more_go),
