@@ -154,25 +154,42 @@ struct err *zram_make(struct ctx *ctx, const char *dev, uint64_t size_b, bool *r
     return set_size(ctx, n, size_b);
 }
 
-struct err *zram_remove(struct ctx *ctx, const char *dev)
+/* The kernel refuses while somebody has the device open or mounted. */
+static struct err *reset(struct ctx *ctx, const char *dev, uint64_t *ret_n)
 {
-    uint64_t n = 0;
     struct stat st;
 
     if (!str_starts(dev, "/dev/zram"))
         return err_new(ERR_BADINPUT, "'%s' is not a zram device", dev);
-    TRY_CTX(parse_u64(dev + strlen("/dev/zram"), 0, UINT32_MAX, &n), "'%s' is not a zram device",
+    TRY_CTX(parse_u64(dev + strlen("/dev/zram"), 0, UINT32_MAX, ret_n), "'%s' is not a zram device",
             dev);
-    AUTO(freep) char *reset = xasprintf("/sys/block/zram%llu/reset", (unsigned long long)n);
-    TRY_CTX(fsroot_stat(ctx->root, reset, &st), "no zram device '%s'", dev);
-    /* The kernel refuses both while somebody has the device open or mounted. */
-    struct err *e = fsroot_write(ctx->root, reset, "1");
-    e = e ? e : hot_remove(ctx, n);
+    AUTO(freep) char *path = xasprintf("/sys/block/zram%llu/reset", (unsigned long long)*ret_n);
+    TRY_CTX(fsroot_stat(ctx->root, path, &st), "no zram device '%s'", dev);
+    return fsroot_write(ctx->root, path, "1");
+}
+
+static struct err *not_removed(struct err *e, const char *dev, const char *what)
+{
     if (e && e->kind == ERR_SYS && e->sys == EBUSY) {
         err_free(e);
-        return err_new(ERR_REFUSED, "cannot remove '%s': it is in use", dev);
+        return err_new(ERR_REFUSED, "cannot %s '%s': it is in use", what, dev);
     }
-    return err_wrap(e, "cannot remove '%s'", dev);
+    return err_wrap(e, "cannot %s '%s'", what, dev);
+}
+
+struct err *zram_reset(struct ctx *ctx, const char *dev)
+{
+    uint64_t n = 0;
+
+    return not_removed(reset(ctx, dev, &n), dev, "reset");
+}
+
+struct err *zram_remove(struct ctx *ctx, const char *dev)
+{
+    uint64_t n = 0;
+    struct err *e = reset(ctx, dev, &n);
+
+    return not_removed(e ? e : hot_remove(ctx, n), dev, "remove");
 }
 
 struct err *ramdev_kind(struct ctx *ctx, uint32_t major, uint32_t minor, enum ramdev *ret)

@@ -16,6 +16,8 @@ struct err *zram_add(struct ctx *ctx, uint64_t size_b, char **ret_dev) MUST_CHEC
 /* Resets and removes it; its content and memory are gone. ERR_REFUSED while it is in use,
  * ERR_BADINPUT when it is not a zram device, ERR_NOTFOUND. */
 struct err *zram_remove(struct ctx *ctx, const char *dev) MUST_CHECK;
+/* The same, but the device stays, without a size. */
+struct err *zram_reset(struct ctx *ctx, const char *dev) MUST_CHECK;
 
 /* "/dev/zram1" gives 1. ERR_BADINPUT. */
 struct err *zram_number(const char *dev, uint64_t *ret) MUST_CHECK;

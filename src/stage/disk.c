@@ -309,7 +309,7 @@ static struct err *check_to_be_made(struct ctx *ctx, const struct disk *d, const
 
     f = findings_add(ret, d->id_device, LAYER, SEV_FAIL, "'%s' is %s", d->device,
                      d->remake ? "not yet as the config asks for" : "not there yet");
-    note_want(f, d->made_as, d->remake ? "another one" : "nothing", d->device);
+    note_want(f, d->made_as, d->remake ? DISK_ANOTHER : "nothing", d->device);
     f->repair = repair;
     if (at) {
         findings_add(ret, d->id_mount, LAYER, SEV_FAIL,

@@ -29,6 +29,7 @@ struct disk {
     bool remake;
     bool make_blocked; /* it would be made, but another finding says why not */
 };
+#define DISK_ANOTHER "another one" /* got of id_device where one that is there is made anew */
 /* First number of the verbs that a stage of its own may use beside those of disk_plan. */
 #define DISK_VERB_END 16
 struct err *disk_check(struct ctx *ctx, struct scene *scene, const struct disk *d,

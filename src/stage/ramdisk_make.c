@@ -218,12 +218,14 @@ void ramdisk_plan_device(const struct config *cfg, const struct findings *f, str
     if (repairs(f, ID_MODULE)) {
         AUTO(freep) char *object = xasprintf("module %s", ramdisk_module(cfg));
 
-        plan_add(ret, CHANGE_RUN, RAMDISK_VERB_LOAD, object, module->got, module->want)->undoable =
-            true;
+        c = plan_add(ret, CHANGE_RUN, RAMDISK_VERB_LOAD, object, module->got, module->want);
+        c->undoable = true;
+        if (ramdisk_kind(cfg) == RAMDISK_ZRAM)
+            c->arg = xasprintf("%s\n%s", device(cfg), dev->want);
     }
     if (ramdisk_kind(cfg) == RAMDISK_ZRAM)
-        plan_add(ret, CHANGE_CREATE, RAMDISK_VERB_ADD, device(cfg), NULL, dev->want)->undoable =
-            true;
+        plan_undoable(plan_add(ret, CHANGE_CREATE, RAMDISK_VERB_ADD, device(cfg), NULL, dev->want),
+                      str_eq(dev->got, DISK_ANOTHER) ? RAMDISK_UNSIZED : NULL);
 }
 
 static struct err *load(struct ctx *ctx)

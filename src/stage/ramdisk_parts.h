@@ -14,11 +14,14 @@
 
 enum {
     RAMDISK_VERB_CONF = DISK_VERB_END,
-    RAMDISK_VERB_LOAD,   /* the module */
+    RAMDISK_VERB_LOAD,   /* the module; arg, of zram: "DEVICE\nIDENTITY" of the one to come */
     RAMDISK_VERB_RELOAD, /* brd with another size */
     RAMDISK_VERB_ADD,    /* a zram device */
     RAMDISK_VERB_TMPFS,
 };
+
+/* Old of an added zram: it was there without a size, as the module makes its first ones. */
+#define RAMDISK_UNSIZED "without a size"
 
 uint64_t ramdisk_size_b(const struct config *cfg);
 struct disk ramdisk_disk(const struct config *cfg);

@@ -94,39 +94,82 @@ static struct err *look_brd(struct ctx *ctx, struct undo_look *ret)
     return say(ret, UNDO_DO, xstrdup("unload brd; what its RAM disks hold is gone then"));
 }
 
-/* A zram with a size that is not ours: unloading would take it away. */
-static struct err *others_zram(struct ctx *ctx, char **ret)
+/* Is that zram the one that was added after the module was loaded for it? arg: of the load, the
+ * device and what it was made as. */
+static struct err *is_made(struct ctx *ctx, const char *arg, const char *dev, uint64_t size_b,
+                           bool *ret)
+{
+    AUTO(freep) char *now = disk_memory_identity(RAMDEV_ZRAM, size_b);
+    AUTO(freep) char *known = xasprintf("%s\n%s", dev, now);
+
+    *ret = str_eq(arg, known);
+    return *ret ? is_ours(ctx, dev, ret) : NULL;
+}
+
+/* Without a size: the module makes so many by itself, and one more is somebody's who is about to
+ * give it a size. */
+static struct err *is_spare(struct ctx *ctx, const char *dev, bool *ret)
+{
+    uint64_t n = 0, made = 0;
+
+    TRY(zram_number(dev, &n));
+    struct err *e = kmodule_param_u64(ctx, "zram", "num_devices", &made);
+    *ret = !e && n < made;
+    return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
+}
+
+/* What an unload would take away: of others (the first one), and ours. Both NULL: nothing. */
+struct zrams {
+    char *other, *ours;
+};
+static void zrams_clear(struct zrams *z)
+{
+    free(z->other);
+    free(z->ours);
+}
+
+static struct err *see_zram(struct ctx *ctx, const char *arg, const char *dev, struct zrams *z)
+{
+    uint64_t size_b = 0;
+    bool ours = false, spare = false;
+
+    TRY(zram_size(ctx, dev, &size_b));
+    if (size_b)
+        TRY(is_made(ctx, arg, dev, size_b, &ours));
+    else
+        TRY(is_spare(ctx, dev, &spare));
+    if (!spare && !ours && !z->other)
+        z->other = xstrdup(dev);
+    if (ours)
+        z->ours = xstrdup(dev); /* a name is there once */
+    return NULL;
+}
+
+static struct err *see_zrams(struct ctx *ctx, const char *arg, struct zrams *z)
 {
     AUTO(strlist_clear) struct strlist names = {0};
 
     TRY(fsroot_list(ctx->root, "/sys/block", &names));
-    for (size_t i = 0; i < names.n && !*ret; i++) {
+    for (size_t i = 0; i < names.n; i++) {
         AUTO(freep) char *dev = xasprintf("/dev/%s", names.items[i]);
-        uint64_t size_b = 0;
-        bool ours = true;
 
-        if (!str_starts(names.items[i], "zram"))
-            continue;
-        TRY(zram_size(ctx, dev, &size_b));
-        if (size_b)
-            TRY(is_ours(ctx, dev, &ours));
-        if (!ours)
-            *ret = TAKE(dev);
+        if (str_starts(names.items[i], "zram"))
+            TRY(see_zram(ctx, arg, dev, z));
     }
     return NULL;
 }
 
-static struct err *look_zram_module(struct ctx *ctx, struct undo_look *ret)
+static struct err *look_zram_module(struct ctx *ctx, const struct change *c, struct undo_look *ret)
 {
     enum kmodule_state state = KMODULE_MISSING;
-    AUTO(freep) char *other = NULL;
+    AUTO(zrams_clear) struct zrams z = {0};
 
     TRY(kmodule_look(ctx, "zram", &state));
     if (state != KMODULE_LOADED)
         return say(ret, UNDO_GONE, NULL);
-    TRY(others_zram(ctx, &other));
-    if (other)
-        return say(ret, UNDO_KEEP, xasprintf("zram stays loaded: '%s' is another's", other));
+    TRY(see_zrams(ctx, c->arg, &z));
+    if (z.other)
+        return say(ret, UNDO_KEEP, xasprintf("zram stays loaded: '%s' is another's", z.other));
     return say(ret, UNDO_DO, xstrdup("unload zram"));
 }
 
@@ -151,7 +194,9 @@ static struct err *look_add(struct ctx *ctx, const struct change *c, struct undo
     if (!ours)
         return say(ret, UNDO_KEEP, xasprintf("'%s' holds something of others", c->object));
     TRY(must_be_free(ctx, c->object));
-    return say(ret, UNDO_DO, xasprintf("remove '%s' with what it holds", c->object));
+    return say(ret, UNDO_DO,
+               xasprintf("%s '%s' with what it holds",
+                         str_eq(c->old, RAMDISK_UNSIZED) ? "reset" : "remove", c->object));
 }
 
 static struct err *look_tmpfs(struct ctx *ctx, const struct change *c, struct undo_look *ret)
@@ -178,7 +223,7 @@ struct err *ramdisk_undo_look(struct ctx *ctx, const struct change *c, struct un
         return look_conf(ctx, c, ret);
     case RAMDISK_VERB_LOAD:
         return str_eq(c->object, MODULE BRD_MODULE) ? look_brd(ctx, ret)
-                                                    : look_zram_module(ctx, ret);
+                                                    : look_zram_module(ctx, c, ret);
     case RAMDISK_VERB_ADD:
         return look_add(ctx, c, ret);
     case RAMDISK_VERB_TMPFS:
@@ -206,19 +251,34 @@ static struct err *undo_brd(struct ctx *ctx)
     return brd_unload(ctx);
 }
 
-static struct err *undo_add(struct ctx *ctx, const struct change *c)
+/* reset: it was there without a size, and is so again. */
+static struct err *remove_zram(struct ctx *ctx, const char *dev, bool reset)
 {
     AUTO(block_users_clear) struct block_users u = {0};
-    struct err *e = block_users_settled(ctx, c->object, SETTLE_MS, &u);
+    struct err *e = block_users_settled(ctx, dev, SETTLE_MS, &u);
 
     if (e && e->kind == ERR_NOTFOUND)
         return err_free(e);
     TRY(e);
     AUTO(freep) char *who = block_users_text(&u);
     if (u.n)
-        return err_new(ERR_REFUSED, "cannot remove '%s': it is in use: %s", c->object, who);
+        return err_new(ERR_REFUSED, "cannot remove '%s': it is in use: %s", dev, who);
     TRY(ramdisk_forget_bank_state(ctx, "the RAM disk was removed"));
-    return zram_remove(ctx, c->object);
+    return reset ? zram_reset(ctx, dev) : zram_remove(ctx, dev);
+}
+
+/* The kernel unloads it with what its devices hold, unless they are open or mounted: so what is
+ * there is asked again, and ours goes by its own way first. */
+static struct err *undo_zram_module(struct ctx *ctx, const struct change *c)
+{
+    AUTO(zrams_clear) struct zrams z = {0};
+
+    TRY(see_zrams(ctx, c->arg, &z));
+    if (z.other)
+        return err_new(ERR_REFUSED, "zram stays loaded: '%s' is another's", z.other);
+    if (z.ours)
+        TRY(remove_zram(ctx, z.ours, false));
+    return kmodule_unload(ctx, "zram");
 }
 
 struct err *ramdisk_undo(struct ctx *ctx, const struct change *c)
@@ -227,9 +287,9 @@ struct err *ramdisk_undo(struct ctx *ctx, const struct change *c)
     case RAMDISK_VERB_CONF:
         return own_file_remove(ctx, c->object, c->old);
     case RAMDISK_VERB_LOAD:
-        return str_eq(c->object, MODULE BRD_MODULE) ? undo_brd(ctx) : kmodule_unload(ctx, "zram");
+        return str_eq(c->object, MODULE BRD_MODULE) ? undo_brd(ctx) : undo_zram_module(ctx, c);
     case RAMDISK_VERB_ADD:
-        return undo_add(ctx, c);
+        return remove_zram(ctx, c->object, str_eq(c->old, RAMDISK_UNSIZED));
     case RAMDISK_VERB_TMPFS:
         return undo_tmpfs(ctx, c);
     default:

@@ -502,7 +502,75 @@ static void brd_is_unloaded_only_for_ourselves(void **state)
     looks(&none, &c, UNDO_GONE, NULL);
 }
 
-#define BANK "/srv/solana/snapshots/snapshots/100/accounts_hardlinks/account_path_0"
+#define BANK         "/srv/solana/snapshots/snapshots/100/accounts_hardlinks/account_path_0"
+#define ZRAM_CHANGES "/dev/zram2\nzram, 4.0 GiB"
+
+static void zram_loaded(struct tree *t, const char *name, const char *disksize)
+{
+    AUTO(freep) char *size = xasprintf("/sys/block/%s/disksize", name);
+    AUTO(freep) char *reset = xasprintf("/sys/block/%s/reset", name);
+
+    fixture_put(&t->f, "/sys/module/zram/initstate", "live\n");
+    fixture_put(&t->f, "/sys/module/zram/parameters/num_devices", "1\n");
+    fixture_put(&t->f, "/sys/block/zram0/disksize", "0\n"); /* made by the module */
+    fixture_put(&t->f, size, "%s\n", disksize);
+    fixture_put(&t->f, reset, "%s", "");
+}
+
+/* The module takes its devices with it. */
+static void zram_stays_loaded_for_others(void **state)
+{
+    static const char yaml[] = ZRAM "validator: {snapshots: /srv/solana/snapshots,"
+                                    " accounts: /srv/solana/ramdisk/accounts}\n";
+    static const struct {
+        const char *name, *disksize, *content;
+        enum undo_verdict want;
+        const char *says;
+    } cases[] = {
+        {"zram0", "0", NULL, UNDO_DO, "unload zram"},
+        {"zram2", "4294967296", "\"blank\"", UNDO_DO, "unload zram"},
+        {"zram2", "2147483648", "\"blank\"", UNDO_KEEP, "'/dev/zram2' is another's"},
+        {"zram3", "4294967296", "\"blank\"", UNDO_KEEP, "'/dev/zram3' is another's"},
+        {"zram2", "4294967296", EXT4, UNDO_KEEP, "'/dev/zram2' is another's"},
+        {"zram5", "0", NULL, UNDO_KEEP, "'/dev/zram5' is another's"}, /* not sized yet */
+    };
+    struct change c = {.verb = RAMDISK_VERB_LOAD,
+                       .object = (char[]){"module zram"},
+                       .arg = (char[]){ZRAM_CHANGES}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(tree_clear) struct tree t;
+        AUTO(freep)
+        char *json = xasprintf(
+            "{\"stat\": {\"/dev/%s\": {\"type\": \"block\", \"rdev\": \"252:2\"}}, "
+            "\"block\": {\"/dev/%s\": {\"content\": %s, \"size_b\": "
+            "4294967296}}}",
+            cases[i].name, cases[i].name, cases[i].content ? cases[i].content : "\"blank\"");
+        struct stat st;
+
+        host(&t, yaml);
+        zram_loaded(&t, cases[i].name, cases[i].disksize);
+        fixture_put(&t.f, BANK, "x");
+        tree_capture(&t, json);
+        looks(&t, &c, cases[i].want, cases[i].says);
+        if (cases[i].want == UNDO_KEEP) /* it may have come since that look */
+            assert_err(stage_by_name(stage_table, "ramdisk")->undo(&t.f.ctx, &c), ERR_REFUSED,
+                       "stays loaded");
+        assert_ok(fsroot_stat(t.f.ctx.root, BANK, &st));
+    }
+}
+
+static void what_the_load_of_zram_is_for_is_noted(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+    AUTO(plan_clear) struct plan p = {0};
+
+    host(&t, ZRAM);
+    tree_check(&t, "ramdisk");
+    assert_ok(stage_by_name(stage_table, "ramdisk")->plan(&t.f.ctx, &t.found, &p));
+    assert_string_equal(p.items[0].object, "module zram");
+    assert_string_equal(p.items[0].arg, ZRAM_CHANGES);
+}
 
 static struct tree *looked_at; /* by udev, until somebody waits for it */
 
@@ -576,6 +644,8 @@ int main(void)
         cmocka_unit_test(accounts_on_the_volume),
         cmocka_unit_test(our_file_is_taken_back_and_no_other),
         cmocka_unit_test(brd_is_unloaded_only_for_ourselves),
+        cmocka_unit_test(zram_stays_loaded_for_others),
+        cmocka_unit_test(what_the_load_of_zram_is_for_is_noted),
         cmocka_unit_test(what_needs_the_accounts_goes_with_brd),
     };
 

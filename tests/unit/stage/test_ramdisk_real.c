@@ -331,6 +331,29 @@ static struct err *undo(const struct change *c)
     return stage_by_name(stage_table, "ramdisk")->undo(&real->ctx, c);
 }
 
+/* Somebody else's module made it, and it was there before. */
+static void one_that_was_there_without_a_size_is_so_again(void **state)
+{
+    AUTO(host_clear) struct host h = host_new("again", "zram");
+    AUTO(plan_clear) struct plan p = {0};
+    bool made = false;
+    uint64_t size_b = 1;
+
+    if (!zram_available(&real->ctx))
+        return;
+    assert_ok(zram_make(&real->ctx, h.device, 64 * MIB, &made));
+    assert_ok(zram_reset(&real->ctx, h.device));
+    plan(&p);
+    changed(NULL, 3);
+    assert_ok(undo(&p.items[2]));
+    looks(&p.items[0], UNDO_DO, UNDO_NO_MOUNT);
+    assert_ok(undo(&p.items[0]));
+    assert_ok(zram_size(&real->ctx, h.device, &size_b));
+    assert_int_equal(size_b, 0);
+    looks(&p.items[0], UNDO_GONE, UNDO_NO_MOUNT);
+    assert_ok(zram_remove(&real->ctx, h.device));
+}
+
 static void zram_there_and_back(void **state)
 {
     AUTO(host_clear) struct host h = host_new("back", "zram");
@@ -428,6 +451,7 @@ int main(void)
         cmocka_unit_test(other_content_goes_by_its_name_with_the_state_that_needs_it),
         cmocka_unit_test(a_tmpfs_with_its_size_and_owner),
         cmocka_unit_test(accounts_on_the_volume),
+        cmocka_unit_test(one_that_was_there_without_a_size_is_so_again),
         cmocka_unit_test(zram_there_and_back),
         cmocka_unit_test(a_zram_that_is_open_or_another_stays),
         cmocka_unit_test(a_tmpfs_there_and_back),
