@@ -134,12 +134,18 @@ static bool is_theirs(const struct finding *files)
     return files && files->sev == SEV_OK && str_eq(files->got, "theirs");
 }
 
-/* Nothing is written that could not be run. Where others do all of it, that is only to be known. */
-static void add_late(const struct units_own *o, bool persist, struct findings *ret)
+/* Nothing is written that could not be run, or that others could put to their own use. Where others
+ * do all of it, that is only to be known. */
+static void add_program(const struct units_own *o, bool persist, struct findings *ret)
 {
     const struct finding *files = findings_find(ret, "units.files");
     bool ours = o->there || (files && files->repair);
 
+    if (persist && o->unsafe && (ours || is_theirs(files)))
+        findings_add(ret, "units.program", 4, ours ? SEV_FAIL : SEV_NOTE,
+                     "root must not run the program '%s' at every boot: %s; install it (make "
+                     "install), and call the installed one",
+                     o->program, o->unsafe);
     for (size_t i = 0; persist && i < o->late.n && (ours || is_theirs(files)); i++)
         findings_add(ret, "units.late", 4, ours ? SEV_FAIL : SEV_NOTE, "%s", o->late.items[i]);
 }
@@ -203,7 +209,7 @@ static struct err *units_check(struct ctx *ctx, struct scene *scene, struct find
     add_masked(&o, ret);
     add_foreign(&o, ret);
     TRY(o.there ? check_own(&l, &o, scene, ret) : check_others(&l, &o, scene, ret));
-    add_late(&o, ctx->cfg->host.persist, ret);
+    add_program(&o, ctx->cfg->host.persist, ret);
     TRY(reload_check(ctx, "units.reload", "units", ret));
     return etc_check(ctx, "units.readonly", is_theirs(findings_find(ret, "units.files")), ret);
 }
@@ -258,7 +264,8 @@ static struct err *units_plan(const struct ctx *ctx, const struct findings *f, s
     for (size_t i = 0; i < f->n; i++)
         if (f->items[i].sev >= SEV_FAIL && !f->items[i].repair)
             return NULL;
-    if (findings_find(f, "units.readonly") || findings_find(f, "units.late"))
+    if (findings_find(f, "units.readonly") || findings_find(f, "units.late") ||
+        findings_find(f, "units.program"))
         return NULL;
     if (!ctx->cfg->host.persist || (!adopt && !(files && files->repair)))
         *list = '\0';

@@ -12,6 +12,7 @@
 #include "io/fsroot.h"
 #include "io/proc.h"
 #include "stage/ramdisk.h"
+#include "stage/self.h"
 #include "stage/service.h"
 
 void units_own_clear(struct units_own *o)
@@ -20,6 +21,7 @@ void units_own_clear(struct units_own *o)
     free(o->config);
     free(o->validator);
     free(o->states);
+    free(o->unsafe);
     units_files_clear(&o->files);
     strlist_clear(&o->why);
     strlist_clear(&o->masked);
@@ -140,6 +142,7 @@ static struct err *find_validator(struct ctx *ctx, struct scene *scene, struct u
 struct err *units_own_want(struct ctx *ctx, struct scene *scene, struct units_own *ret)
 {
     TRY(find_program(ctx, ret));
+    TRY(self_unsafe(ctx, ret->program, &ret->unsafe));
     find_late(ctx->cfg, ret);
     TRY(find_validator(ctx, scene, ret));
     if (shown_to_containers(ctx->cfg)) {

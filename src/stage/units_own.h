@@ -17,6 +17,7 @@ struct units_own {
                               its folder, '~' is another, '!' is somebody else's */
     struct strlist why;    /* of what is somebody else's */
     struct strlist late;   /* why program or config are not there when a boot needs them */
+    char *unsafe;          /* why root must not run that program at every boot; NULL: it may */
     struct strlist masked; /* units that would need a drop-in and cannot be started anyway */
     bool there;            /* at least one of our units (not a drop-in) is there */
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tree.h"
 
@@ -21,6 +22,16 @@
 #define CONFIG                                                                                     \
     "storage:\n  volume: {device: /dev/zvol/tank/solana}\n  ramdisk: {device: /dev/ram0}\n"        \
     "validator: {runtime: kubernetes}\n"
+
+/* This program, as the kernel says. */
+static const char *program = "/usr/bin/agavectl";
+
+struct err *__wrap_proc_self(char **ret);
+struct err *__wrap_proc_self(char **ret)
+{
+    *ret = xstrdup(program);
+    return NULL;
+}
 
 static void bare(struct tree *t)
 {
@@ -146,6 +157,80 @@ static void what_comes_late_is_not_waited_for(void **state)
     assert_true(fstab_says(&t, UNITS_RAMDISK));
 }
 
+/* A folder of the host with what others may do there. */
+static void folder(struct tree *t, const char *path, mode_t mode, uid_t uid, gid_t gid)
+{
+    AUTO(freep) char *full = xasprintf("%s%s", t->f.dir, path);
+
+    fixture_dir(&t->f, path);
+    assert_int_equal(chown(full, uid, gid), 0);
+    assert_int_equal(chmod(full, mode), 0);
+}
+
+static void root_runs_no_program_of_others(void **state)
+{
+    static const struct {
+        const char *program, *says; /* NULL: it may be run */
+        mode_t mode;
+        uid_t uid;
+        gid_t gid;
+    } cases[] = {
+        {"/opt/a/agavectl", NULL, 0755, 0, 0},
+        {"/opt/a/agavectl", NULL, 0775, 0, 0},  /* of root's own group */
+        {"/opt/a/agavectl", NULL, 01777, 0, 0}, /* nobody but root takes root's file away there */
+        {"/opt/a/agavectl", "folder '/opt/a' (owner 1000, mode 0755)", 0755, 1000, 0},
+        {"/opt/a/agavectl", "folder '/opt/a' (owner 0, mode 0777)", 0777, 0, 0},
+        {"/opt/a/agavectl", "folder '/opt/a' (owner 0, mode 0775)", 0775, 0, 50},
+        {"/opt/a/b/agavectl", "folder '/opt/a'", 0755, 1000, 0}, /* also further up */
+        {"/opt/a/agavectl (deleted)", "its file was removed", 0755, 0, 0},
+        {"/tmp/x/agavectl", "below '/tmp'", 0755, 0, 0},
+        {"/var/tmp/agavectl", "below '/var/tmp'", 0755, 0, 0},
+    };
+
+    (void)state;
+    if (geteuid() != 0)
+        return; /* folders of others cannot be made */
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(tree_clear) struct tree t;
+
+        bare(&t);
+        folder(&t, "/opt", 0755, 0, 0);
+        folder(&t, "/opt/a", cases[i].mode, cases[i].uid, cases[i].gid);
+        if (!str_ends(cases[i].program, ")"))
+            fixture_put(&t.f, cases[i].program, "x");
+        program = cases[i].program;
+        tree_check(&t, "units");
+        if (!cases[i].says) {
+            tree_has_not(&t, "units.program");
+            assert_ok(prepare(&t, all, false));
+            continue;
+        }
+        tree_is(&t, "units.program", SEV_FAIL, cases[i].says);
+        tree_is(&t, "units.program", SEV_FAIL, "make install");
+        assert_err(prepare(&t, all, false), ERR_REFUSED, cases[i].says);
+        assert_false(is_there(&t, ETC UNITS_BOOT));
+        assert_false(fstab_says(&t, UNITS_RAMDISK));
+    }
+    program = "/usr/bin/agavectl";
+}
+
+/* The file itself. */
+static void root_runs_no_file_of_others(void **state)
+{
+    AUTO(tree_clear) struct tree t;
+
+    (void)state;
+    bare(&t);
+    fixture_put(&t.f, "/usr/bin/agavectl", "x");
+    AUTO(freep) char *full = xasprintf("%s/usr/bin/agavectl", t.f.dir);
+    assert_int_equal(chmod(full, 0757), 0);
+    tree_check(&t, "units");
+    tree_is(&t, "units.program", SEV_FAIL, "the file '/usr/bin/agavectl'");
+    assert_int_equal(chmod(full, 0755), 0);
+    tree_check(&t, "units");
+    tree_has_not(&t, "units.program");
+}
+
 /* Their formatter is started at boot by itself, and must not run beside ours. */
 static void what_is_blocked_is_not_taken_over_in_part(void **state)
 {
@@ -170,6 +255,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_waits_for_a_unit_that_is_there),
         cmocka_unit_test(what_comes_late_is_not_waited_for),
+        cmocka_unit_test(root_runs_no_program_of_others),
+        cmocka_unit_test(root_runs_no_file_of_others),
         cmocka_unit_test(what_is_blocked_is_not_taken_over_in_part),
     };
 
