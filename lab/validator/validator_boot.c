@@ -73,11 +73,12 @@ static struct err *load_archive(struct validator *v, const struct archive *a)
 {
     AUTO(freep) char *path = xasprintf("%s/%s", v->o.snapshots, a->name);
     AUTO(freep) char *full_path = path[0] == '/' ? xstrdup(path) : realpath(path, NULL);
+    static const struct snapcheck_limits limits = {.hash_must = true}; /* as the real one */
     struct snapcheck_report report;
 
     if (!full_path)
         return err_sys(errno, "cannot find '%s'", path);
-    TRY(snapshot_archive_verify_file(&v->ctx, full_path, NULL, NULL, &report));
+    TRY(snapshot_archive_verify_file(&v->ctx, full_path, &limits, NULL, NULL, &report));
     return unpack_accounts(v, &report);
 }
 

@@ -132,6 +132,7 @@ static struct err *receive(struct stream *s, struct fetch_report *ret)
 static struct err *fetch(struct ctx *ctx, const char *url, const struct fetch_job *job,
                          struct fetch_report *ret)
 {
+    static const struct snapcheck_limits limits = {.hash_must = true};
     AUTO(snapcheck_freep) struct snapcheck *check = NULL;
     AUTO(place_freep) struct place *place = NULL;
     AUTO(fetch_report_clear) struct fetch_report report = {0};
@@ -144,7 +145,7 @@ static struct err *fetch(struct ctx *ctx, const char *url, const struct fetch_jo
         .tick_ns = clock_mono_ns(ctx),
     };
 
-    TRY(snapcheck_new(job->name, NULL, &check));
+    TRY(snapcheck_new(job->name, &limits, &check));
     TRY(place_begin(ctx->root, job->dir, job->name, &place, &report.leftover_b));
     if (report.leftover_b)
         log_debug("removed %llu bytes of an earlier download of '%s'",

@@ -38,10 +38,11 @@ static uint64_t age_of(const struct snapshot_want *want, uint64_t slot)
 
 static struct err *verify(struct ctx *ctx, const char *path, const struct flow_report *report)
 {
+    static const struct snapcheck_limits limits = {.hash_must = true};
     struct snapcheck_report check;
 
     report_progress(report, "verifying '%s'", base_name(path));
-    return snapshot_archive_verify_file(ctx, path, NULL, NULL, &check);
+    return snapshot_archive_verify_file(ctx, path, &limits, NULL, NULL, &check);
 }
 
 /* Is it the half file of a fetch that was killed? Ours are root's and for nobody else until they

@@ -38,6 +38,8 @@ struct snapcheck {
     uint8_t tail[TAIL_B];
 };
 
+_Static_assert(sizeof(((struct snapcheck_report *)0)->hash) >= BASE58_32_MAX, "a hash fits");
+
 #define SHOWN_N 80 /* bytes of a path from the archive in a message */
 
 static struct err *once(bool *have, const char *what)
@@ -226,10 +228,14 @@ static bool lattice_at(const struct snapcheck *c, size_t from_end, const uint8_t
     return true;
 }
 
-static struct err *check_bank(struct snapcheck *c)
+/* Looks which hash the bank file gives; what that means is for hash_must to say. */
+static void look_at_hash(struct snapcheck *c)
 {
     static const size_t places[] = {1 + LATTICE_B, 1 + LATTICE_B + 1, 1 + LATTICE_B + 1 + 32};
+    struct snapcheck_report *r = &c->report;
     char got[BASE58_32_MAX] = "";
+
+    r->hash_at_b = r->archive_b;
 
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         const uint8_t *lattice;
@@ -239,13 +245,25 @@ static struct err *check_bank(struct snapcheck *c)
             continue;
         blake3_256(lattice, LATTICE_B, hash);
         base58_encode32(hash, got);
-        if (str_eq(got, c->name.hash))
-            return NULL;
+        if (str_eq(got, c->name.hash)) {
+            r->hash_is = SNAPCHECK_HASH_PROVEN;
+            return;
+        }
     }
-    if (!got[0])
+    r->hash_is = got[0] ? SNAPCHECK_HASH_OTHER : SNAPCHECK_HASH_NONE;
+    memcpy(r->bank_hash, got, sizeof(got));
+}
+
+static struct err *check_bank(struct snapcheck *c)
+{
+    look_at_hash(c);
+    if (!c->limits.hash_must || c->report.hash_is == SNAPCHECK_HASH_PROVEN)
+        return NULL;
+    if (c->report.hash_is == SNAPCHECK_HASH_NONE)
         return err_new(ERR_CORRUPT, "its bank file does not end in a lattice hash (damaged, or "
                                     "written by Agave 2.2 or older)");
-    return err_new(ERR_CORRUPT, "its bank's hash is %s, not the one in its name", got);
+    return err_new(ERR_CORRUPT, "its bank's hash is %s, not the one in its name",
+                   c->report.bank_hash);
 }
 
 static struct err *snapcheck_end(void *arg)
@@ -283,7 +301,16 @@ struct err *snapcheck_new(const char *file, const struct snapcheck_limits *limit
     enum compression kind;
 
     TRY(snapshot_name_parse(file, &c->name));
+    if (c->name.legacy)
+        return err_new(ERR_BADINPUT,
+                       "'%s' is in a format that Agave wrote up to 2.3 and 3.0 and later do not "
+                       "read: only .tar.zst and .tar.lz4 can be used",
+                       file);
     TRY(compression_of_name(file, &kind));
+    c->report.full = !c->name.incremental;
+    c->report.slot = c->name.slot;
+    c->report.base = c->name.incremental ? c->name.base : c->name.slot;
+    memcpy(c->report.hash, c->name.hash, sizeof(c->name.hash));
     if (limits)
         c->limits = *limits;
     if (!c->limits.unpacked_b)
@@ -322,12 +349,25 @@ static struct err *check_complete(const struct snapcheck *c)
 struct err *snapcheck_finish(struct snapcheck *c, struct snapcheck_report *ret)
 {
     TRY(check_complete(c));
-    c->report.full = !c->name.incremental;
-    c->report.slot = c->name.slot;
-    c->report.base = c->name.incremental ? c->name.base : c->name.slot;
-    snprintf(c->report.hash, sizeof(c->report.hash), "%s", c->name.hash);
     *ret = c->report;
     return NULL;
+}
+
+const struct snapcheck_report *snapcheck_so_far(const struct snapcheck *c)
+{
+    return &c->report;
+}
+
+const char *snapcheck_hash_name(enum snapcheck_hash h)
+{
+    static const char *const hashes[] = {
+        [SNAPCHECK_HASH_UNREAD] = "unread",
+        [SNAPCHECK_HASH_PROVEN] = "proven",
+        [SNAPCHECK_HASH_OTHER] = "other",
+        [SNAPCHECK_HASH_NONE] = "none",
+    };
+
+    return hashes[h];
 }
 
 struct snapcheck *snapcheck_free(struct snapcheck *c)
@@ -362,6 +402,7 @@ static struct err *open_archive(struct ctx *ctx, const char *path, int *ret_fd, 
 }
 
 struct err *snapshot_archive_verify_file(struct ctx *ctx, const char *path,
+                                         const struct snapcheck_limits *limits,
                                          void (*progress)(void *arg, uint64_t done_b,
                                                           uint64_t total_b),
                                          void *arg, struct snapcheck_report *ret)
@@ -372,7 +413,7 @@ struct err *snapshot_archive_verify_file(struct ctx *ctx, const char *path,
     AUTO(closep) int fd = -1;
     uint64_t total_b, done_b = 0, told_b = 0;
 
-    TRY(snapcheck_new(slash ? slash + 1 : path, NULL, &c));
+    TRY(snapcheck_new(slash ? slash + 1 : path, limits, &c));
     TRY(open_archive(ctx, path, &fd, &total_b));
     for (;;) {
         ssize_t n;

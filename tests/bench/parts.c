@@ -58,7 +58,7 @@ static struct err *run(struct ctx *ctx, int argc, char **argv)
     if (argc == 3 && str_eq(argv[1], "rocksdb"))
         return rocksdb(argv[2]);
     if (argc == 3 && str_eq(argv[1], "verify"))
-        return snapshot_archive_verify_file(ctx, argv[2], NULL, NULL, &verified);
+        return snapshot_archive_verify_file(ctx, argv[2], NULL, NULL, NULL, &verified);
     if (argc == 5 && str_eq(argv[1], "fetch")) {
         const struct fetch_job job = {
             .name = argv[4], .dir = argv[3], .uid = UINT32_MAX, .gid = UINT32_MAX};

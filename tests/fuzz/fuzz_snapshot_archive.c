@@ -1,4 +1,5 @@
-/* The archive verifier under one fixed name: the first byte chooses how the input is packed. */
+/* The archive verifier under one fixed name: the first byte chooses how the input is packed, and
+ * whether another hash is damage. */
 #include "solana/snapshot_archive.h"
 
 #include <assert.h>
@@ -8,9 +9,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 #define STEM "snapshot-7-11111111111111111111111111111111"
 
-static struct err *check(const char *name, const uint8_t *data, size_t n, size_t piece)
+/* hash_must: is a hash that differs damage? */
+static struct err *check(const char *name, bool hash_must, const uint8_t *data, size_t n,
+                         size_t piece)
 {
-    static const struct snapcheck_limits limits = {.unpacked_b = 1 << 20, .entries = 100};
+    const struct snapcheck_limits limits = {
+        .hash_must = hash_must, .unpacked_b = 1 << 20, .entries = 100};
     AUTO(snapcheck_freep) struct snapcheck *c = NULL;
     struct snapcheck_report report;
 
@@ -23,11 +27,12 @@ static struct err *check(const char *name, const uint8_t *data, size_t n, size_t
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const char *name = n && data[0] & 1 ? STEM ".tar.lz4" : STEM ".tar.zst";
+    bool hash_must = n && !(data[0] & 2);
 
     if (n < 2)
         return 0;
-    AUTO(err_freep) struct err *whole = check(name, data + 1, n - 1, n);
-    AUTO(err_freep) struct err *pieces = check(name, data + 1, n - 1, 29);
+    AUTO(err_freep) struct err *whole = check(name, hash_must, data + 1, n - 1, n);
+    AUTO(err_freep) struct err *pieces = check(name, hash_must, data + 1, n - 1, 29);
     assert(!whole == !pieces);
     assert(!whole || (whole->kind == ERR_CORRUPT && pieces->kind == ERR_CORRUPT));
     return 0;

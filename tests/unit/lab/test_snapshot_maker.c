@@ -75,7 +75,8 @@ static void full_and_incremental_are_accepted(void **state)
         uint32_t files = specs[i].accounts_files ? specs[i].accounts_files : 3;
         struct snapcheck_report report;
 
-        assert_null(snapshot_archive_verify_file(&ctx, path, NULL, NULL, &report));
+        assert_null(snapshot_archive_verify_file(
+            &ctx, path, &(struct snapcheck_limits){.hash_must = true}, NULL, NULL, &report));
         assert_int_equal(report.full, specs[i].base == 0);
         assert_true(report.slot == specs[i].slot);
         assert_int_equal(report.accounts_files, files);

@@ -54,9 +54,10 @@ static struct err *check_limited(const char *name, const struct snapcheck_limits
 
 static struct err *check(const char *name, const struct strbuf *b)
 {
+    static const struct snapcheck_limits limits = {.hash_must = true};
     struct snapcheck_report report;
 
-    return check_limited(name, NULL, b->data, b->len, 65536, &report);
+    return check_limited(name, &limits, b->data, b->len, 65536, &report);
 }
 
 /* The error must be damage and hold text. */
@@ -207,6 +208,8 @@ static void real_archives_pass(void **state)
         assert_int_equal(got.unpacked_b,
                          want->accounts_b + want->bank_b + want->status_cache_b + 5);
         assert_non_null(strstr(real[i % 4].name, got.hash));
+        assert_int_equal(got.hash_is, SNAPCHECK_HASH_PROVEN);
+        assert_true(got.hash_at_b > 0 && got.hash_at_b <= got.archive_b);
     }
     print_message("# real: agave: 4 archives written by 3.0.14\n");
 }
@@ -348,6 +351,70 @@ static void renamed_archives(void **state)
 
         load(cases[i].real, &b);
         expect_corrupt(check(cases[i].name, &b), cases[i].name, cases[i].text);
+    }
+}
+
+/* Names of clusters before 3.0 hold a hash of another kind: not checkable, and never bad. */
+static void another_hash_is_reported(void **state)
+{
+    static const char name[] = "snapshot-100-5vz4jENNJdy3VU1fUMjz9qomfbEaExGFtyJtmcTtQDYq.tar.zst";
+    AUTO(made_clear) struct made old = {.hash = "GupLekLKvChSdAVpYZvMdESWrG1UFBr7rgcGPq5exWnR"};
+    AUTO(strbuf_clear) struct strbuf b = {0}, packed = {0};
+    struct snapcheck_report got = {0};
+
+    load(FULL_100, &b);
+    assert_null(check_limited(name, NULL, b.data, b.len, 65536, &got));
+    assert_int_equal(got.hash_is, SNAPCHECK_HASH_OTHER);
+    assert_string_equal(got.bank_hash, "GupLekLKvChSdAVpYZvMdESWrG1UFBr7rgcGPq5exWnR");
+    assert_string_equal(got.hash, "5vz4jENNJdy3VU1fUMjz9qomfbEaExGFtyJtmcTtQDYq");
+
+    VERSION(&old);
+    add(&old, "snapshots/7/7", '0', "a bank of 2.0", 13);
+    STATUS_CACHE(&old);
+    ACCOUNTS(&old, "7.1");
+    strbuf_add(&old.tar, (char[1024]){0}, 1024);
+    pack_zstd(&old.tar, &packed);
+    AUTO(freep) char *old_name = made_name(&old, "snapshot-7", "zst");
+    assert_null(check_limited(old_name, NULL, packed.data, packed.len, 100, &got));
+    assert_int_equal(got.hash_is, SNAPCHECK_HASH_NONE);
+    assert_string_equal(got.bank_hash, "");
+    expect_corrupt(check(old_name, &packed), old_name, "does not end in a lattice hash");
+}
+
+/* The bank file is at the front: who receives an archive knows early whether it is the right one.
+ */
+static void the_hash_is_known_early(void **state)
+{
+    AUTO(snapcheck_freep) struct snapcheck *c = NULL;
+    AUTO(strbuf_clear) struct strbuf b = {0};
+    size_t at = 0;
+
+    load(FULL_1202, &b);
+    assert_null(snapcheck_new(FULL_1202, NULL, &c));
+    assert_int_equal(snapcheck_so_far(c)->hash_is, SNAPCHECK_HASH_UNREAD);
+    assert_int_equal(snapcheck_so_far(c)->slot, 1202);
+    for (; at < b.len && snapcheck_so_far(c)->hash_is == SNAPCHECK_HASH_UNREAD; at += 1024)
+        assert_null(snapcheck_feed(c, b.data + at, b.len - at < 1024 ? b.len - at : 1024));
+    assert_int_equal(snapcheck_so_far(c)->hash_is, SNAPCHECK_HASH_PROVEN);
+    assert_int_equal(snapcheck_so_far(c)->hash_at_b, at);
+    print_message("# the hash is known after %zu of %zu bytes\n", at, b.len);
+    assert_true(at < b.len / 2);
+}
+
+static void legacy_formats_are_named(void **state)
+{
+    static const char *const ext[] = {"bz2", "gz"};
+
+    for (size_t i = 0; i <= ARRAY_LEN(ext); i++) {
+        AUTO(freep)
+        char *name = xasprintf("snapshot-100-GupLekLKvChSdAVpYZvMdESWrG1UFBr7rgcGPq5exWnR.tar%s%s",
+                               i < ARRAY_LEN(ext) ? "." : "", i < ARRAY_LEN(ext) ? ext[i] : "");
+        AUTO(snapcheck_freep) struct snapcheck *c = NULL;
+        AUTO(err_freep) struct err *e = snapcheck_new(name, NULL, &c);
+
+        assert_non_null(e);
+        assert_int_equal(e->kind, ERR_BADINPUT);
+        assert_non_null(strstr(e->text, "in a format that Agave wrote up to 2.3"));
     }
 }
 
@@ -578,14 +645,19 @@ static void bombs_are_bounded(void **state)
                    "the bank file claims 5000 bytes, more than the limit of 4096");
 }
 
-/* A frame that asks for a window of 2^28 bytes: Agave refuses it, and so must we. */
+/* Frames that ask for a window of 256 MiB and 2 GiB: Agave refuses them, and so must we. */
 static void a_window_too_large(void **state)
 {
-    static const uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd, 0x00, (28 - 10) << 3, 0x01, 0x00, 0x00};
+    static const uint8_t logs[] = {28, 31};
 
-    expect_corrupt(
-        check_limited(FULL_100, NULL, frame, sizeof(frame), 100, &(struct snapcheck_report){0}),
-        FULL_100, "requires too much memory");
+    for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+        uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd, 0, 0, 1, 0, 0};
+
+        frame[5] = (uint8_t)((logs[i] - 10) << 3);
+        expect_corrupt(
+            check_limited(FULL_100, NULL, frame, sizeof(frame), 100, &(struct snapcheck_report){0}),
+            FULL_100, "requires too much memory");
+    }
 }
 
 static void count_calls(void *arg, uint64_t done_b, uint64_t total_b)
@@ -608,22 +680,25 @@ static void files_on_disk(void **state)
     AUTO(freep) char *folder = xasprintf("%s/" FULL_802, dir);
     assert_null(fsroot_open("/", &root));
     struct ctx ctx = {.root = root, .cancelled = &cancelled};
-    assert_null(snapshot_archive_verify_file(&ctx, real, count_calls, &calls, &report));
+    assert_null(snapshot_archive_verify_file(&ctx, real, NULL, count_calls, &calls, &report));
     assert_int_equal(report.slot, 100);
     assert_int_equal(symlink(real, link), 0);
-    AUTO(err_freep) struct err *e = snapshot_archive_verify_file(&ctx, link, NULL, NULL, &report);
+    AUTO(err_freep)
+    struct err *e = snapshot_archive_verify_file(&ctx, link, NULL, NULL, NULL, &report);
     assert_non_null(e);
     assert_int_equal(mkdir(folder, 0700), 0);
     AUTO(err_freep)
-    struct err *e2 = snapshot_archive_verify_file(&ctx, folder, NULL, NULL, &report);
+    struct err *e2 = snapshot_archive_verify_file(&ctx, folder, NULL, NULL, NULL, &report);
     assert_non_null(e2);
     assert_int_equal(e2->kind, ERR_BADINPUT);
     unlink(link);
-    AUTO(err_freep) struct err *e3 = snapshot_archive_verify_file(&ctx, link, NULL, NULL, &report);
+    AUTO(err_freep)
+    struct err *e3 = snapshot_archive_verify_file(&ctx, link, NULL, NULL, NULL, &report);
     assert_non_null(e3);
     assert_int_equal(e3->kind, ERR_NOTFOUND);
     cancelled = 1;
-    AUTO(err_freep) struct err *e4 = snapshot_archive_verify_file(&ctx, real, NULL, NULL, &report);
+    AUTO(err_freep)
+    struct err *e4 = snapshot_archive_verify_file(&ctx, real, NULL, NULL, NULL, &report);
     assert_non_null(e4);
     assert_int_equal(e4->kind, ERR_CANCELLED);
     rmdir(folder);
@@ -640,6 +715,9 @@ int main(void)
         cmocka_unit_test(flipped_bytes_of_the_bank_are_found),
         cmocka_unit_test(content_checksums_are_used),
         cmocka_unit_test(renamed_archives),
+        cmocka_unit_test(another_hash_is_reported),
+        cmocka_unit_test(the_hash_is_known_early),
+        cmocka_unit_test(legacy_formats_are_named),
         cmocka_unit_test(names_that_are_none),
         cmocka_unit_test(both_orders_and_all_tails),
         cmocka_unit_test(lz4_archives),
