@@ -5,7 +5,9 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "base/str.h"
 #include "io/fsroot.h"
+#include "stage/own.h"
 
 static bool to_repair(const struct findings *f)
 {
@@ -47,4 +49,75 @@ struct err *etc_remove_folders(struct ctx *ctx, const char *folders)
         TRY(e);
     }
     return NULL;
+}
+
+struct err *etc_is_systemds(struct ctx *ctx, bool *ret)
+{
+    AUTO(freep) char *comm = NULL;
+    struct err *e = fsroot_read_line(ctx->root, "/proc/1/comm", &comm);
+
+    *ret = !e && str_eq(comm, "systemd");
+    return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+struct err *etc_link_look(struct ctx *ctx, const char *path, bool *ret_there, bool *ret_ours)
+{
+    AUTO(freep) char *to = NULL;
+    struct err *e = fsroot_readlink(ctx->root, path, &to);
+
+    *ret_there = !e || e->kind != ERR_NOTFOUND;
+    *ret_ours = !e && str_eq(base_name(to), base_name(path));
+    /* not a link: through its descriptor the kernel says ENOENT */
+    return e && (e->kind == ERR_NOTFOUND || e->sys == EINVAL || e->sys == ENOENT) ? err_free(e) : e;
+}
+
+struct err *etc_link_make(struct ctx *ctx, const char *path, const char *target)
+{
+    AUTO(freep) char *folder = xstrndup(path, (size_t)(base_name(path) - path) - 1);
+    bool there = false, ours = false;
+
+    TRY(etc_link_look(ctx, path, &there, &ours));
+    if (ours)
+        return NULL;
+    if (there)
+        return err_new(ERR_REFUSED, "'%s' is there and is no link to '%s'; move it away", path,
+                       target);
+    TRY(fsroot_mkdirs(ctx->root, folder, 0755));
+    return fsroot_symlink(ctx->root, target, path);
+}
+
+struct err *etc_folder_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    bool left = false;
+
+    TRY(own_folder_left(ctx, c, &left));
+    ret->verdict = left ? UNDO_DO : UNDO_GONE;
+    ret->what = left ? xasprintf("remove the empty folder of '%s'", c->object) : NULL;
+    return NULL;
+}
+
+struct err *etc_link_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
+{
+    bool there = false, ours = false;
+
+    TRY(etc_link_look(ctx, c->object, &there, &ours));
+    if (!there)
+        return etc_folder_undo_look(ctx, c, ret);
+    ret->verdict = ours ? UNDO_DO : UNDO_KEEP;
+    ret->what = ours ? xasprintf("remove '%s'", c->object)
+                     : xasprintf("'%s' leads to another unit now", c->object);
+    return NULL;
+}
+
+struct err *etc_link_undo(struct ctx *ctx, const struct change *c)
+{
+    TRY(fsroot_unlink(ctx->root, c->object));
+    return etc_remove_folders(ctx, c->old);
 }

@@ -2,112 +2,52 @@
  * on it; a node that is seconds off is ignored or ignores others. Nobody on the host knows true
  * time: what is asked is whether somebody disciplines the clock, and how sure the kernel is.
  *
- * Nothing is put right here. A time service sets the clock with a jump when it is first started,
- * which a running validator would vote through, and which of several installed ones is meant is the
- * operator's to say; enabled without being started it would not help before the next boot. The
- * finding names the one command that does both. */
+ * The clock itself is not touched, and no service is started: one sets the clock with a jump when
+ * it is first started. Only the next boot is put right (time_boot.c).
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/str.h"
 #include "config/config.h"
-#include "host/pids.h"
 #include "host/timesync.h"
-#include "host/unit_file.h"
 #include "stage/table.h"
+#include "stage/time_boot.h"
 
 /* Seconds count for gossip and TLS, a fraction of one only for the vote's timestamp. */
 #define FAIL_TIMES 4
-
-static const struct {
-    const char *program, *unit;
-} services[] = {
-    {"chronyd", "chrony"},    {"chronyd", "chronyd"}, {"systemd-timesyn", "systemd-timesyncd"},
-    {"ntpd", "ntp"},          {"ntpd", "ntpsec"},     {"ntpd", "ntpd"},
-    {"openntpd", "openntpd"}, {"phc2sys", "phc2sys"},
-};
 
 static bool time_enabled(const struct ctx *ctx)
 {
     return ctx->cfg && *ctx->cfg->validator.ledger;
 }
 
-/* comm, which the kernel cuts at 15 bytes. */
-static const char *running(const struct pids *p)
+static char *what_to_do(const struct time_services *s)
 {
-    for (size_t i = 0; i < p->n; i++)
-        for (size_t k = 0; k < ARRAY_LEN(services); k++)
-            if (str_eq(p->items[i].comm, services[k].program))
-                return services[k].program;
-    return NULL;
-}
+    const char *waits = s->enabled ? s->enabled : s->unit;
 
-/* Time services of the host by their units, the best one of each kind. */
-struct service_units {
-    char *enabled, *installed, *masked;
-};
-static void service_units_clear(struct service_units *u)
-{
-    free(u->enabled);
-    free(u->installed);
-    free(u->masked);
-}
-
-static void keep_first(char **at, const char *name)
-{
-    if (!*at)
-        *at = xstrdup(name);
-}
-
-static struct err *find_units(struct ctx *ctx, struct service_units *ret)
-{
-    for (size_t i = 0; i < ARRAY_LEN(services) && !ret->enabled; i++) {
-        AUTO(freep) char *name = xasprintf("%s.service", services[i].unit);
-        AUTO(strlist_clear) struct strlist by = {0};
-        AUTO(unit_file_clear) struct unit_file u = {0};
-        struct err *e = unit_file_load(ctx, name, &u);
-
-        if (e && e->kind != ERR_SYS) {
-            err_free(e);
-            continue;
-        }
-        TRY(e);
-        TRY(unit_file_wanted_by(ctx, name, &by));
-        keep_first(u.masked ? &ret->masked : by.n ? &ret->enabled : &ret->installed, name);
-    }
-    return NULL;
-}
-
-static char *what_to_do(const struct service_units *u)
-{
-    if (u->enabled)
-        return xasprintf("start '%s', which is enabled", u->enabled);
-    if (u->installed)
-        return xasprintf("'%s' is installed: systemctl enable --now %s", u->installed,
-                         u->installed);
-    if (u->masked)
-        return xasprintf("'%s' is masked: systemctl unmask it, then enable --now", u->masked);
+    if (waits)
+        return xasprintf("'%s' is %s; with the validator stopped, since the clock may jump: "
+                         "systemctl start %s",
+                         waits, s->enabled ? "enabled" : "installed", waits);
+    if (s->unset)
+        return xasprintf("'%s' is installed: set it up", s->unset);
+    if (s->masked)
+        return xasprintf("'%s' is masked: systemctl unmask it", s->masked);
     return xstrdup("install one (chrony, systemd-timesyncd, ntpd)");
 }
 
 static struct err *check_service(struct ctx *ctx, struct findings *ret)
 {
-    AUTO(pids_clear) struct pids all = {0};
-    AUTO(service_units_clear) struct service_units units = {0};
+    AUTO(time_services_clear) struct time_services s = {0};
 
-    TRY(pids_find(ctx, &(struct pids_match){0}, &all));
-    TRY(find_units(ctx, &units));
-    AUTO(freep) char *todo = what_to_do(&units);
-    const char *program = running(&all);
-    if (program && units.enabled)
-        findings_add(ret, "time.daemon", 4, SEV_OK, "%s runs and is started at boot (%s)", program,
-                     units.enabled);
-    else if (program)
-        findings_add(ret, "time.daemon", 4, SEV_WARN,
-                     "%s runs, but nothing starts it at boot: enable its unit", program);
+    TRY(time_services_find(ctx, &s));
+    AUTO(freep) char *todo = what_to_do(&s);
+    if (s.runs)
+        findings_add(ret, "time.daemon", 4, SEV_OK, "%s runs", s.runs);
     else
         findings_add(ret, "time.daemon", 4, SEV_WARN, "no program disciplines the clock: %s", todo);
-    return NULL;
+    return time_boot_check(ctx, &s, ret);
 }
 
 static void check_offset(const struct ctx *ctx, const struct kernel_clock *c, struct findings *ret)
@@ -152,9 +92,13 @@ static struct err *time_check(struct ctx *ctx, struct scene *scene, struct findi
 
 const struct stage stage_time = {
     .name = "time",
-    .summary = "the clock: who disciplines it, and how far it may be off",
+    .summary = "the clock: who disciplines it, now and after a boot, and how far it may be off",
     .layer = 4,
     .order_reason = "needs nothing of the others",
     .enabled = time_enabled,
     .check = time_check,
+    .plan = time_boot_plan,
+    .apply = time_boot_apply,
+    .undo_look = time_boot_undo_look,
+    .undo = time_boot_undo,
 };

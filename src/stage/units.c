@@ -27,15 +27,6 @@ static bool units_enabled(const struct ctx *ctx)
     return ctx->cfg && *ctx->cfg->storage.ramdisk.mount;
 }
 
-static struct err *has_systemd(struct ctx *ctx, bool *ret)
-{
-    AUTO(freep) char *comm = NULL;
-    struct err *e = fsroot_read_line(ctx->root, "/proc/1/comm", &comm);
-
-    *ret = !e && str_eq(comm, "systemd");
-    return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
-}
-
 /* The plan reads it: "~agavectl-boot.service +docker.service.d/ +docker.service.d/50-agavectl.conf"
  * (another text, a new folder and a new file). */
 static char *list_of(const struct units_own *o)
@@ -195,7 +186,7 @@ static struct err *units_check(struct ctx *ctx, struct scene *scene, struct find
     AUTO(units_own_clear) struct units_own o = {0};
     bool systemd = false;
 
-    TRY(has_systemd(ctx, &systemd));
+    TRY(etc_is_systemds(ctx, &systemd));
     if (!systemd) {
         findings_add(ret, "units.systemd", 4, SEV_NOTE,
                      "this host is not booted by systemd: what makes the RAM disk usable at the "
@@ -278,21 +269,6 @@ static struct err *units_plan(const struct ctx *ctx, const struct findings *f, s
     return NULL;
 }
 
-static struct err *link_make(struct ctx *ctx, const struct units_file *f)
-{
-    AUTO(freep) char *folder = xstrndup(f->path, (size_t)(strrchr(f->path, '/') - f->path));
-    bool there = false, ours = false;
-
-    TRY(units_link_look(ctx, f->path, &there, &ours));
-    if (ours)
-        return NULL;
-    if (there)
-        return err_new(ERR_REFUSED, "'%s' is there and is no link to '%s'; move it away", f->path,
-                       f->link);
-    TRY(fsroot_mkdirs(ctx->root, folder, 0755));
-    return fsroot_symlink(ctx->root, f->link, f->path);
-}
-
 static struct err *make(struct ctx *ctx, const struct change *c)
 {
     AUTO(scene_freep) struct scene *scene = scene_new();
@@ -304,7 +280,7 @@ static struct err *make(struct ctx *ctx, const struct change *c)
     if (!f || (c->verb == VERB_FILE) != (f->text != NULL))
         return err_new(ERR_REFUSED, "'%s' is not needed on this host any more", c->object);
     TRY(reload_note(ctx));
-    return f->text ? own_file_write(ctx, f->path, f->text) : link_make(ctx, f);
+    return f->text ? own_file_write(ctx, f->path, f->text) : etc_link_make(ctx, f->path, f->link);
 }
 
 static struct err *units_apply(struct ctx *ctx, const struct change *c)
@@ -320,39 +296,16 @@ static struct err *units_apply(struct ctx *ctx, const struct change *c)
     }
 }
 
-static struct err *look_folder(struct ctx *ctx, const struct change *c, struct undo_look *ret)
-{
-    bool left = false;
-
-    TRY(own_folder_left(ctx, c, &left));
-    ret->verdict = left ? UNDO_DO : UNDO_GONE;
-    ret->what = left ? xasprintf("remove the empty folder of '%s'", c->object) : NULL;
-    return NULL;
-}
-
-static struct err *look_link(struct ctx *ctx, const struct change *c, struct undo_look *ret)
-{
-    bool there = false, ours = false;
-
-    TRY(units_link_look(ctx, c->object, &there, &ours));
-    if (!there)
-        return look_folder(ctx, c, ret);
-    ret->verdict = ours ? UNDO_DO : UNDO_KEEP;
-    ret->what = ours ? xasprintf("remove '%s'", c->object)
-                     : xasprintf("'%s' leads to another unit now", c->object);
-    return NULL;
-}
-
 static struct err *units_undo_look(struct ctx *ctx, const struct change *c, struct undo_look *ret)
 {
     AUTO(freep) char *why = NULL;
     enum own_state state;
 
     if (c->verb == VERB_LINK)
-        return look_link(ctx, c, ret);
+        return etc_link_undo_look(ctx, c, ret);
     TRY(own_file_look(ctx, c->object, NULL, &state, &why));
     if (state == OWN_ABSENT)
-        return look_folder(ctx, c, ret);
+        return etc_folder_undo_look(ctx, c, ret);
     ret->verdict = state == OWN_FOREIGN ? UNDO_KEEP : UNDO_DO;
     ret->what = state == OWN_FOREIGN ? TAKE(why) : xasprintf("remove '%s'", c->object);
     return NULL;
@@ -382,8 +335,7 @@ static struct err *units_undo(struct ctx *ctx, const struct change *c)
         TRY(own_file_remove(ctx, c->object, c->old));
         return reload_do(ctx);
     }
-    TRY(fsroot_unlink(ctx->root, c->object));
-    return etc_remove_folders(ctx, c->old);
+    return etc_link_undo(ctx, c);
 }
 
 static const char *const units_after[] = {"ramdisk", NULL};

@@ -11,6 +11,7 @@
 #include "host/unit_file.h"
 #include "io/fsroot.h"
 #include "io/proc.h"
+#include "stage/etc.h"
 #include "stage/ramdisk.h"
 #include "stage/self.h"
 #include "stage/service.h"
@@ -156,17 +157,6 @@ struct err *units_own_want(struct ctx *ctx, struct scene *scene, struct units_ow
     return NULL;
 }
 
-struct err *units_link_look(struct ctx *ctx, const char *path, bool *ret_there, bool *ret_ours)
-{
-    AUTO(freep) char *to = NULL;
-    struct err *e = fsroot_readlink(ctx->root, path, &to);
-
-    *ret_there = !e || e->kind != ERR_NOTFOUND;
-    *ret_ours = !e && str_eq(base_name(to), base_name(path));
-    /* not a link: through its descriptor the kernel says ENOENT */
-    return e && (e->kind == ERR_NOTFOUND || e->sys == EINVAL || e->sys == ENOENT) ? err_free(e) : e;
-}
-
 static char *folder_of(const char *path)
 {
     return xstrndup(path, (size_t)(base_name(path) - path) - 1);
@@ -194,7 +184,7 @@ static struct err *look_link(struct ctx *ctx, const struct units_file *f, struct
 {
     bool there = false, ours = false;
 
-    TRY(units_link_look(ctx, f->path, &there, &ours));
+    TRY(etc_link_look(ctx, f->path, &there, &ours));
     if (!there)
         return missing_letter(ctx, f->path, ret);
     *ret = ours ? '=' : '!';

@@ -28,6 +28,3 @@ struct err *units_own_want(struct ctx *ctx, struct scene *scene, struct units_ow
 struct err *units_own_look(struct ctx *ctx, struct units_own *o) MUST_CHECK;
 /* Is our unit that formats the RAM disk there? */
 struct err *units_own_formats(struct ctx *ctx, bool *ret) MUST_CHECK;
-/* A link of ours, by what it says: ours when it leads to the unit of its name. */
-struct err *units_link_look(struct ctx *ctx, const char *path, bool *ret_there, bool *ret_ours)
-    MUST_CHECK;

@@ -160,6 +160,46 @@ def a_missing_line(t):
         h.stopped()
 
 
+# As Debian's: wanted by sysinit.target, which every other service requires.
+TIMESYNCD = """[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+Conflicts=shutdown.target
+[Service]
+ExecStart=/usr/bin/sleep infinity
+[Install]
+WantedBy=sysinit.target
+"""
+CLOCK = "systemd-timesyncd.service"
+
+
+@test
+def a_time_service_for_the_next_boot(t):
+    """Enabled and not started, also not with the next service that somebody starts; from the next boot on it runs."""
+    with a_machine(t) as c:
+        c.boot()
+        c.settle()
+        configure(c, "kind: tmpfs, size_gib: 1")
+        c.write(f"/etc/systemd/system/{CLOCK}", TIMESYNCD)
+        c.write("/etc/systemd/system/other.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n")
+        c.ok("systemctl daemon-reload")
+        before = picture.take(c)
+        c.ok("agavectl prepare --apply time")
+        assert c.ok(f"systemctl is-enabled {CLOCK}") == "enabled\n"
+        c.ok("systemctl daemon-reload && systemctl start other && systemctl restart other")
+        assert c.state(CLOCK) == {CLOCK: "inactive"}
+        c.reboot()
+        assert c.settle() == "running" and c.state(CLOCK) == {CLOCK: "active"}
+        assert "nothing to change" in c.ok("agavectl prepare time")
+        c.ok("agavectl prepare --undo --apply time")
+        assert c.state(CLOCK) == {CLOCK: "active"}, "what runs goes on"
+        c.reboot()
+        c.settle()
+        assert c.state(CLOCK) == {CLOCK: "inactive"}
+        changed = picture.changes(before, picture.take(c))
+        assert changed == [], "\n".join(changed)
+
+
 def mounts_of(c):
     """With their ids, which a mount that is made again does not keep."""
     return [line for line in c.ok("cat /proc/1/mountinfo").splitlines() if "/srv" in line]

@@ -241,6 +241,18 @@ static void a_log_that_nobody_turns(struct bed *b)
     fixture_put(&b->tree, "/srv/solana/log/validator.log", "line\n");
 }
 
+/* Two of them: one is enabled, and nothing is started. */
+static void a_clock_that_nobody_sets_after_a_boot(struct bed *b)
+{
+    fresh(b, "");
+    fixture_put(&b->tree, "/proc/1/comm", "systemd\n");
+    fixture_put(&b->tree, "/lib/systemd/system/chrony.service",
+                "[Service]\nType=forking\n[Install]\nWantedBy=multi-user.target\n");
+    fixture_put(&b->tree, "/lib/systemd/system/ntpsec.service",
+                "[Service]\nType=forking\n[Install]\nWantedBy=multi-user.target\n");
+    fixture_dir(&b->tree, "/etc/systemd/system");
+}
+
 #define STAGES(...)                                                                                \
     (const char *const[])                                                                          \
     {                                                                                              \
@@ -264,9 +276,10 @@ ROW(sysctl, .stages = STAGES("sysctl"), .break_it = low_values);
 ROW(limits, .stages = STAGES("limits"), .break_it = low_values);
 ROW(limits_of_service, .stages = STAGES("limits"), .break_it = low_limits_of_a_service);
 ROW(logrotate, .stages = STAGES("logrotate"), .break_it = a_log_that_nobody_turns);
+ROW(time_service, .stages = STAGES("time"), .break_it = a_clock_that_nobody_sets_after_a_boot);
 
 const struct row *const rows[] = {
     &kind_root, &kind_root_private, &volume,    &volume_folder, &ramdisk, &bind,
     &dirs,      &storage,           &units,     &fstab,         &adopt,   &sysctl,
-    &limits,    &limits_of_service, &logrotate, NULL,
+    &limits,    &limits_of_service, &logrotate, &time_service,  NULL,
 };

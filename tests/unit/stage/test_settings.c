@@ -174,26 +174,6 @@ static void clocks(void **state)
     tree_is(&mute, "time.sync", SEV_UNKNOWN, NULL);
 }
 
-static void a_service_that_waits_to_be_enabled_is_named(void **state)
-{
-    AUTO(tree_clear) struct tree t;
-
-    tree_new(&t, "");
-    fixture_process(&t.f, 1, "systemd", "/lib/systemd/systemd", "init", 1);
-    tree_check(&t, "time");
-    tree_is(&t, "time.daemon", SEV_WARN, "install one");
-    fixture_link(&t.f, "/etc/systemd/system/systemd-timesyncd.service", "/dev/null");
-    tree_check(&t, "time");
-    tree_is(&t, "time.daemon", SEV_WARN, "'systemd-timesyncd.service' is masked");
-    fixture_put(&t.f, "/lib/systemd/system/ntpsec.service", "[Service]\nType=forking\n");
-    tree_check(&t, "time");
-    tree_is(&t, "time.daemon", SEV_WARN, "systemctl enable --now ntpsec.service");
-    fixture_link(&t.f, "/etc/systemd/system/multi-user.target.wants/ntpsec.service",
-                 "/lib/systemd/system/ntpsec.service");
-    tree_check(&t, "time");
-    tree_is(&t, "time.daemon", SEV_WARN, "start 'ntpsec.service', which is enabled");
-}
-
 static void put_storage(struct tree *t, uint64_t memory_kib)
 {
     fixture_put(&t->f, "/proc/self/mountinfo",
@@ -273,7 +253,6 @@ int main(void)
         cmocka_unit_test(limits_of_a_service),
         cmocka_unit_test(limits_of_containers),
         cmocka_unit_test(clocks),
-        cmocka_unit_test(a_service_that_waits_to_be_enabled_is_named),
         cmocka_unit_test(room),
         cmocka_unit_test(memory),
         cmocka_unit_test(space_that_cannot_be_asked_is_unknown),
