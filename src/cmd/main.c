@@ -48,6 +48,14 @@ static int hold_standard_fds(void)
     return 0;
 }
 
+/* Most answers are written in one piece, at the end, where the reason of a failure can be told. */
+static void hold_answer(void)
+{
+    static char buffer[64 << 10];
+
+    setvbuf(stdout, buffer, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, sizeof(buffer));
+}
+
 int main(int argc, char **argv)
 {
     struct ctx ctx = {
@@ -56,5 +64,6 @@ int main(int argc, char **argv)
     if (hold_standard_fds() < 0)
         return 1;
     catch_signals();
+    hold_answer();
     return dispatch(&ctx, cmd_table, argc, argv, stdout);
 }

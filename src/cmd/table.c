@@ -17,6 +17,7 @@ const struct cmd *const cmd_table[] = {
     &cmd_prepare,
     &cmd_restart,
     &cmd_shreds,
+    &cmd_snapshot,
     &cmd_start,
     &cmd_status,
     &cmd_stop,

@@ -59,6 +59,21 @@ static const char *check_hostport(const char *text)
     return bad ? "is not of the form host:port" : NULL;
 }
 
+/* Names are looked up by the proxy (socks5h): no plain socks5, which would tell them to our own
+ * resolver. */
+static const char *check_proxy(const struct config_key *k, const char *text)
+{
+    const char *host = str_starts(text, "http://")      ? text + 7
+                       : str_starts(text, "socks5h://") ? text + 10
+                                                        : NULL;
+
+    if (!*text && k->may_be_empty)
+        return NULL;
+    return !host || strpbrk(host, "/ \t\"") || check_hostport(host)
+               ? "is not of the form http://host:port or socks5h://host:port"
+               : NULL;
+}
+
 static const char *check_hash(const struct config_key *k, const char *text)
 {
     uint8_t hash[32];
@@ -121,6 +136,8 @@ const char *config_check_text(const struct config_key *k, const char *text)
         return check_url(text);
     case CONFIG_HOSTPORTS:
         return check_hostport(text);
+    case CONFIG_PROXY:
+        return check_proxy(k, text);
     case CONFIG_HASH:
     case CONFIG_HASHES:
         return check_hash(k, text);

@@ -44,8 +44,15 @@ struct config {
         struct strlist references;
     } cluster;
     struct {
-        struct strlist sources;
-        uint64_t max_age_slots;
+        struct strlist sources, trusted_sources;
+        bool discover;
+        uint64_t min_peers;
+        uint64_t max_age_slots, leapfrog_slots, fresh_slots, convergence_slots;
+        uint64_t min_rate_mib_s, max_rate_mib_s, max_latency_ms;
+        char *verify; /* "none", "structure", "full" */
+        char *proxy;
+        uint64_t unpack_mib_s;
+        struct strlist exclude_versions;
     } snapshot;
     struct {
         uint64_t ladder_s;
@@ -93,7 +100,8 @@ enum config_type {
     CONFIG_NUMBER,
     CONFIG_BOOL,
     CONFIG_CHOICE,
-    CONFIG_HASH, /* 32 bytes in base58: a public key, a genesis hash */
+    CONFIG_PROXY, /* "http://host:port", "socks5h://host:port" */
+    CONFIG_HASH,  /* 32 bytes in base58: a public key, a genesis hash */
     CONFIG_STRS,
     CONFIG_HASHES,
     CONFIG_ENV,       /* "NAME=value" */
