@@ -1,6 +1,7 @@
 /* nft's JSON as rules: libnftables-json(5), schema version 1. Statements and matches that are not
  * known make a rule one that may apply. */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -111,10 +112,25 @@ static bool names(const struct json *right, const char *what)
     return false;
 }
 
+/* The same for an IP protocol. nft says its number where /etc/protocols has no name for it, as on a
+ * host without Debian's netbase. */
+static bool has_protocol(const struct json *right, const char *name, uint64_t number_of_it)
+{
+    const struct json *list = json_get(right, "set");
+    uint64_t got;
+
+    if (names(right, name) || (number(right, &got) && got == number_of_it))
+        return true;
+    for (size_t i = 0; i < json_len(list); i++)
+        if (number(json_at(list, i), &got) && got == number_of_it)
+            return true;
+    return false;
+}
+
 static void only_protocols(struct fw_rule *r, const struct json *right)
 {
-    r->tcp &= names(right, "tcp");
-    r->udp &= names(right, "udp");
+    r->tcp &= has_protocol(right, "tcp", IPPROTO_TCP);
+    r->udp &= has_protocol(right, "udp", IPPROTO_UDP);
 }
 
 static void match_payload(struct fw_rule *r, const struct sets *s, const struct json *payload,

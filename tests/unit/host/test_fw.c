@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -96,7 +97,8 @@ static void what_cannot_be_read_is_refused(void **state)
 
 static struct ctx real;
 
-static void nft(const char *rules)
+/* Its exit code, and what it said in *ret_why, to be freed. */
+static int nft_takes(const char *rules, char **ret_why)
 {
     struct proc_spec spec = {.path = "/usr/sbin/nft",
                              .argv = (const char *const[]){"nft", "-f", "-", NULL},
@@ -105,8 +107,16 @@ static void nft(const char *rules)
     AUTO(proc_result_clear) struct proc_result r = {0};
 
     assert_ok(proc_system.run(&real, &spec, &r));
-    if (r.exit)
-        fail_msg("nft: %s", r.err);
+    *ret_why = xstrdup(r.err);
+    return r.exit;
+}
+
+static void nft(const char *rules)
+{
+    AUTO(freep) char *why = NULL;
+
+    if (nft_takes(rules, &why))
+        fail_msg("nft: %s", why);
 }
 
 static void listed(struct fw *f)
@@ -124,8 +134,9 @@ static void listed(struct fw *f)
     "= "                                                                                           \
     "{ 8001, 8002-8040 }; }\n chain open { udp dport @good accept; }\n chain input { type filter " \
     "hook input priority 0; policy drop; ct state established,related accept; iif lo accept; tcp " \
-    "dport 22 accept; ip protocol icmp accept;\n"
+    "dport 22 accept; ip protocol 1 accept;\n"
 
+/* Protocols as numbers: nft reads these everywhere, and lists them as names where it can. */
 static void what_nfts_rules_do(void **state)
 {
     static const struct {
@@ -138,7 +149,9 @@ static void what_nfts_rules_do(void **state)
         {NFT_BASE "udp dport { 53, 8000-8040 } counter accept; }\n}\n", FW_PASSES},
         {NFT_BASE "udp dport @good accept; }\n}\n", FW_PASSES},
         {NFT_BASE "jump open; }\n}\n", FW_PASSES},
-        {NFT_BASE "meta l4proto { tcp, udp } th dport 8001 accept; }\n}\n", FW_PASSES},
+        {NFT_BASE "meta l4proto { 6, 17 } th dport 8001 accept; }\n}\n", FW_PASSES},
+        {NFT_BASE "ip protocol 17 accept; }\n}\n", FW_PASSES},
+        {NFT_BASE "ip protocol { 6, 58 } accept; }\n}\n", FW_DROPPED},
         {NFT_BASE "udp dport 8002-8040 accept; }\n}\n", FW_DROPPED},
         {NFT_BASE "ip saddr 10.0.0.0/8 udp dport 8001 accept; }\n}\n", FW_UNKNOWN},
         {NFT_BASE "udp dport 8001 limit rate 10/second accept; }\n}\n", FW_UNKNOWN},
@@ -181,6 +194,32 @@ static void nfts_dnat_is_found(void **state)
     nft("flush ruleset\n");
 }
 
+/* As on a host without Debian's netbase: nft lists the numbers then. */
+static void the_same_where_protocols_have_no_names(void **state)
+{
+    assert_int_equal(unshare(CLONE_NEWNS), 0);
+    assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    if (access("/etc/protocols", F_OK) == 0)
+        assert_int_equal(mount("/dev/null", "/etc/protocols", NULL, MS_BIND, NULL), 0);
+    what_nfts_rules_do(state);
+}
+
+/* NULL: the real program can be used; else why not, to be freed. */
+static char *not_here(void)
+{
+    AUTO(freep) char *why = NULL;
+
+    if (access("/usr/sbin/nft", X_OK) < 0)
+        return xstrdup("no nft");
+    if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
+        return xstrdup("no network namespace of our own");
+    if (nft_takes("table inet t { chain c { type filter hook input priority 0\n}\n}\n", &why)) {
+        why[strcspn(why, "\n")] = '\0';
+        return xasprintf("this kernel takes no rules: %s", why);
+    }
+    return NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest made_up[] = {
@@ -189,12 +228,14 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_is_refused),
         cmocka_unit_test(what_nfts_rules_do), /* real from here on */
         cmocka_unit_test(nfts_dnat_is_found),
+        cmocka_unit_test(the_same_where_protocols_have_no_names),
     };
-    bool has = access("/usr/sbin/nft", X_OK) == 0 && geteuid() == 0 && unshare(CLONE_NEWNET) == 0;
+    AUTO(freep) char *why = not_here();
 
-    printf(
-        has ? "# real: nftables: rules made and listed in a network namespace of the test's own\n"
-            : "# not real: nftables: no nft, or no network namespace of our own\n");
+    if (why)
+        printf("# not real: nftables: %s\n", why);
+    else
+        puts("# real: nftables: rules made and listed in a network namespace of the test's own");
     fflush(stdout);
-    return _cmocka_run_group_tests("fw", made_up, ARRAY_LEN(made_up) - (has ? 0 : 2), NULL, NULL);
+    return _cmocka_run_group_tests("fw", made_up, ARRAY_LEN(made_up) - (why ? 3 : 0), NULL, NULL);
 }
