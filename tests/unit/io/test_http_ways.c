@@ -383,7 +383,7 @@ static void certificates_come_from_memory(void **state)
     AUTO(err_freep) struct err *absent = proc_find(&ctx, "openssl", &k.openssl);
 
     if (absent) {
-        puts("# left out: no openssl program to make certificates with");
+        puts("# not real: tls: no openssl program to make certificates with");
         return;
     }
     assert_non_null(mkdtemp(k.dir));

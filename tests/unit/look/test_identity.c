@@ -458,11 +458,21 @@ static void no_binds(void)
     must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 }
 
+/* Of the host it has only what its shell runs from. */
 static void into_a_jail(void)
 {
+    static const char *const shells[] = {"/bin", "/lib", "/lib64", "/usr"};
     AUTO(freep) char *jail = at("/jail");
 
     no_binds();
+    for (size_t i = 0; i < ARRAY_LEN(shells); i++) {
+        AUTO(freep) char *to = xasprintf("%s%s", jail, shells[i]);
+
+        if (access(shells[i], F_OK) < 0)
+            continue;
+        must(mkdir(to, 0755));
+        must(mount(shells[i], to, NULL, MS_BIND, NULL));
+    }
     must(chroot(jail));
     must(chdir("/"));
 }
@@ -474,7 +484,6 @@ static void links_do_not_lead_out(void **state)
     AUTO(freep) char *folder = xasprintf("/jail%s/mnt", real->dir);
     AUTO(freep) char *name = xasprintf("/jail%s/mnt/solana", real->dir);
     AUTO(freep) char *target = at("/solana");
-    AUTO(freep) char *sh = at("/jail/bin/sh");
     AUTO(freep) char *inside = xasprintf("/jail%s/solana/ledger", real->dir);
 
     mount_volume();
@@ -484,8 +493,6 @@ static void links_do_not_lead_out(void **state)
     make(folder);
     AUTO(freep) char *link = at(name);
     assert_int_equal(symlink(target, link), 0); /* the host has that folder, the jail does not */
-    make("/jail/bin");
-    real_run(real, (const char *const[]){"/bin/cp", "/bin/busybox", sh, NULL});
     world.node = node_new(into_a_jail);
     look(&i);
     assert_view(&i, "ledger", IDENTITY_NODE, IDENTITY_ABSENT, IDENTITY_WRONG_NONE);
