@@ -146,6 +146,12 @@ void real_end(struct real *r)
         exit(1);
 }
 
+int real_ended(struct real *r, int failed)
+{
+    real_end(r);
+    return failed;
+}
+
 char *real_path(struct real *r, const char *name)
 {
     return xasprintf("%s/%s", r->dir, name);
@@ -190,6 +196,24 @@ char *real_zram(struct real *r, unsigned long long size_b)
     assert_ok(zram_add(&r->ctx, size_b, &dev));
     strlist_add(&r->zrams, dev);
     return dev;
+}
+
+char *real_zram_free(struct real *r)
+{
+    for (unsigned n = 7; n < 60; n++) {
+        AUTO(freep) char *dev = xasprintf("/dev/zram%u", n);
+        uint64_t size_b;
+        struct err *e = zram_size(&r->ctx, dev, &size_b);
+        bool none = e && e->kind == ERR_NOTFOUND;
+
+        err_free(e); /* one that cannot be looked at is not free */
+        if (!none)
+            continue;
+        strlist_add(&r->zrams, dev);
+        return TAKE(dev);
+    }
+    fail_msg("no free number");
+    return NULL;
 }
 
 void real_zram_remove(struct real *r, const char *dev)

@@ -19,6 +19,11 @@ struct real {
 struct real *real_new(const char *const *parts);
 /* Fails the test program (exit 1) when something was left behind. */
 void real_end(struct real *r);
+/* The end of main(): makes r, runs the tests and ends it. parts: as above. */
+#define real_main(r, parts, tests)                                                                 \
+    (((r) = real_new(parts)) ? real_ended(r, cmocka_run_group_tests(tests, NULL, NULL)) : 0)
+/* real_end; returns failed. */
+int real_ended(struct real *r, int failed);
 
 /* A sparse file of that size in the folder; to be freed. */
 char *real_image(struct real *r, const char *name, unsigned long long size_b);
@@ -28,6 +33,9 @@ char *real_loop(struct real *r, const char *name, unsigned long long size_b);
  * by real_zram_remove only: its number may be somebody else's device a moment later. */
 char *real_zram(struct real *r, unsigned long long size_b);
 void real_zram_remove(struct real *r, const char *dev);
+/* The lowest free number, for a zram that somebody else makes: it goes with real_end. From 7 on, so
+ * that others who take the lowest do not matter. To be freed. */
+char *real_zram_free(struct real *r);
 /* Path in the folder, and a new folder in it; to be freed. */
 char *real_path(struct real *r, const char *name);
 char *real_dir(struct real *r, const char *name);

@@ -527,12 +527,6 @@ static void a_failed_rbind_leaves_nothing(void **state)
     assert_false(mounted(source));
 }
 
-static int teardown(void **state)
-{
-    real_end(real);
-    return 0;
-}
-
 int main(void)
 {
     static const char *const parts[] = {"block devices", "mounts", NULL};
@@ -557,8 +551,5 @@ int main(void)
         cmocka_unit_test(a_failed_rbind_leaves_nothing),
     };
 
-    real = real_new(parts);
-    if (!real)
-        return 0; /* said so in TAP */
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return real_main(real, parts, tests);
 }

@@ -136,12 +136,6 @@ static void signals_do_not_disturb(void **state)
     assert_ok(ns_dir_remove(&real->ctx, dir));
 }
 
-static int teardown(void **state)
-{
-    real_end(real);
-    return 0;
-}
-
 int main(void)
 {
     static const char *const parts[] = {"namespaces", NULL};
@@ -152,8 +146,5 @@ int main(void)
         cmocka_unit_test(signals_do_not_disturb),
     };
 
-    real = real_new(parts);
-    if (!real)
-        return 0; /* said so in TAP */
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return real_main(real, parts, tests);
 }

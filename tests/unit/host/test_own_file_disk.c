@@ -106,11 +106,6 @@ int main(void)
         cmocka_unit_test_prestate_setup_teardown(read_only, NULL, after_each, r),
         cmocka_unit_test_prestate_setup_teardown(full, NULL, after_each, r),
     };
-    int rc;
 
-    if (!r)
-        return 0;
-    rc = cmocka_run_group_tests(tests, NULL, NULL);
-    real_end(r);
-    return rc;
+    return r ? real_ended(r, cmocka_run_group_tests(tests, NULL, NULL)) : 0;
 }

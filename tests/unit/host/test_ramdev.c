@@ -19,25 +19,6 @@
 
 static struct real *real;
 
-/* The lowest number that is free now, and some more, so that others who take one do not matter. */
-static char *free_zram(void)
-{
-    for (unsigned n = 7; n < 60; n++) {
-        char *dev = xasprintf("/dev/zram%u", n);
-        uint64_t size_b;
-        struct err *e = zram_size(&real->ctx, dev, &size_b);
-
-        if (e && e->kind == ERR_NOTFOUND) {
-            err_free(e);
-            return dev;
-        }
-        err_free(e);
-        free(dev);
-    }
-    fail_msg("no free number");
-    return NULL;
-}
-
 static size_t zrams(void)
 {
     AUTO(strlist_clear) struct strlist names = {0};
@@ -57,8 +38,7 @@ static void zram_of_one_number(void **state)
 
     if (!zram_available(&real->ctx))
         return;
-    AUTO(freep) char *dev = free_zram();
-    strlist_add(&real->zrams, dev); /* goes also when the test fails */
+    AUTO(freep) char *dev = real_zram_free(real);
     assert_ok(zram_make(&real->ctx, dev, 64 * MIB, &made));
     assert_true(made);
     assert_ok(zram_size(&real->ctx, dev, &size_b));
@@ -138,12 +118,6 @@ static void direct_io_is_tried_and_not_assumed(void **state)
     real_zram_remove(real, ram);
 }
 
-static int teardown(void **state)
-{
-    real_end(real);
-    return 0;
-}
-
 int main(void)
 {
     static const char *const parts[] = {"block devices", "mounts", NULL};
@@ -153,8 +127,5 @@ int main(void)
         cmocka_unit_test(direct_io_is_tried_and_not_assumed),
     };
 
-    real = real_new(parts);
-    if (!real)
-        return 0; /* said so in TAP */
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return real_main(real, parts, tests);
 }

@@ -618,12 +618,6 @@ static void a_validator_on_the_host(void **state)
     WRONG(&below, "ledger", IDENTITY_POD, IDENTITY_WRONG_BELOW);
 }
 
-static int teardown(void **state)
-{
-    real_end(real);
-    return 0;
-}
-
 int main(void)
 {
     static const char *const parts[] = {"mounts", "namespaces", NULL};
@@ -641,6 +635,5 @@ int main(void)
         TEST(a_validator_on_the_host),
     };
 
-    real = real_new(parts);
-    return real ? cmocka_run_group_tests(tests, NULL, teardown) : 0;
+    return real_main(real, parts, tests);
 }

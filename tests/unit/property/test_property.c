@@ -521,12 +521,6 @@ static void each_stage_with_a_plan_has_a_row(void **state)
     }
 }
 
-static int teardown(void **state)
-{
-    real_end(real);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     static const char *const parts[] = {"block devices", "mounts", NULL};
@@ -541,8 +535,5 @@ int main(int argc, char **argv)
     };
 
     both = argc > 1 && str_eq(argv[1], "--both");
-    real = real_new(parts);
-    if (!real)
-        return 0; /* said so in TAP */
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return real_main(real, parts, tests);
 }

@@ -30,24 +30,6 @@ struct host {
     char *dir, *place, *snapshots, *device; /* device: "" for a tmpfs */
 };
 
-static char *free_zram(void)
-{
-    for (unsigned n = 9; n < 60; n++) {
-        char *dev = xasprintf("/dev/zram%u", n);
-        uint64_t size_b;
-        struct err *e = zram_size(&real->ctx, dev, &size_b);
-
-        if (e && e->kind == ERR_NOTFOUND) {
-            err_free(e);
-            return dev;
-        }
-        err_free(e);
-        free(dev);
-    }
-    fail_msg("no free number");
-    return NULL;
-}
-
 static void configure(struct host *h, const char *kind)
 {
     AUTO(freep)
@@ -70,9 +52,7 @@ static struct host host_new(const char *name, const char *kind)
 
     h.place = xasprintf("%s/ramdisk", h.dir);
     h.snapshots = xasprintf("%s/snapshots", h.dir);
-    h.device = str_eq(kind, "zram") ? free_zram() : xstrdup("");
-    if (*h.device)
-        strlist_add(&real->zrams, h.device); /* goes also when the test fails */
+    h.device = str_eq(kind, "zram") ? real_zram_free(real) : xstrdup("");
     configure(&h, kind);
     return h;
 }
@@ -434,12 +414,6 @@ static void a_tmpfs_there_and_back(void **state)
     looks(&p.items[0], UNDO_GONE, UNDO_NO_MOUNT);
 }
 
-static int teardown(void **state)
-{
-    real_end(real);
-    return 0;
-}
-
 int main(void)
 {
     static const char *const parts[] = {"block devices", "mounts", NULL};
@@ -457,8 +431,5 @@ int main(void)
         cmocka_unit_test(a_tmpfs_there_and_back),
     };
 
-    real = real_new(parts);
-    if (!real)
-        return 0; /* said so in TAP */
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return real_main(real, parts, tests);
 }

@@ -621,12 +621,6 @@ static void a_volume_that_is_shown_elsewhere_stays(void **state)
     assert_err(unmount_may(&real->ctx, bind, UNDO_BIND, NULL), ERR_REFUSED, "mounted below it");
 }
 
-static int teardown(void **state)
-{
-    real_end(real);
-    return 0;
-}
-
 int main(void)
 {
     static const char *const parts[] = {"block devices", "mounts", NULL};
@@ -651,8 +645,5 @@ int main(void)
         cmocka_unit_test(a_volume_that_is_shown_elsewhere_stays),
     };
 
-    real = real_new(parts);
-    if (!real)
-        return 0; /* said so in TAP */
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return real_main(real, parts, tests);
 }
