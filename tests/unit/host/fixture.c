@@ -76,6 +76,14 @@ void fixture_dir(struct fixture *f, const char *path)
     assert_ok(fsroot_mkdirs(f->ctx.root, path, 0755));
 }
 
+bool fixture_has(const struct fixture *f, const char *path)
+{
+    AUTO(freep) char *full = xasprintf("%s%s", f->dir, path);
+    struct stat st;
+
+    return lstat(full, &st) == 0;
+}
+
 void fixture_put(struct fixture *f, const char *path, const char *fmt, ...)
 {
     AUTO(freep) char *text = NULL;

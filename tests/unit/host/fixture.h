@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/cleanup.h"
 #include "base/ctx.h"
 #include "base/err.h"
@@ -14,6 +16,8 @@ void fixture_clear(struct fixture *f);
 void fixture_put(struct fixture *f, const char *path, const char *fmt, ...) PRINTF(3, 4);
 void fixture_link(struct fixture *f, const char *path, const char *target);
 void fixture_dir(struct fixture *f, const char *path);
+/* Is there a file, folder or link of that name, wherever it leads? */
+bool fixture_has(const struct fixture *f, const char *path);
 /* /proc/<pid> with stat, cmdline, status, cgroup, ns, exe (NULL: none), fd and one task. argv:
  * words separated by blanks. */
 void fixture_process(struct fixture *f, int pid, const char *comm, const char *exe,

@@ -61,14 +61,6 @@ static void content_is(struct fixture *f, const char *path, const void *want, si
     assert_memory_equal(got, want, n);
 }
 
-static bool is_there(struct fixture *f, const char *path)
-{
-    AUTO(freep) char *full = fsroot_path(f->ctx.root, path);
-    struct stat st;
-
-    return lstat(full, &st) == 0;
-}
-
 static struct stat stat_of(struct fixture *f, const char *path)
 {
     AUTO(freep) char *full = fsroot_path(f->ctx.root, path);
@@ -108,8 +100,8 @@ static void a_file_from_nothing_and_back(void **state)
     file_is(&f, "a = 1\n", OWN_OTHER, NULL);
     file_is(&f, NULL, OWN_OTHER, NULL);
     assert_ok(own_file_remove(&f.ctx, FILE_PATH, "/etc/sysctl.d\n"));
-    assert_false(is_there(&f, "/etc/sysctl.d"));
-    assert_true(is_there(&f, "/etc"));
+    assert_false(fixture_has(&f, "/etc/sysctl.d"));
+    assert_true(fixture_has(&f, "/etc"));
     assert_ok(own_file_remove(&f.ctx, FILE_PATH, "/etc/sysctl.d\n")); /* again, after a crash */
     assert_err(own_file_remove(&f.ctx, FILE_PATH, "/etc/other\n"), ERR_BUG, "no folder of");
 }
@@ -123,8 +115,8 @@ static void a_folder_that_others_use_by_now_stays(void **state)
     assert_ok(own_file_write(&f.ctx, FILE_PATH, TEXT));
     fixture_put(&f, "/etc/sysctl.d/10-others.conf", "x\n");
     assert_ok(own_file_remove(&f.ctx, FILE_PATH, "/etc/sysctl.d\n/etc\n"));
-    assert_true(is_there(&f, "/etc/sysctl.d/10-others.conf"));
-    assert_false(is_there(&f, FILE_PATH));
+    assert_true(fixture_has(&f, "/etc/sysctl.d/10-others.conf"));
+    assert_false(fixture_has(&f, FILE_PATH));
 }
 
 static void a_file_that_is_right_is_not_written_again(void **state)
@@ -179,7 +171,7 @@ static void links_and_folders_are_not_ours(void **state)
         assert_true(S_ISLNK(stat_of(&f, FILE_PATH).st_mode));
     }
     content_is(&f, "/etc/secret", OWN_FILE_MARK "\n" TEXT, strlen(OWN_FILE_MARK "\n" TEXT));
-    assert_false(is_there(&f, "/etc/none"));
+    assert_false(fixture_has(&f, "/etc/none"));
     assert_ok(fsroot_unlink(f.ctx.root, FILE_PATH));
     fixture_dir(&f, FILE_PATH);
     file_is(&f, TEXT, OWN_FOREIGN, "a folder");
@@ -228,12 +220,12 @@ static void half_files_of_the_killed_are_swept(void **state)
     fixture_put(&f, "/etc/sysctl.d/.95-agavectl.conf.tmp-notours", "x");
     fixture_put(&f, "/etc/sysctl.d/.other.conf.tmp-0123456789abcdef", "x");
     assert_ok(own_file_write(&f.ctx, FILE_PATH, TEXT));
-    assert_false(is_there(&f, "/etc/sysctl.d/.95-agavectl.conf.tmp-0123456789abcdef"));
-    assert_true(is_there(&f, "/etc/sysctl.d/.95-agavectl.conf.tmp-notours"));
-    assert_true(is_there(&f, "/etc/sysctl.d/.other.conf.tmp-0123456789abcdef"));
+    assert_false(fixture_has(&f, "/etc/sysctl.d/.95-agavectl.conf.tmp-0123456789abcdef"));
+    assert_true(fixture_has(&f, "/etc/sysctl.d/.95-agavectl.conf.tmp-notours"));
+    assert_true(fixture_has(&f, "/etc/sysctl.d/.other.conf.tmp-0123456789abcdef"));
     fixture_put(&f, "/etc/sysctl.d/.95-agavectl.conf.tmp-0123456789abcdef", "half");
     assert_ok(own_file_remove(&f.ctx, FILE_PATH, NULL));
-    assert_false(is_there(&f, "/etc/sysctl.d/.95-agavectl.conf.tmp-0123456789abcdef"));
+    assert_false(fixture_has(&f, "/etc/sysctl.d/.95-agavectl.conf.tmp-0123456789abcdef"));
 }
 
 static void too_large_or_no_folder_is_said(void **state)
@@ -349,7 +341,7 @@ static void a_file_made_for_the_block_goes_with_it(void **state)
     block_is(&f, TEXT, OWN_SAME, NULL);
     assert_ok(own_block_write(&f.ctx, FSTAB, "c\n"));
     assert_ok(own_block_remove(&f.ctx, FSTAB));
-    assert_false(is_there(&f, FSTAB));
+    assert_false(fixture_has(&f, FSTAB));
     assert_ok(own_block_write(&f.ctx, FSTAB, ""));
     AUTO(freep) char *text = NULL;
     assert_ok(fsroot_read(f.ctx.root, FSTAB, 4096, &text, NULL));
@@ -419,7 +411,7 @@ static void a_text_with_a_mark_is_a_bug(void **state)
     assert_err(own_block_write(&f.ctx, FSTAB, "x"), ERR_BUG, NULL);
     assert_err(own_block_write(&f.ctx, FSTAB, OWN_BLOCK_END "\n"), ERR_BUG, NULL);
     assert_err(own_block_write(&f.ctx, FSTAB, BLOCK "\n"), ERR_BUG, NULL);
-    assert_false(is_there(&f, FSTAB));
+    assert_false(fixture_has(&f, FSTAB));
 }
 
 int main(void)

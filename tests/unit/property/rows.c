@@ -12,6 +12,7 @@
 #include "host/mounts.h"
 #include "io/fsroot.h"
 #include "property.h"
+#include "runbook.h"
 
 #define MIB (1ULL << 20)
 /* Folders that are used as they are, and no others. */
@@ -181,15 +182,7 @@ static void somebodys_next_boot(struct bed *b)
                         "/dev/ram0  /srv/solana/ramdisk  xfs  noatime,nofail,x-systemd.requires="
                         "format-ramdisk.service  0 0\n"
                         "/srv/solana /srv/kind/solana none rbind,rslave,rshared,nofail 0 0");
-    fixture_put(&b->tree, ETC "format-ramdisk.service",
-                "[Unit]\nDefaultDependencies=no\nBefore=srv-solana-ramdisk.mount local-fs.target\n"
-                "[Service]\nType=oneshot\nExecStart=/usr/sbin/mkfs.xfs -q -f -K /dev/ram0\n");
-    fixture_put(&b->tree, ETC "ramdisk-accounts.service",
-                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk\n[Service]\n"
-                "ExecStart=/usr/bin/install -d -m 0755 -o 1000 -g 1000 "
-                "/srv/solana/ramdisk/accounts\n[Install]\nWantedBy=multi-user.target\n");
-    fixture_link(&b->tree, ETC "multi-user.target.wants/ramdisk-accounts.service",
-                 "/etc/systemd/system/ramdisk-accounts.service");
+    runbook_units(&b->tree);
 }
 
 /* --- settings --- */

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "runbook.h"
 #include "tree.h"
 
 #define ETC    "/etc/systemd/system/"
@@ -14,18 +15,12 @@
 #define BIND                                                                                       \
     "/srv/solana /srv/kind/solana none "                                                           \
     "rbind,rslave,rshared,nofail,x-systemd.requires=zfs-mount.service 0 0\n"
-#define FORMAT                                                                                     \
-    "[Unit]\nDefaultDependencies=no\nBefore=srv-solana-ramdisk.mount local-fs.target\n"            \
-    "[Service]\nType=oneshot\nExecStart=/usr/sbin/mkfs.xfs -q -f -K /dev/ram0\n"
-#define ACCOUNTS                                                                                   \
-    "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk\n[Service]\nExecStart=/usr/bin/install -d "     \
-    "-m 0755 -o 1000 -g 1000 /srv/solana/ramdisk/accounts\n"
+#define FORMAT   RUNBOOK_FORMAT
+#define ACCOUNTS RUNBOOK_ACCOUNTS
 #define DOCKER                                                                                     \
     "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk /srv/kind/solana\n"                             \
     "AssertPathIsMountPoint=/srv/kind/solana/ramdisk\n"
-#define CONFIG                                                                                     \
-    "storage:\n  volume: {device: /dev/zvol/tank/solana}\n  ramdisk: {device: /dev/ram0}\n"        \
-    "validator: {runtime: kubernetes}\n"
+#define CONFIG RUNBOOK_CONFIG
 #define HOST                                                                                       \
     "{\"stat\": {\"/dev/zd0\": {\"type\": \"block\", \"rdev\": \"230:0\"},"                        \
     " \"/dev/zd16\": {\"type\": \"block\", \"rdev\": \"230:16\"},"                                 \

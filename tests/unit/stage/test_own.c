@@ -133,16 +133,6 @@ static void content_is(struct tree *t, const char *path, const char *want)
     assert_string_equal(got, all);
 }
 
-static bool is_there(struct tree *t, const char *path)
-{
-    struct stat st;
-    struct err *e = fsroot_stat(t->f.ctx.root, path, &st);
-    bool there = !e;
-
-    err_free(e);
-    return there;
-}
-
 static void value_is(struct tree *t, const char *path, uint64_t want)
 {
     uint64_t got = 0;
@@ -372,7 +362,7 @@ static void limits_of_a_service(void **state)
     tree_is(&t, "limits.nofile", SEV_OK, "2000000");
     tree_is(&t, "limits.memlock", SEV_OK, "2000000000");
     undo_all(&t, &p);
-    assert_false(is_there(&t, "/etc/systemd/system/sol.service.d"));
+    assert_false(fixture_has(&t.f, "/etc/systemd/system/sol.service.d"));
     fixture_put(&t.f, "/etc/systemd/system/sol.service.d/90-x.conf",
                 "[Service]\nLimitMEMLOCK=1M\n");
     plan_is_empty(&t, "limits");

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runbook.h"
 #include "tree.h"
 
 #include "base/str.h"
@@ -21,10 +22,8 @@
 #include "stage/engine.h"
 #include "stage/units_text.h"
 
-#define ETC "/etc/systemd/system/"
-#define CONFIG                                                                                     \
-    "storage:\n  volume: {device: /dev/zvol/tank/solana}\n  ramdisk: {device: /dev/ram0}\n"        \
-    "validator: {runtime: kubernetes}\n"
+#define ETC    RUNBOOK_ETC
+#define CONFIG RUNBOOK_CONFIG
 #define BY_HAND                                                                                    \
     "# a file with a history\n\nUUID=4d6a /  \text4\terrors=remount-ro 0\t1\n  # indented\n"
 #define VOLUME "/dev/zvol/tank/solana\t/srv/solana\txfs\tnoatime,nofail 0 0\n"
@@ -38,11 +37,7 @@ static const char *const stages[] = {"units", "fstab", "adopt", NULL};
 static void bare(struct tree *t, const char *config)
 {
     tree_new(t, config);
-    fixture_put(&t->f, "/proc/1/comm", "systemd\n");
-    fixture_put(&t->f, "/proc/self/mountinfo", "27 1 254:0 / / rw - ext4 /dev/vda rw\n");
-    fixture_put(&t->f, "/etc/fstab", "%s", BY_HAND);
-    fixture_put(&t->f, "/usr/lib/systemd/system/docker.service", "[Service]\nExecStart=/d\n");
-    fixture_dir(&t->f, ETC "multi-user.target.wants");
+    runbook_bare(&t->f, BY_HAND);
 }
 
 /* As the runbook's playbook leaves it. The last line of fstab has no newline. */
@@ -50,19 +45,8 @@ static void runbook(struct tree *t)
 {
     bare(t, CONFIG);
     fixture_put(&t->f, "/etc/fstab", "%s", BY_HAND VOLUME "#\n" RAMDISK BIND);
-    fixture_put(&t->f, ETC "format-ramdisk.service",
-                "[Unit]\nDefaultDependencies=no\nBefore=srv-solana-ramdisk.mount local-fs.target\n"
-                "[Service]\nType=oneshot\nExecStart=/usr/sbin/mkfs.xfs -q -f -K /dev/ram0\n");
-    fixture_put(&t->f, ETC "ramdisk-accounts.service",
-                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk\n[Service]\n"
-                "ExecStart=/usr/bin/install -d -m 0755 -o 1000 -g 1000 "
-                "/srv/solana/ramdisk/accounts\n[Install]\nWantedBy=multi-user.target\n");
-    fixture_link(&t->f, ETC "multi-user.target.wants/ramdisk-accounts.service",
-                 "/etc/systemd/system/ramdisk-accounts.service");
-    fixture_put(&t->f, ETC "docker.service.d/10-solana-ramdisk.conf",
-                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk /srv/kind/solana\n"
-                "Requires=ramdisk-accounts.service\nAfter=ramdisk-accounts.service\n"
-                "AssertPathIsMountPoint=/srv/kind/solana/ramdisk\n");
+    runbook_units(&t->f);
+    runbook_docker(&t->f);
 }
 
 /* ---- everything below /etc as one text: path, content or target */
@@ -133,14 +117,6 @@ static char *read_text(const struct tree *t, const char *path)
     fclose(f);
     data[n] = '\0';
     return xstrdup(data);
-}
-
-static bool is_there(const struct tree *t, const char *path)
-{
-    AUTO(freep) char *full = xasprintf("%s%s", t->f.dir, path);
-    struct stat st;
-
-    return lstat(full, &st) == 0;
 }
 
 /* ---- prepare and undo, as the flows do it, but by hand */
@@ -271,8 +247,8 @@ static void prepared_and_undone(void **state)
     assert_int_equal(planned(&t, true), 0);
     AUTO(freep) char *fstab = read_text(&t, "/etc/fstab");
     assert_true(str_starts(fstab, BY_HAND OWN_BLOCK_BEGIN "\n/dev/zvol/tank/solana /srv/solana "));
-    assert_true(is_there(&t, ETC "docker.service.d/50-agavectl.conf"));
-    assert_false(is_there(&t, ETC "kubelet.service.d"));
+    assert_true(fixture_has(&t.f, ETC "docker.service.d/50-agavectl.conf"));
+    assert_false(fixture_has(&t.f, ETC "kubelet.service.d"));
     assert_int_equal(undo(&t, &w), 0);
     AUTO(freep) char *after = etc_of(&t);
     assert_string_equal(after, before);
@@ -415,7 +391,7 @@ static void boots(struct tree *t)
     }
     /* who waits for the proof has somebody who makes it, and before the mount somebody formats */
     if (unit_file_has_word(&docker, "Unit", "AssertPathExists", BOOT_OK_PATH)) {
-        assert_true(is_there(t, ETC UNITS_BOOT));
+        assert_true(fixture_has(&t->f, ETC UNITS_BOOT));
         assert_true(unit_file_has_word(&docker, "Unit", "Wants", UNITS_BOOT));
     }
     assert_true(needed.n > 0);
@@ -434,8 +410,8 @@ static void taken_over_and_given_back(void **state)
     assert_int_equal(planned(&t, false), 0);
     tree_check(&t, "adopt");
     assert_int_equal(t.found.n, 0);
-    assert_false(is_there(&t, ETC "format-ramdisk.service"));
-    assert_false(is_there(&t, ETC "multi-user.target.wants/ramdisk-accounts.service"));
+    assert_false(fixture_has(&t.f, ETC "format-ramdisk.service"));
+    assert_false(fixture_has(&t.f, ETC "multi-user.target.wants/ramdisk-accounts.service"));
     AUTO(freep) char *fstab = read_text(&t, "/etc/fstab");
     assert_non_null(strstr(fstab, "\n#agavectl-adopted# " BIND "\n" OWN_BLOCK_BEGIN));
     assert_int_equal(undo(&t, &w), 0);
@@ -616,14 +592,11 @@ static void who_needs_theirs_keeps_it(void **state)
     AUTO(work_clear) struct work w = {.stop = SIZE_MAX, .after = boots};
 
     runbook(&t);
-    fixture_put(&t.f, ETC "docker.service.d/10-solana-ramdisk.conf",
-                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk /srv/kind/solana\n"
-                "Requires=ramdisk-accounts.service\nAssertPathIsMountPoint=/srv/kind/solana\n"
-                "[Service]\nLimitNOFILE=5\n");
+    runbook_docker_with_more(&t.f);
     assert_ok(prepare(&t, &w, true, false));
     tree_check(&t, "adopt");
     tree_is(&t, "adopt.blocked", SEV_NOTE, "sets LimitNOFILE= as well");
-    assert_true(is_there(&t, ETC "ramdisk-accounts.service"));
+    assert_true(fixture_has(&t.f, ETC "ramdisk-accounts.service"));
     boots(&t);
 }
 
@@ -784,8 +757,8 @@ static void what_others_put_in_our_place_stays(void **state)
     assert_int_equal(unlink(link), 0);
     fixture_link(&t.f, ETC "multi-user.target.wants/" UNITS_BOOT, "/opt/other.service");
     assert_int_equal(undo(&t, &w), 2);
-    assert_true(is_there(&t, ETC UNITS_BOOT));
-    assert_false(is_there(&t, ETC UNITS_RAMDISK));
+    assert_true(fixture_has(&t.f, ETC UNITS_BOOT));
+    assert_false(fixture_has(&t.f, ETC UNITS_RAMDISK));
 }
 
 int main(void)

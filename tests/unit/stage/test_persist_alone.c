@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runbook.h"
 #include "tree.h"
 
 #include "base/str.h"
@@ -17,11 +18,8 @@
 #include "stage/engine.h"
 #include "stage/units_text.h"
 
-#define ETC   "/etc/systemd/system/"
+#define ETC   RUNBOOK_ETC
 #define FSTAB "UUID=4d6a / ext4 errors=remount-ro 0 1\n"
-#define CONFIG                                                                                     \
-    "storage:\n  volume: {device: /dev/zvol/tank/solana}\n  ramdisk: {device: /dev/ram0}\n"        \
-    "validator: {runtime: kubernetes}\n"
 
 /* This program, as the kernel says. */
 static const char *program = "/usr/bin/agavectl";
@@ -35,12 +33,8 @@ struct err *__wrap_proc_self(char **ret)
 
 static void bare(struct tree *t)
 {
-    tree_new(t, CONFIG);
-    fixture_put(&t->f, "/proc/1/comm", "systemd\n");
-    fixture_put(&t->f, "/proc/self/mountinfo", "27 1 254:0 / / rw - ext4 /dev/vda rw\n");
-    fixture_put(&t->f, "/etc/fstab", "%s", FSTAB);
-    fixture_put(&t->f, "/usr/lib/systemd/system/docker.service", "[Service]\nExecStart=/d\n");
-    fixture_dir(&t->f, ETC "multi-user.target.wants");
+    tree_new(t, RUNBOOK_CONFIG);
+    runbook_bare(&t->f, FSTAB);
 }
 
 /* Others' units do it, and the one that formats is enabled. */
@@ -52,31 +46,13 @@ static void others(struct tree *t)
                       "/dev/ram0 /srv/solana/ramdisk xfs noatime,nofail,"
                       "x-systemd.requires=format-ramdisk.service 0 0\n"
                       "/srv/solana /srv/kind/solana none rbind,rslave,rshared,nofail 0 0\n");
+    runbook_units(&t->f);
+    runbook_docker(&t->f);
     fixture_put(&t->f, ETC "format-ramdisk.service",
-                "[Unit]\nDefaultDependencies=no\nBefore=srv-solana-ramdisk.mount local-fs.target\n"
-                "[Service]\nType=oneshot\nExecStart=/usr/sbin/mkfs.xfs -q -f -K /dev/ram0\n"
-                "[Install]\nWantedBy=local-fs.target\n");
+                RUNBOOK_FORMAT "[Install]\nWantedBy=local-fs.target\n");
     fixture_dir(&t->f, ETC "local-fs.target.wants");
     fixture_link(&t->f, ETC "local-fs.target.wants/format-ramdisk.service",
                  "/etc/systemd/system/format-ramdisk.service");
-    fixture_put(&t->f, ETC "ramdisk-accounts.service",
-                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk\n[Service]\n"
-                "ExecStart=/usr/bin/install -d -m 0755 -o 1000 -g 1000 "
-                "/srv/solana/ramdisk/accounts\n[Install]\nWantedBy=multi-user.target\n");
-    fixture_link(&t->f, ETC "multi-user.target.wants/ramdisk-accounts.service",
-                 "/etc/systemd/system/ramdisk-accounts.service");
-    fixture_put(&t->f, ETC "docker.service.d/10-solana-ramdisk.conf",
-                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk /srv/kind/solana\n"
-                "Requires=ramdisk-accounts.service\nAfter=ramdisk-accounts.service\n"
-                "AssertPathIsMountPoint=/srv/kind/solana/ramdisk\n");
-}
-
-static bool is_there(const struct tree *t, const char *path)
-{
-    AUTO(freep) char *full = xasprintf("%s%s", t->f.dir, path);
-    struct stat st;
-
-    return lstat(full, &st) == 0;
 }
 
 static bool fstab_says(struct tree *t, const char *word)
@@ -117,7 +93,7 @@ static void a_line_waits_for_a_unit_that_is_there(void **state)
     assert_false(fstab_says(&theirs, UNITS_RAMDISK));
     assert_ok(prepare(&theirs, all, true));
     assert_true(fstab_says(&theirs, UNITS_RAMDISK));
-    assert_false(is_there(&theirs, ETC "format-ramdisk.service"));
+    assert_false(fixture_has(&theirs.f, ETC "format-ramdisk.service"));
 }
 
 static void config_at(struct tree *t, const char *path)
@@ -141,16 +117,16 @@ static void what_comes_late_is_not_waited_for(void **state)
         tree_check(&t, "units");
         tree_is(&t, "units.late", SEV_FAIL, late[i]);
         assert_err(prepare(&t, all, false), ERR_REFUSED, "no use at boot");
-        assert_false(is_there(&t, ETC UNITS_RAMDISK));
-        assert_false(is_there(&t, ETC UNITS_BOOT));
+        assert_false(fixture_has(&t.f, ETC UNITS_RAMDISK));
+        assert_false(fixture_has(&t.f, ETC UNITS_BOOT));
         assert_false(fstab_says(&t, UNITS_RAMDISK));
         config_at(&theirs, late[i]);
         tree_check(&theirs, "units");
         tree_is(&theirs, "units.late", SEV_NOTE, late[i]);
         err_free(prepare(&theirs, all, true));
-        assert_false(is_there(&theirs, ETC UNITS_RAMDISK));
+        assert_false(fixture_has(&theirs.f, ETC UNITS_RAMDISK));
         assert_false(fstab_says(&theirs, UNITS_RAMDISK));
-        assert_true(is_there(&theirs, ETC "format-ramdisk.service"));
+        assert_true(fixture_has(&theirs.f, ETC "format-ramdisk.service"));
     }
     config_at(&t, "/srv/solana/c.yml"); /* the volume comes first */
     assert_ok(prepare(&t, all, false));
@@ -208,7 +184,7 @@ static void root_runs_no_program_of_others(void **state)
         tree_is(&t, "units.program", SEV_FAIL, cases[i].says);
         tree_is(&t, "units.program", SEV_FAIL, "make install");
         assert_err(prepare(&t, all, false), ERR_REFUSED, cases[i].says);
-        assert_false(is_there(&t, ETC UNITS_BOOT));
+        assert_false(fixture_has(&t.f, ETC UNITS_BOOT));
         assert_false(fstab_says(&t, UNITS_RAMDISK));
     }
     program = "/usr/bin/agavectl";
@@ -238,16 +214,13 @@ static void what_is_blocked_is_not_taken_over_in_part(void **state)
 
     (void)state;
     others(&t);
-    fixture_put(&t.f, ETC "docker.service.d/10-solana-ramdisk.conf",
-                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk /srv/kind/solana\n"
-                "Requires=ramdisk-accounts.service\nAssertPathIsMountPoint=/srv/kind/solana\n"
-                "[Service]\nLimitNOFILE=5\n");
+    runbook_docker_with_more(&t.f);
     assert_ok(prepare(&t, all, true));
     tree_check(&t, "adopt");
     tree_is(&t, "adopt.blocked", SEV_NOTE, "sets LimitNOFILE= as well");
-    assert_true(is_there(&t, ETC "local-fs.target.wants/format-ramdisk.service"));
+    assert_true(fixture_has(&t.f, ETC "local-fs.target.wants/format-ramdisk.service"));
     assert_false(fstab_says(&t, UNITS_RAMDISK));
-    assert_false(is_there(&t, ETC UNITS_RAMDISK));
+    assert_false(fixture_has(&t.f, ETC UNITS_RAMDISK));
 }
 
 int main(void)
