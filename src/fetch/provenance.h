@@ -1,0 +1,50 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+
+/* What agavectl knows of an archive that it has fetched: <snapshots>/.agavectl/<file name>.json, a
+ * file for people and programs. It says where the archive came from and what was proven of it; it
+ * proves nothing by itself. The folder .agavectl is also where archives wait that may not have
+ * their place yet (fetch/store.h). */
+#define STORE_DIR ".agavectl"
+
+struct provenance {
+    char *name; /* final file name, also when it waits */
+    uint64_t size_b;
+    uint64_t at_ms;         /* when it was whole, ms since 1970 */
+    struct strlist sources; /* labels of those that gave bytes */
+    char *verify;           /* what was asked for: "none", "structure", "full" */
+    char *hash;             /* of the name's hash: "proven", "other", "none", "unread" */
+    /* Why its hash is believed: "known-validator", "peers:5", "source", "any" (nobody vouched:
+     * --trust-any), "local" (the validator's own). */
+    char *trust;
+};
+void provenance_clear(struct provenance *p);
+
+/* dir: the folder of snapshots, never its .agavectl. The folder .agavectl is made where there is
+ * none (0755, ours). To be written before the archive takes its final name. ERR_REFUSED:
+ * .agavectl is a link or another user's; ERR_SYS; ERR_BADINPUT: name is of no archive. */
+struct err *provenance_write(struct ctx *ctx, const char *dir, const struct provenance *p)
+    MUST_CHECK;
+/* ERR_NOTFOUND: nothing is known of that archive; ERR_CORRUPT: the note cannot be read; ERR_SYS;
+ * ERR_BADINPUT: name is of no archive. */
+struct err *provenance_read(struct ctx *ctx, const char *dir, const char *name,
+                            struct provenance *ret) MUST_CHECK;
+/* Absent is fine. */
+struct err *provenance_remove(struct ctx *ctx, const char *dir, const char *name) MUST_CHECK;
+/* The note's text, for tests and `list -o json`: the object as it is in the file. */
+struct json *provenance_json(const struct provenance *p);
+/* ERR_CORRUPT. */
+struct err *provenance_parse(const char *text, size_t n, struct provenance *ret) MUST_CHECK;
+
+/* Opens <dir>/.agavectl for work at descriptors; make: where there is none it is made. Never
+ * through a link, and only when it is ours: others could plant in theirs. ERR_NOTFOUND,
+ * ERR_REFUSED, ERR_SYS. The caller closes. */
+struct err *store_dir_open(struct ctx *ctx, const char *dir, bool make, int *ret_fd) MUST_CHECK;
