@@ -84,14 +84,13 @@ static struct err *adopt_check(struct ctx *ctx, struct scene *scene, struct find
         findings_add(ret, "adopt.blocked", 4, SEV_NOTE, "it cannot be taken over whole: %s",
                      a.blocked.items[i]);
     TRY(check_rules(ctx, ret));
-    TRY(reload_check(ctx, "adopt.reload", "adopt", ret));
-    return etc_check(ctx, "adopt.readonly", a.n > 0, ret);
+    return reload_check(ctx, "adopt.reload", "adopt", ret);
 }
 
 /* All or nothing: what is blocked requires one of the others. */
 static struct err *adopt_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
 {
-    bool blocked = findings_find(f, "adopt.blocked") || findings_find(f, "adopt.readonly");
+    bool blocked = findings_find(f, "adopt.blocked");
 
     for (size_t i = 0; i < f->n && !blocked; i++) {
         const struct finding *x = &f->items[i];
@@ -225,6 +224,7 @@ const struct stage stage_adopt = {
     .after = adopt_after,
     .order_reason = "what others prepared is turned off when ours is in place, and not before",
     .enabled = adopt_enabled,
+    .readonly = "adopt.readonly",
     .check = adopt_check,
     .plan = adopt_plan,
     .apply = adopt_apply,

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "io/clock.h"
+#include "stage/etc.h"
 
 /* How each stage of the table ended, by its place. */
 enum outcome { NOT_RUN, HOLDS, FAILS };
@@ -149,13 +150,23 @@ static struct err *look_at(struct ctx *ctx, struct scene *scene, const struct st
     return e;
 }
 
+/* And whether what it would write could be written. */
+static struct err *look_whole(struct ctx *ctx, struct scene *scene, const struct stage *s,
+                              struct findings *ret)
+{
+    TRY(look_at(ctx, scene, s, ret));
+    struct err *e = etc_check(ctx, s, ret);
+    complete(ctx, s, ret);
+    return e;
+}
+
 /* While something is changed each look is a new one. */
 static struct err *look_once(struct ctx *ctx, const struct stage *s, struct findings *ret)
 {
     AUTO(scene_freep) struct scene *scene = scene_new();
 
     scene_expect(scene, s->asks);
-    return look_at(ctx, scene, s, ret);
+    return look_whole(ctx, scene, s, ret);
 }
 
 /* What a stage would change, without what takes over others' work unless that is asked for. */
@@ -175,6 +186,18 @@ static struct err *plan_of(const struct run *r, const struct stage *s, const str
     }
     p->n = n;
     return NULL;
+}
+
+/* Refused in the plan already, and whoever asked for it: a change that cannot be made is no plan.
+ */
+static struct err *must_be_writable(const struct stage *s, const struct findings *f,
+                                    const struct plan *p)
+{
+    const struct finding *x = s->readonly ? findings_find(f, s->readonly) : NULL;
+
+    if (!x || (x->sev < SEV_FAIL && !etc_is_written(p)))
+        return NULL;
+    return err_new(ERR_REFUSED, "%s (%s)", x->what, x->id);
 }
 
 static bool to_run(const struct stage_run_opts *o, const struct stage *s)
@@ -210,7 +233,8 @@ static struct err *others_hold(const struct run *r, const struct stage *s)
     return NULL;
 }
 
-/* f: the last look at the stage, also after a failure. *ret_failed: of a change. */
+/* f: the last look at the stage, also after a failure. *ret_failed: of a change, or of all of them
+ * before the first. */
 static struct err *run_checked(struct run *r, const struct stage *s, struct findings *f,
                                bool *ret_failed)
 {
@@ -218,6 +242,9 @@ static struct err *run_checked(struct run *r, const struct stage *s, struct find
 
     TRY(look_once(r->ctx, s, f));
     TRY(plan_of(r, s, f, &p));
+    struct err *blocked = must_be_writable(s, f, &p);
+    *ret_failed = blocked != NULL;
+    TRY(blocked);
     const char *before = failing_before(r, s);
     if (before && (p.n || first_bad(f))) {
         r->report->blocked++;
@@ -314,7 +341,7 @@ static void check_stage(struct ctx *ctx, struct scene *scene, const struct stage
     *l = (struct stage_look){.stage = s, .first = r->findings.n, .absent = !s->enabled(ctx)};
     if (l->absent)
         return;
-    struct err *e = look_at(ctx, scene, s, &f);
+    struct err *e = look_whole(ctx, scene, s, &f);
     if (e) {
         findings_add(&f, s->name, s->layer, SEV_UNKNOWN, "could not look: %s", e->text);
         complete(ctx, s, &f);
@@ -353,8 +380,10 @@ static struct err *plan_again(struct ctx *ctx, const struct stage *s, const stru
                               struct plan *p, struct change **ret)
 {
     AUTO(findings_clear) struct findings f = {0};
+    AUTO(scene_freep) struct scene *scene = scene_new();
 
-    TRY(look_once(ctx, s, &f));
+    scene_expect(scene, s->asks);
+    TRY(look_at(ctx, scene, s, &f)); /* what cannot be written is wanted all the same */
     TRY(s->plan(ctx, &f, p));
     *ret = NULL;
     for (size_t i = 0; i < p->n && !*ret; i++)

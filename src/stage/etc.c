@@ -1,6 +1,7 @@
 /* What the stages that write below /etc share. */
 #include "stage/etc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -9,28 +10,49 @@
 #include "io/fsroot.h"
 #include "stage/own.h"
 
-static bool to_repair(const struct findings *f)
+#define ETC "/etc/"
+
+bool etc_is_written(const struct plan *p)
 {
-    for (size_t i = 0; i < f->n; i++)
-        if (f->items[i].repair)
+    for (size_t i = 0; i < p->n; i++)
+        if (str_starts(p->items[i].object, ETC))
             return true;
     return false;
 }
 
-struct err *etc_check(struct ctx *ctx, const char *id, bool adopt, struct findings *ret)
+/* What the stage would write there by itself, and what only where others' work is taken over. */
+static struct err *what_is_due(const struct ctx *ctx, const struct stage *s,
+                               const struct findings *f, bool *ret_due, bool *ret_adopt)
+{
+    AUTO(plan_clear) struct plan p = {.stage = s};
+
+    TRY(s->plan(ctx, f, &p));
+    for (size_t i = 0; i < p.n; i++)
+        if (str_starts(p.items[i].object, ETC))
+            *(p.items[i].adopt ? ret_adopt : ret_due) = true;
+    return NULL;
+}
+
+struct err *etc_check(struct ctx *ctx, const struct stage *s, struct findings *ret)
 {
     struct statvfs v = {0};
+    bool due = false, adopt = false;
 
-    bool repair = to_repair(ret);
-
-    if (!adopt && !repair)
+    if (!s->plan)
         return NULL;
+    TRY(what_is_due(ctx, s, ret, &due, &adopt));
+    if (!due && !adopt)
+        return NULL;
+    assert(s->readonly);
     struct err *e = fsroot_statvfs(ctx->root, "/etc", &v);
     if (e && e->kind == ERR_NOTFOUND)
         return err_free(e);
     TRY(e);
     if (v.f_flag & ST_RDONLY)
-        findings_add(ret, id, 4, repair ? SEV_FAIL : SEV_NOTE,
+        findings_add(ret, s->readonly, s->layer,
+                     !due      ? SEV_NOTE
+                     : s->gate ? SEV_WARN
+                               : SEV_FAIL,
                      "'/etc' is read-only: nothing can be written there; make it writable "
                      "(mount -o remount,rw), then run the command again");
     return NULL;

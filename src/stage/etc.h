@@ -9,10 +9,12 @@
 
 /* What the stages that write below /etc share. */
 
-/* Says with this id that /etc is read-only, when something would have to be written there: a
- * failure when a finding is to be repaired, a note when (adopt) others' work alone could be taken
- * over. A plan with such a finding begins nothing. */
-struct err *etc_check(struct ctx *ctx, const char *id, bool adopt, struct findings *ret) MUST_CHECK;
+/* Would a change of it be made below /etc? */
+bool etc_is_written(const struct plan *p);
+/* After a check of s: says that /etc is read-only (s->readonly), when something would have to be
+ * written there: a failure when the stage would do so by itself, a note when only others' work
+ * could be taken over. The engine begins nothing of such a plan. */
+struct err *etc_check(struct ctx *ctx, const struct stage *s, struct findings *ret) MUST_CHECK;
 /* Removes those of these folders (one a line, deepest first; NULL: none) that are empty. */
 struct err *etc_remove_folders(struct ctx *ctx, const char *folders) MUST_CHECK;
 /* Is it systemd that boots this host, also a captured one (its first process)? */

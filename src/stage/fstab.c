@@ -447,10 +447,7 @@ static struct err *fstab_check(struct ctx *ctx, struct scene *scene, struct find
     TRY(check_bind(&l, ret));
     TRY(check_masked(&l, ret));
     TRY(check_block(&l, ret));
-    TRY(reload_check(ctx, "fstab.reload", "fstab", ret));
-    AUTO(freep) char *mine = block_of(ret, false);
-    AUTO(freep) char *all = block_of(ret, true);
-    return etc_check(ctx, "fstab.readonly", !str_eq(mine, all), ret);
+    return reload_check(ctx, "fstab.reload", "fstab", ret);
 }
 
 static size_t count_lines(const char *text)
@@ -503,8 +500,6 @@ static struct err *fstab_plan(const struct ctx *ctx, const struct findings *f, s
             return NULL; /* one line is wrong and not ours: nothing is mixed into that */
         due = due || (x->repair && !str_eq(x->id, "fstab.reload"));
     }
-    if (findings_find(f, "fstab.readonly"))
-        return NULL;
     if (due)
         plan_block(text, ret);
     if (ctx->cfg->host.persist)
@@ -603,6 +598,7 @@ const struct stage stage_fstab = {
     .after = fstab_after,
     .order_reason = "a line that waits for a unit that is not there mounts nothing",
     .enabled = fstab_enabled,
+    .readonly = "fstab.readonly",
     .check = fstab_check,
     .plan = fstab_plan,
     .apply = fstab_apply,

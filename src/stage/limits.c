@@ -244,6 +244,7 @@ const struct stage stage_limits = {
     .layer = 4,
     .order_reason = "needs nothing of the others",
     .enabled = limits_enabled,
+    .readonly = "limits.readonly",
     .check = limits_check,
     .plan = limits_plan,
     .apply = limits_apply,

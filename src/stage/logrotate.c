@@ -248,6 +248,7 @@ const struct stage stage_logrotate = {
     .layer = 4,
     .order_reason = "needs nothing of the others",
     .enabled = logrotate_enabled,
+    .readonly = "logrotate.readonly",
     .check = logrotate_check,
     .plan = logrotate_plan,
     .apply = own_apply,

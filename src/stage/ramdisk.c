@@ -185,6 +185,7 @@ const struct stage stage_ramdisk = {
     .after = ramdisk_after,
     .order_reason = "its place is mostly a folder of the volume, which the volume would hide",
     .enabled = ramdisk_enabled,
+    .readonly = "ramdisk.readonly",
     .check = ramdisk_check,
     .plan = ramdisk_plan,
     .apply = ramdisk_apply,

@@ -83,6 +83,9 @@ struct stage {
     /* Whom its check may have to wait for: a set of enum party, so that all parties of a look are
      * asked at once. */
     unsigned asks;
+    /* The finding that says that /etc is read-only; NULL: nothing of it is below /etc, which is
+     * where the object of a change says that it is. The engine looks (stage/etc.h). */
+    const char *readonly;
     /* scene: what this look has seen so far, shared with the other stages. */
     struct err *(*check)(struct ctx *ctx, struct scene *scene, struct findings *ret);
     struct err *(*plan)(const struct ctx *ctx, const struct findings *f,

@@ -342,6 +342,7 @@ const struct stage stage_sysctl = {
     .layer = 4,
     .order_reason = "needs nothing of the others",
     .enabled = sysctl_enabled,
+    .readonly = "sysctl.readonly",
     .check = sysctl_check,
     .plan = sysctl_plan,
     .apply = sysctl_apply,

@@ -96,6 +96,7 @@ const struct stage stage_time = {
     .layer = 4,
     .order_reason = "needs nothing of the others",
     .enabled = time_enabled,
+    .readonly = "time.readonly",
     .check = time_check,
     .plan = time_boot_plan,
     .apply = time_boot_apply,

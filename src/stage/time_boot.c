@@ -169,14 +169,14 @@ struct err *time_boot_check(struct ctx *ctx, const struct time_services *s, stru
                      "%s runs, but no unit that is known for it is there: see that the next boot "
                      "starts it",
                      s->runs);
-    return etc_check(ctx, "time.readonly", false, ret);
+    return NULL;
 }
 
 struct err *time_boot_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
 {
     const struct finding *x = findings_find(f, ID);
 
-    if (!x || !x->repair || findings_find(f, "time.readonly"))
+    if (!x || !x->repair)
         return NULL;
     AUTO(freep)
     char *after =

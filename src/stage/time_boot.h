@@ -19,7 +19,7 @@ void time_services_clear(struct time_services *s);
 /* ret: {0}, to be cleared in any case. ERR_SYS, ERR_CORRUPT. */
 struct err *time_services_find(struct ctx *ctx, struct time_services *ret) MUST_CHECK;
 
-/* time.boot, and time.readonly when it cannot be put right. Only where systemd boots the host. */
+/* time.boot; only where systemd boots the host. */
 struct err *time_boot_check(struct ctx *ctx, const struct time_services *s, struct findings *ret)
     MUST_CHECK;
 /* Of the stage: one link, for the next boot alone. */

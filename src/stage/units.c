@@ -201,8 +201,7 @@ static struct err *units_check(struct ctx *ctx, struct scene *scene, struct find
     add_foreign(&o, ret);
     TRY(o.there ? check_own(&l, &o, scene, ret) : check_others(&l, &o, scene, ret));
     add_program(&o, ctx->cfg->host.persist, ret);
-    TRY(reload_check(ctx, "units.reload", "units", ret));
-    return etc_check(ctx, "units.readonly", is_theirs(findings_find(ret, "units.files")), ret);
+    return reload_check(ctx, "units.reload", "units", ret);
 }
 
 /* What it is for, for people. */
@@ -255,8 +254,7 @@ static struct err *units_plan(const struct ctx *ctx, const struct findings *f, s
     for (size_t i = 0; i < f->n; i++)
         if (f->items[i].sev >= SEV_FAIL && !f->items[i].repair)
             return NULL;
-    if (findings_find(f, "units.readonly") || findings_find(f, "units.late") ||
-        findings_find(f, "units.program"))
+    if (findings_find(f, "units.late") || findings_find(f, "units.program"))
         return NULL;
     if (!ctx->cfg->host.persist || (!adopt && !(files && files->repair)))
         *list = '\0';
@@ -347,6 +345,7 @@ const struct stage stage_units = {
     .after = units_after,
     .order_reason = "what is wrong now is told before what will be",
     .enabled = units_enabled,
+    .readonly = "units.readonly",
     .check = units_check,
     .plan = units_plan,
     .apply = units_apply,

@@ -104,6 +104,25 @@ def without_a_size_nothing_is_made_up(t):
     assert r.code == 4 and "set storage.volume.size_gib to have it made" in r.err, r
 
 
+def read_only_etc(t, name):
+    root = hosts.build(name, t.dir / name)
+    doc = json.loads((root / "host.json").read_text())
+    doc.setdefault("statvfs", {}).setdefault("/etc", {})["read_only"] = True
+    (root / "host.json").write_text(json.dumps(doc))
+    return root
+
+
+@test
+def nothing_is_planned_for_a_read_only_etc(t):
+    """Whichever stage would write there, and as a whole; a plan that writes nothing there is made."""
+    fresh, runbook = read_only_etc(t, "fresh"), read_only_etc(t, "runbook")
+    for root, args, code in ((fresh, [], 4), (fresh, ["units"], 4), (fresh, ["ramdisk"], 4), (fresh, ["volume"], 0),
+                             (runbook, [], 0), (runbook, ["--adopt"], 4)):
+        r = t.run("prepare", "--root", root, "--config", EXAMPLE, *args)
+        said = "'/etc' is read-only" in r.err and "make it writable (mount -o remount,rw)" in r.err
+        assert r.code == code and said == (code == 4), (args, r)
+
+
 @test
 def a_captured_host_is_only_planned_for(t):
     root = hosts.build("fresh", t.dir / "host")

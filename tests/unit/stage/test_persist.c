@@ -726,7 +726,11 @@ static void nothing_is_begun_on_a_read_only_etc(void **state)
     tree_capture(&theirs, "{\"statvfs\": {\"/etc\": {\"read_only\": true}}}");
     tree_check(&theirs, "adopt");
     tree_is(&theirs, "adopt.readonly", SEV_NOTE, NULL);
-    assert_int_equal(planned(&theirs, true), 0);
+    struct work w = {.stop = SIZE_MAX};
+    assert_err(prepare(&theirs, &w, true, true), ERR_REFUSED, "'/etc' is read-only");
+    assert_int_equal(w.planned, 0);
+    work_clear(&w);
+    assert_int_equal(planned(&theirs, false), 0);
     clean(&theirs); /* all of theirs is right, and nothing has to be written */
 }
 

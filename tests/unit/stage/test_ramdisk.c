@@ -272,6 +272,23 @@ static void what_modprobe_d_says(void **state)
     }
 }
 
+/* Only the next boot lacks it: a validator may be started, and prepare is refused. */
+static void its_options_on_a_read_only_etc(void **state)
+{
+    static const char *const only[] = {"ramdisk", NULL};
+    struct stage_run_opts opts = {.only = only, .dry_run = true};
+    AUTO(stage_report_clear) struct stage_report r = {0};
+    AUTO(tree_clear) struct tree t;
+
+    host(&t, BRD);
+    brd_loaded(&t, 1, 4 << 20);
+    mounts(&t, "30 27 1:0 / /srv/solana/ramdisk rw - xfs /dev/ram0 rw\n");
+    tree_capture(&t, "{\"stat\": {" RAM0 "}, \"statvfs\": {\"/etc\": {\"read_only\": true}}}");
+    tree_check(&t, "ramdisk");
+    tree_is(&t, "ramdisk.readonly", SEV_WARN, "mount -o remount,rw");
+    assert_err(stages_apply(&t.f.ctx, &opts, &r), ERR_REFUSED, "'/etc' is read-only");
+}
+
 static void our_own_file_follows_the_config(void **state)
 {
     AUTO(tree_clear) struct tree t;
@@ -634,6 +651,7 @@ int main(void)
         cmocka_unit_test(memory_that_cannot_be_seen_is_not_enough),
         cmocka_unit_test(brd_of_another_size),
         cmocka_unit_test(what_modprobe_d_says),
+        cmocka_unit_test(its_options_on_a_read_only_etc),
         cmocka_unit_test(our_own_file_follows_the_config),
         cmocka_unit_test(other_content_needs_its_name),
         cmocka_unit_test(a_disk_is_no_ram_disk),

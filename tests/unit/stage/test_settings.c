@@ -243,6 +243,27 @@ static void space_that_cannot_be_asked_is_unknown(void **state)
     tree_is(&t, "space.memory", SEV_UNKNOWN, NULL);
 }
 
+/* What a fresh host lacks would be written there. */
+static void a_read_only_etc(void **state)
+{
+    static const char *const says[][2] = {{"sysctl", "sysctl.readonly"},
+                                          {"limits", "limits.readonly"},
+                                          {"logrotate", "logrotate.readonly"}};
+    AUTO(tree_clear) struct tree t;
+
+    tree_new(&t, "");
+    fixture_put(&t.f, "/etc/passwd", "root:x:0:0::/root:/bin/sh\nsol:x:1000:1000::/h:/bin/sh\n");
+    fixture_put(&t.f, "/etc/group", "sol:x:1000:\n");
+    fixture_put(&t.f, "/proc/sys/fs/nr_open", "1048576\n");
+    fixture_put(&t.f, "/usr/sbin/logrotate", "x");
+    tree_capture(&t, "{\"stat\": {\"/usr/sbin/logrotate\": {\"mode\": \"0755\"}},"
+                     " \"statvfs\": {\"/etc\": {\"read_only\": true}}}");
+    for (size_t i = 0; i < ARRAY_LEN(says); i++) {
+        tree_check(&t, says[i][0]);
+        tree_is(&t, says[i][1], SEV_FAIL, "mount -o remount,rw");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +277,7 @@ int main(void)
         cmocka_unit_test(room),
         cmocka_unit_test(memory),
         cmocka_unit_test(space_that_cannot_be_asked_is_unknown),
+        cmocka_unit_test(a_read_only_etc),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

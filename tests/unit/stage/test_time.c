@@ -185,13 +185,18 @@ static void what_is_not_ours_to_enable(void **state)
 
 static void a_read_only_etc_is_left(void **state)
 {
+    static const char *const only[] = {"time", NULL};
+    struct stage_run_opts opts = {.only = only, .dry_run = true};
+    AUTO(stage_report_clear) struct stage_report r = {0};
     AUTO(tree_clear) struct tree t;
 
     host(&t, "");
     unit(&t, "chrony", INSTALL);
     tree_capture(&t, "{\"statvfs\": {\"/etc\": {\"read_only\": true}}, \"kernel_clock\": null}");
-    nothing_is_planned(&t);
+    tree_check(&t, "time");
     tree_is(&t, "time.readonly", SEV_FAIL, "mount -o remount,rw");
+    assert_err(stages_apply(&t.f.ctx, &opts, &r), ERR_REFUSED, "time.readonly");
+    assert_int_equal(r.planned, 0);
 }
 
 static void there_and_back(void **state)
