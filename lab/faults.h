@@ -6,7 +6,15 @@
 
 /* What can be made to fail in the lab's world: the one table of names, for the world's control
  * socket and for 'agavectl lab fault' alike. Each is one number. */
-enum fault_unit { FAULT_SWITCH, FAULT_PERCENT, FAULT_SLOTS, FAULT_MS, FAULT_RATE, FAULT_COUNT };
+enum fault_unit {
+    FAULT_SWITCH,
+    FAULT_PERCENT,
+    FAULT_SLOTS,
+    FAULT_MS,
+    FAULT_RATE,
+    FAULT_SIZE,
+    FAULT_COUNT
+};
 
 struct fault_def {
     const char *name;
@@ -36,7 +44,11 @@ enum node_fault {
     NODE_DEAD,
     NODE_SILENT,
     NODE_NOT_HTTP,
+    NODE_TRICKLE,
+    NODE_RANGES,
     NODE_SLOW,
+    NODE_CAP,
+    NODE_THROTTLES,
     NODE_LATE,
     NODE_STALE,
     NODE_AHEAD,
@@ -46,11 +58,21 @@ enum node_fault {
     NODE_ERROR,
     NODE_NO_SNAPSHOTS,
     NODE_WRONG_HASH,
+    NODE_RECOMPRESSED,
     NODE_CORRUPT,
+    NODE_LIES,
+    NODE_LIES_WITHIN,
     NODE_SHORT,
     NODE_LONG,
+    NODE_LENGTH,
     NODE_DROPS,
     NODE_STALLS,
+    NODE_VANISHES,
+    NODE_ELSEWHERE,
+    NODE_LOOPS,
+    NODE_BAD_NAME,
+    NODE_VERSION_OF,
+    NODE_SHRED_VERSION_OF,
     NODE_FAULTS_N,
 };
 extern const struct fault_def world_faults[WORLD_FAULTS_N];

@@ -57,7 +57,7 @@ static struct err *parse_number(const struct fault_def *f, const char *value, ui
     AUTO(freep) char *digits = xstrdup(value);
     size_t n = strlen(digits);
 
-    if (f->unit == FAULT_RATE) {
+    if (f->unit == FAULT_RATE || f->unit == FAULT_SIZE) {
         TRY(parse_size(value, ret));
         return *ret <= f->max ? NULL : err_new(ERR_BADINPUT, "'%s' is too much", value);
     }
@@ -102,6 +102,9 @@ const char *fault_text(const struct fault_def *f, uint64_t value, char *buf, siz
         break;
     case FAULT_RATE:
         snprintf(buf, n, "%s/s", fmt_size(value, size, sizeof(size)));
+        break;
+    case FAULT_SIZE:
+        snprintf(buf, n, "%s", fmt_size(value, size, sizeof(size)));
         break;
     case FAULT_COUNT:
         snprintf(buf, n, "%" PRIu64, value);

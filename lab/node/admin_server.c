@@ -13,6 +13,7 @@
 
 #define PEERS_MAX   32
 #define REQUEST_MAX (1u << 20)
+#define READ_MS     1000
 
 struct peer {
     int fd;
@@ -37,6 +38,23 @@ static void drop(struct admin_server *s, size_t i)
     s->peers[i] = s->peers[--s->n];
 }
 
+/* Most answers fit in a socket's buffer; for one that does not, a peer may take its second. */
+static bool send_all(int fd, const char *text, size_t n)
+{
+    while (n) {
+        ssize_t done = send(fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+        if (done < 0 && errno == EAGAIN && poll(&p, 1, READ_MS) == 1)
+            continue;
+        if (done < 0)
+            return false;
+        text += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
 /* Answers what is whole in the peer's buffer. False: the peer is lost. */
 static bool answer(struct admin_server *s, struct peer *p)
 {
@@ -47,8 +65,7 @@ static bool answer(struct admin_server *s, struct peer *p)
         size_t len = strlen(text);
 
         used += n;
-        /* Answers are small against a socket's buffer: a peer that does not read is dropped. */
-        if (len && send(p->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
+        if (!send_all(p->fd, text, len))
             return false;
     }
     memmove(p->in.data, p->in.data + used, p->in.len - used);

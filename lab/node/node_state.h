@@ -6,7 +6,8 @@
 
 #include "base/base58.h"
 
-#define NODE_ADDR_MAX 24 /* "255.255.255.255:65535" */
+#define NODE_ADDR_MAX    24 /* "255.255.255.255:65535" */
+#define NODE_VERSION_MAX 16
 
 /* One member of getClusterNodes; an address "" is null. The sockets follow Agave's order. */
 struct node_peer {
@@ -14,6 +15,8 @@ struct node_peer {
     char gossip[NODE_ADDR_MAX], tvu[NODE_ADDR_MAX], tpu[NODE_ADDR_MAX], tpu_forwards[NODE_ADDR_MAX];
     char tpu_vote[NODE_ADDR_MAX], tpu_quic[NODE_ADDR_MAX], tpu_forwards_quic[NODE_ADDR_MAX];
     char serve_repair[NODE_ADDR_MAX], rpc[NODE_ADDR_MAX], pubsub[NODE_ADDR_MAX];
+    char version[NODE_VERSION_MAX]; /* "": NODE_VERSION */
+    uint16_t shred_version;         /* 0: that of the node that is asked */
 };
 
 enum node_health { NODE_HEALTH_OK, NODE_HEALTH_BEHIND, NODE_HEALTH_UNKNOWN };
@@ -31,6 +34,7 @@ struct node_state {
     uint16_t shred_version;
     char id[BASE58_32_MAX], leader[BASE58_32_MAX], vote[BASE58_32_MAX];
     char genesis_hash[BASE58_32_MAX], blockhash[BASE58_32_MAX];
+    char version[NODE_VERSION_MAX]; /* "": NODE_VERSION */
 };
 
 #define NODE_SLOTS_IN_EPOCH 432000u

@@ -73,8 +73,8 @@ static void get_health(struct call *c)
 
 static void get_version(struct call *c)
 {
-    strbuf_printf(c->out, "{\"feature-set\":%u,\"solana-core\":\"" NODE_VERSION "\"}",
-                  NODE_FEATURE_SET);
+    strbuf_printf(c->out, "{\"feature-set\":%u,\"solana-core\":\"%s\"}", NODE_FEATURE_SET,
+                  *c->state.version ? c->state.version : NODE_VERSION);
 }
 
 static void get_identity(struct call *c)
@@ -160,29 +160,38 @@ static void put_addr(struct strbuf *out, const char *name, const char *addr)
         strbuf_printf(out, ",\"%s\":null", name);
 }
 
+void rpc_put_peer(struct strbuf *out, const struct node_peer *n, uint16_t shred_version)
+{
+    strbuf_printf(out, "{\"featureSet\":%u", NODE_FEATURE_SET);
+    put_addr(out, "gossip", n->gossip);
+    strbuf_printf(out, ",\"pubkey\":\"%s\"", n->id);
+    put_addr(out, "pubsub", n->pubsub);
+    put_addr(out, "rpc", n->rpc);
+    put_addr(out, "serveRepair", n->serve_repair);
+    strbuf_printf(out, ",\"shredVersion\":%u", n->shred_version ? n->shred_version : shred_version);
+    put_addr(out, "tpu", n->tpu);
+    put_addr(out, "tpuForwards", n->tpu_forwards);
+    put_addr(out, "tpuForwardsQuic", n->tpu_forwards_quic);
+    put_addr(out, "tpuQuic", n->tpu_quic);
+    put_addr(out, "tpuVote", n->tpu_vote);
+    put_addr(out, "tvu", n->tvu);
+    strbuf_printf(out, ",\"version\":\"%s\"}", *n->version ? n->version : NODE_VERSION);
+}
+
 static void get_cluster_nodes(struct call *c)
 {
+    if (c->source->peers) {
+        c->source->peers(c->source->arg, c->out);
+        return;
+    }
     strbuf_puts(c->out, "[");
     for (size_t i = 0;; i++) {
         struct node_peer peer = {0};
-        const struct node_peer *n = &peer;
 
         if (!c->source->peer(c->source->arg, i, &peer))
             break;
-        strbuf_printf(c->out, "%s{\"featureSet\":%u", i ? "," : "", NODE_FEATURE_SET);
-        put_addr(c->out, "gossip", n->gossip);
-        strbuf_printf(c->out, ",\"pubkey\":\"%s\"", n->id);
-        put_addr(c->out, "pubsub", n->pubsub);
-        put_addr(c->out, "rpc", n->rpc);
-        put_addr(c->out, "serveRepair", n->serve_repair);
-        strbuf_printf(c->out, ",\"shredVersion\":%u", c->state.shred_version);
-        put_addr(c->out, "tpu", n->tpu);
-        put_addr(c->out, "tpuForwards", n->tpu_forwards);
-        put_addr(c->out, "tpuForwardsQuic", n->tpu_forwards_quic);
-        put_addr(c->out, "tpuQuic", n->tpu_quic);
-        put_addr(c->out, "tpuVote", n->tpu_vote);
-        put_addr(c->out, "tvu", n->tvu);
-        strbuf_puts(c->out, ",\"version\":\"" NODE_VERSION "\"}");
+        strbuf_puts(c->out, i ? "," : "");
+        rpc_put_peer(c->out, &peer, c->state.shred_version);
     }
     strbuf_puts(c->out, "]");
 }

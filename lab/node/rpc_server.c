@@ -1,36 +1,41 @@
 /* Agave's RPC port on libmicrohttpd, whose only user this is. Each request is matched in the order
  * of Agave's request middleware: file paths first, whatever the method; everything else belongs to
- * JSON-RPC. Range is ignored, as there. What a server does wrong when it is told to is decided
- * anew at each piece of an answer, so that a fault can begin and end in the middle of a file. */
+ * JSON-RPC. Range is ignored, as there, unless a server is told to honour it. */
 #include "lab/node/rpc_server.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <linux/sockios.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <microhttpd.h>
 
 #include "io/clock.h"
+#include "io/http_range.h"
 #include "lab/node/archives.h"
 #include "lab/node/doors.h"
+#include "lab/node/feed.h"
+#include "lab/node/redirect.h"
+#include "lab/node/trickle.h"
 
 #define BODY_MAX        51200 /* Agave's default of --rpc-max-request-body-size */
 #define CONNECTIONS_MAX 4096
-#define PIECE_B         (32 << 10)
-#define FOREVER         UINT64_MAX
+#define PIECE_B         (128 << 10)
+#define FOREVER         FEED_FOREVER
 #define BANNER          "SSH-2.0-OpenSSH_9.2p1\r\n" /* what is often found on a port that moved */
 
 struct rpc_server {
     struct rpc_pool *pool;
     struct door *door;
-    char *ledger;
+    char *ledger, *host; /* host: "ADDRESS:PORT" */
     bool full_api, archives;
     struct rpc_source source;
-    atomic_uint_fast64_t faults[NODE_FAULTS_N];
-    atomic_uint_fast64_t requests, files, files_whole, bytes;
+    struct feed_node node;
+    atomic_uint_fast64_t requests, files, files_whole;
 };
 
 /* A connection that waits: for a moment, or until a fault ends. */
@@ -51,6 +56,7 @@ struct rpc_pool {
     size_t holds_n, holds_cap;
     struct rpc_server **of_fd; /* whose connection a descriptor is */
     size_t of_fd_cap;
+    struct trickles *trickles;
 };
 
 /* One request while its body comes in. */
@@ -58,6 +64,7 @@ struct exchange {
     struct rpc_server *server;
     struct strbuf body;
     bool too_large, delayed, sends_file;
+    uint64_t sent_b; /* of a file */
 };
 
 struct reply {
@@ -69,7 +76,7 @@ struct reply {
 
 static uint64_t fault(const struct rpc_server *s, enum node_fault f)
 {
-    return atomic_load(&s->faults[f]);
+    return atomic_load(&s->node.faults[f]);
 }
 
 /* Puts the connection to rest; false: the pool is ending and nobody would wake it. */
@@ -114,11 +121,13 @@ static uint64_t release(struct rpc_pool *p, uint64_t now_ns, const struct rpc_se
 static int tick(void *arg)
 {
     struct rpc_pool *p = arg;
-    uint64_t now_ns = clock_system.mono_ns(), next_ns;
+    uint64_t now_ns = clock_system.mono_ns(), next_ns, trickle_ns;
 
     pthread_mutex_lock(&p->lock);
     next_ns = release(p, now_ns, NULL, false);
+    trickle_ns = trickles_tick(p->trickles, now_ns);
     pthread_mutex_unlock(&p->lock);
+    next_ns = trickle_ns < next_ns ? trickle_ns : next_ns;
     return next_ns == FOREVER ? -1 : (int)((next_ns - now_ns) / 1000000 + 1);
 }
 
@@ -159,53 +168,21 @@ static enum MHD_Result queue_status(struct MHD_Connection *conn, unsigned status
 struct sending {
     struct rpc_server *server;
     struct MHD_Connection *conn;
-    int fd;
-    uint64_t size_b, next_ns;
+    struct exchange *exchange;
+    struct feed feed;
 };
-
-/* How far a file may go before the fault strikes; its whole size without it. */
-static uint64_t limit_of(const struct sending *f, enum node_fault kind)
-{
-    uint64_t percent = fault(f->server, kind);
-
-    return percent ? f->size_b / 100 * percent : f->size_b;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* libmicrohttpd wants 0 from a reader that has suspended its connection. */
-static ssize_t wait_for(struct sending *f, uint64_t until_ns)
-{
-    return hold(f->server, f->conn, until_ns) ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
-}
 
 static ssize_t send_piece(void *arg, uint64_t pos, char *buf, size_t max)
 {
     struct sending *f = arg;
-    uint64_t rate = fault(f->server, NODE_SLOW), now_ns = clock_system.mono_ns();
-    uint64_t drop_at = limit_of(f, NODE_DROPS), stall_at = limit_of(f, NODE_STALLS);
-    ssize_t n;
+    uint64_t until_ns = FOREVER;
+    ssize_t n = feed_read(&f->feed, pos, buf, max, clock_system.mono_ns(), &until_ns);
 
-    if (pos >= drop_at)
+    if (n == FEED_FAILED)
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (pos >= stall_at)
-        return wait_for(f, FOREVER);
-    if (rate && now_ns < f->next_ns)
-        return wait_for(f, f->next_ns);
-    max = least(max, least(drop_at, stall_at) - pos);
-    if (rate)
-        max = least(max, rate / 20 + 1);
-    n = pread(f->fd, buf, max, (off_t)pos);
-    if (n <= 0)
-        return MHD_CONTENT_READER_END_WITH_ERROR; /* more was announced than there is */
-    for (ssize_t i = 0; fault(f->server, NODE_CORRUPT) && i < n; i++)
-        if ((pos + (uint64_t)i) % 1024 == 512)
-            buf[i] = (char)~buf[i];
-    f->next_ns = rate ? now_ns + (uint64_t)n * 1000000000 / rate : 0;
-    atomic_fetch_add(&f->server->bytes, (uint64_t)n);
+    if (n == 0) /* libmicrohttpd wants 0 from a reader that has suspended its connection */
+        return hold(f->server, f->conn, until_ns) ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
+    f->exchange->sent_b += (uint64_t)n;
     return n;
 }
 
@@ -213,38 +190,65 @@ static void sending_free(void *arg)
 {
     struct sending *f = arg;
 
-    closep(&f->fd);
+    closep(&f->feed.fd);
     free(f);
 }
 
-static uint64_t announced(const struct rpc_server *s, uint64_t size_b)
+/* 200 with all of the file, 206 with a part of it or 416. No link is followed, as Agave does it. */
+static struct MHD_Response *make_file(struct rpc_server *s, struct MHD_Connection *conn,
+                                      struct sending *f, unsigned *ret_status)
 {
-    if (fault(s, NODE_SHORT))
-        return size_b / 2;
-    return fault(s, NODE_LONG) ? size_b + size_b / 2 : size_b;
+    uint64_t first = 0, last = 0, size_b = f->feed.size_b;
+    enum http_range range = HTTP_RANGE_NONE;
+    struct MHD_Response *r;
+    char text[80];
+
+    if (fault(s, NODE_RANGES))
+        range = http_range_parse(MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Range"),
+                                 size_b, &first, &last);
+    if (range == HTTP_RANGE_SOME)
+        snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first,
+                 (unsigned long long)last, (unsigned long long)size_b);
+    else
+        snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)size_b);
+    f->feed.first_b = first;
+    if (range == HTTP_RANGE_BEYOND)
+        size_b = 0;
+    else if (range == HTTP_RANGE_SOME)
+        size_b = last - first + 1;
+    r = MHD_create_response_from_callback(size_b, PIECE_B, send_piece, f, sending_free);
+    if (!r)
+        return NULL;
+    if (range != HTTP_RANGE_NONE)
+        MHD_add_response_header(r, "content-range", text);
+    if (fault(s, NODE_RANGES))
+        MHD_add_response_header(r, "accept-ranges", "bytes");
+    *ret_status = range == HTTP_RANGE_NONE ? 200 : range == HTTP_RANGE_SOME ? 206 : 416;
+    return r;
 }
 
-/* The whole file from byte 0, whatever was asked; no link is followed, as Agave does it. */
 static enum MHD_Result queue_file(struct rpc_server *s, struct MHD_Connection *conn,
-                                  const char *dir, const char *name)
+                                  struct exchange *x, const char *path)
 {
-    AUTO(freep) char *path = xasprintf("%s/%s", dir, name);
     AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     AUTO(destroy_response) struct MHD_Response *r = NULL;
     struct sending *f;
+    unsigned status = 200;
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return queue_status(conn, 404);
     f = xcalloc(1, sizeof(*f));
-    *f = (struct sending){.server = s, .conn = conn, .fd = TAKE_FD(fd)};
-    f->size_b = announced(s, (uint64_t)st.st_size);
-    r = MHD_create_response_from_callback(f->size_b, PIECE_B, send_piece, f, sending_free);
+    *f = (struct sending){.server = s, .conn = conn, .exchange = x};
+    f->feed = (struct feed){.node = &s->node,
+                            .fd = TAKE_FD(fd),
+                            .size_b = feed_announced(&s->node, (uint64_t)st.st_size)};
+    r = make_file(s, conn, f, &status);
     if (!r) {
         sending_free(f);
         return MHD_NO;
     }
-    return MHD_queue_response(conn, 200, r);
+    return MHD_queue_response(conn, status, r);
 }
 
 static const char *archives_of(const struct rpc_server *s)
@@ -252,30 +256,62 @@ static const char *archives_of(const struct rpc_server *s)
     return s->source.archives(s->source.arg);
 }
 
-static enum MHD_Result queue_redirect(struct rpc_server *s, struct MHD_Connection *conn,
-                                      bool incremental)
+static enum MHD_Result queue_location(struct MHD_Connection *conn, const char *location)
 {
+    return queue_text(conn, &(struct reply){.status = 303, .location = location, .body = location});
+}
+
+/* To the same path on the pool's first server. */
+static enum MHD_Result queue_elsewhere(struct rpc_server *s, struct MHD_Connection *conn,
+                                       const char *name)
+{
+    AUTO(freep) char *location = NULL;
+
+    pthread_mutex_lock(&s->pool->lock);
+    location = xasprintf("http://%s/%s", s->pool->items[0]->host, name);
+    pthread_mutex_unlock(&s->pool->lock);
+    return queue_location(conn, location);
+}
+
+static enum MHD_Result queue_redirect(struct rpc_server *s, struct MHD_Connection *conn,
+                                      const char *path)
+{
+    bool incremental = str_starts(path, "/incremental-");
+    AUTO(freep) char *location = NULL;
     struct archive full, inc;
     AUTO(err_freep) struct err *e = archives_highest(archives_of(s), &full, &inc);
     const char *name = incremental ? inc.name : full.name;
-    char location[sizeof(full.name) + 1];
 
     if (e || (incremental && !inc.slot))
         return queue_status(conn, 404);
     if (str_starts(name, "remote/"))
         name += strlen("remote/");
-    snprintf(location, sizeof(location), "/%s", name);
-    return queue_text(conn, &(struct reply){.status = 303, .location = location, .body = location});
+    if (fault(s, NODE_ELSEWHERE))
+        return queue_elsewhere(s, conn, name);
+    if (fault(s, NODE_LOOPS))
+        location = xstrdup(path);
+    else if (fault(s, NODE_BAD_NAME))
+        location = redirect_bad(fault(s, NODE_BAD_NAME), name);
+    else
+        location = xasprintf("/%s", name);
+    return queue_location(conn, location);
 }
 
 static enum MHD_Result queue_archive(struct rpc_server *s, struct MHD_Connection *conn,
-                                     const char *name)
+                                     struct exchange *x, const char *name)
 {
     const char *dir = archives_of(s);
     AUTO(freep) char *top = xasprintf("%s/%s", dir, name);
-    AUTO(freep) char *remote = xasprintf("remote/%s", name);
+    AUTO(freep) char *remote = xasprintf("%s/remote/%s", dir, name);
+    AUTO(freep) char *self = xasprintf("/%s", name);
 
-    return queue_file(s, conn, dir, access(top, F_OK) == 0 ? name : remote);
+    if (fault(s, NODE_VANISHES))
+        return queue_status(conn, 404);
+    if (fault(s, NODE_ELSEWHERE))
+        return queue_elsewhere(s, conn, name);
+    if (fault(s, NODE_LOOPS))
+        return queue_location(conn, self);
+    return queue_file(s, conn, x, access(top, F_OK) == 0 ? top : remote);
 }
 
 static enum MHD_Result queue_health(struct rpc_server *s, struct MHD_Connection *conn)
@@ -302,6 +338,14 @@ static enum MHD_Result queue_supply(struct rpc_server *s, struct MHD_Connection 
     return queue_text(conn, &(struct reply){.status = 200, .body = text});
 }
 
+static enum MHD_Result queue_genesis(struct rpc_server *s, struct MHD_Connection *conn,
+                                     struct exchange *x)
+{
+    AUTO(freep) char *path = xasprintf("%s/genesis.tar.bz2", s->ledger);
+
+    return queue_file(s, conn, x, path);
+}
+
 /* Paths that Agave takes before JSON-RPC sees the request. False: not one of them. */
 static bool try_path(struct rpc_server *s, struct MHD_Connection *conn, struct exchange *x,
                      const char *path, enum MHD_Result *ret)
@@ -314,14 +358,13 @@ static bool try_path(struct rpc_server *s, struct MHD_Connection *conn, struct e
     else if (str_eq(path, "/v0/circulating-supply") || str_eq(path, "/v0/total-supply"))
         *ret = queue_supply(s, conn);
     else if (str_eq(path, "/genesis.tar.bz2") && s->archives)
-        *ret = queue_file(s, conn, s->ledger, "genesis.tar.bz2");
-    else if (str_eq(path, "/snapshot.tar.bz2") && s->archives)
-        *ret = snapshots ? queue_redirect(s, conn, false) : queue_status(conn, 404);
-    else if (str_eq(path, "/incremental-snapshot.tar.bz2") && s->archives)
-        *ret = snapshots ? queue_redirect(s, conn, true) : queue_status(conn, 404);
+        *ret = queue_genesis(s, conn, x);
+    else if (s->archives &&
+             (str_eq(path, "/snapshot.tar.bz2") || str_eq(path, "/incremental-snapshot.tar.bz2")))
+        *ret = snapshots ? queue_redirect(s, conn, path) : queue_status(conn, 404);
     else if (*path == '/' && archive_parse(path + 1, &a) && s->archives) {
         x->sends_file = snapshots;
-        *ret = snapshots ? queue_archive(s, conn, path + 1) : queue_status(conn, 404);
+        *ret = snapshots ? queue_archive(s, conn, x, path + 1) : queue_status(conn, 404);
     } else
         return false;
     return true;
@@ -355,6 +398,13 @@ static bool peer(void *arg, size_t i, struct node_peer *ret)
     return s->source.peer(s->source.arg, i, ret);
 }
 
+static void peers(void *arg, struct strbuf *out)
+{
+    struct rpc_server *s = arg;
+
+    s->source.peers(s->source.arg, out);
+}
+
 static bool has_block(void *arg, uint64_t slot)
 {
     struct rpc_server *s = arg;
@@ -382,8 +432,12 @@ static void call(void *arg, const char *method, const struct json *params, struc
                  struct jsonrpc_error *e)
 {
     struct rpc_server *s = arg;
-    struct rpc_source source = {
-        .arg = s, .state = state, .peer = peer, .has_block = has_block, .snapshots = snapshots};
+    struct rpc_source source = {.arg = s,
+                                .state = state,
+                                .peer = peer,
+                                .peers = s->source.peers ? peers : NULL,
+                                .has_block = has_block,
+                                .snapshots = snapshots};
 
     rpc_methods_call(&source, s->full_api, method, params, result, e);
 }
@@ -492,6 +546,27 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
     return answer(x, conn, path, method);
 }
 
+static int fd_of(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    return info ? info->connect_fd : -1;
+}
+
+/* What still lies in the kernel when a connection ends before its answer has not left: the counts
+ * are of what a client can have had, to a piece. */
+static void take_back_unsent(struct exchange *x, struct MHD_Connection *conn)
+{
+    uint64_t n;
+    int queued = 0;
+
+    if (ioctl(fd_of(conn), SIOCOUTQ, &queued) < 0 || queued <= 0)
+        return;
+    n = (uint64_t)queued < x->sent_b ? (uint64_t)queued : x->sent_b;
+    atomic_fetch_sub(&x->server->node.bytes, n);
+}
+
 static void on_end(void *arg, struct MHD_Connection *conn, void **exchange,
                    enum MHD_RequestTerminationCode code)
 {
@@ -500,18 +575,12 @@ static void on_end(void *arg, struct MHD_Connection *conn, void **exchange,
     if (x) {
         if (x->sends_file && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
             atomic_fetch_add(&x->server->files_whole, 1);
+        else if (x->sent_b && code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+            take_back_unsent(x, conn);
         strbuf_clear(&x->body);
     }
     free(x);
     *exchange = NULL;
-}
-
-static int fd_of(struct MHD_Connection *conn)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-    return info ? info->connect_fd : -1;
 }
 
 static void on_connection(void *arg, struct MHD_Connection *conn, void **socket_context,
@@ -540,6 +609,11 @@ static void on_accept(void *arg, int fd, const struct sockaddr_in *from)
         return;
     }
     pthread_mutex_lock(&p->lock);
+    if (fault(s, NODE_TRICKLE)) {
+        trickles_add(p->trickles, fd, s, fault(s, NODE_TRICKLE), clock_system.mono_ns());
+        pthread_mutex_unlock(&p->lock);
+        return;
+    }
     if ((size_t)fd >= p->of_fd_cap) {
         size_t before = p->of_fd_cap;
 
@@ -559,6 +633,7 @@ struct err *rpc_pool_open(struct rpc_pool **ret)
     struct err *e;
 
     pthread_mutex_init(&p->lock, NULL);
+    p->trickles = trickles_new();
     errno = 0;
     p->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
@@ -589,12 +664,14 @@ struct rpc_pool *rpc_pool_close(struct rpc_pool *p)
         MHD_stop_daemon(p->daemon);
     for (size_t i = 0; i < p->n; i++) {
         free(p->items[i]->ledger);
+        free(p->items[i]->host);
         free(p->items[i]);
     }
     pthread_mutex_destroy(&p->lock);
     free(p->items);
     free(p->holds);
     free(p->of_fd);
+    trickles_free(p->trickles);
     free(p);
     return NULL;
 }
@@ -609,8 +686,10 @@ struct err *rpc_server_open(const struct rpc_server_spec *spec, struct rpc_serve
     s->source = spec->source;
     s->archives = spec->archives;
     s->ledger = xstrdup(spec->ledger);
+    s->host = xasprintf("%s:%u", spec->bind, spec->port);
     pthread_mutex_lock(&p->lock); /* the pool owns it also when it cannot listen */
     p->items = xgrow(p->items, &p->cap, p->n + 1, sizeof(struct rpc_server *));
+    s->node.salt = p->n * 0x9e3779b97f4a7c15u + 4242;
     p->items[p->n++] = s;
     pthread_mutex_unlock(&p->lock);
     TRY_CTX(door_add(p->doors, spec->bind, spec->port, on_accept, s, &s->door), "cannot serve RPC");
@@ -627,6 +706,7 @@ static void cut_connections(struct rpc_server *s)
     for (size_t fd = 0; fd < p->of_fd_cap; fd++)
         if (p->of_fd[fd] == s)
             (void)!shutdown((int)fd, SHUT_RDWR); /* its end is on the way already */
+    trickles_drop(p->trickles, s);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -635,7 +715,9 @@ struct err *rpc_server_fault(struct rpc_server *s, enum node_fault f, uint64_t v
     struct rpc_pool *p = s->pool;
     struct err *e = NULL;
 
-    atomic_store(&s->faults[f], value);
+    if (f == NODE_THROTTLES)
+        atomic_store(&s->node.throttle_from, atomic_load(&s->node.bytes));
+    atomic_store(&s->node.faults[f], value);
     if (f == NODE_DEAD || f == NODE_SILENT) {
         enum door_state state = fault(s, NODE_DEAD)     ? DOOR_CLOSED
                                 : fault(s, NODE_SILENT) ? DOOR_SILENT
@@ -647,6 +729,8 @@ struct err *rpc_server_fault(struct rpc_server *s, enum node_fault f, uint64_t v
     }
     pthread_mutex_lock(&p->lock);
     release(p, 0, s, false); /* those who wait look again */
+    if (f == NODE_TRICKLE && !value)
+        trickles_drop(p->trickles, s);
     pthread_mutex_unlock(&p->lock);
     return e;
 }
@@ -656,5 +740,5 @@ void rpc_server_counts(const struct rpc_server *s, struct rpc_counts *ret)
     *ret = (struct rpc_counts){.requests = atomic_load(&s->requests),
                                .files = atomic_load(&s->files),
                                .files_whole = atomic_load(&s->files_whole),
-                               .bytes = atomic_load(&s->bytes)};
+                               .bytes = atomic_load(&s->node.bytes)};
 }

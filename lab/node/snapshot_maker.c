@@ -139,7 +139,8 @@ static struct err *put_accounts(struct archive *a, const struct snapshot_maker_s
     uint64_t size_b = s->accounts_b ? s->accounts_b : 65536;
     uint64_t step = (s->slot - s->base) / n;
 
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t i = s->reversed ? n - 1 - k : k;
         AUTO(freep)
         char *path = xasprintf("accounts/%llu.%u", (unsigned long long)(s->slot - step * i), i + 1);
 
@@ -171,10 +172,12 @@ static void archive_freep(struct archive **a)
 static struct err *write_archive(int fd, const struct snapshot_maker_spec *s)
 {
     AUTO(archive_freep) struct archive *a = archive_write_new();
+    char level[48];
 
+    snprintf(level, sizeof(level), "zstd:compression-level=%d", s->level ? s->level : 1);
     if (archive_write_set_format_gnutar(a) != ARCHIVE_OK ||
         archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
-        archive_write_set_options(a, "zstd:compression-level=1") != ARCHIVE_OK ||
+        archive_write_set_options(a, level) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
         archive_write_open_fd(a, fd) != ARCHIVE_OK)
         return bad_archive(a, "an archive");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -15,6 +16,8 @@ struct snapshot_maker_spec {
     uint32_t accounts_files; /* 0: 3 */
     uint64_t accounts_b;     /* of each; 0: 64 KiB */
     double compressible;     /* 0 (random: size on the wire = size) to 1 (constant) */
+    int level;               /* zstd's; 0: 1. Another one: the same state in other bytes */
+    bool reversed;           /* the accounts in another order: so again */
 };
 
 /* Only the name that the archive will have; to be freed. */

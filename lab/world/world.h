@@ -18,7 +18,7 @@
 /* The simulated cluster, shared by the world_*.c files. One thread (world_run) makes blocks, sends
  * them and answers repair; the servers' threads read under the lock. */
 #define WORLD_RPC_MAX   8
-#define WORLD_NODES_MAX 1024
+#define WORLD_NODES_MAX 2560
 #define WORLD_TVU_MAX   8
 #define WORLD_WINDOW    65536 /* slots whose links are kept: blocks can be made again from them */
 #define WORLD_RECENT    32    /* blocks kept whole */
@@ -35,9 +35,18 @@ struct world_opts {
     uint64_t sets;
     uint64_t nodes;   /* RPC nodes beside those of rpc_ports, on addresses of their own */
     uint64_t members; /* of the cluster that have no RPC */
+    bool spread;      /* the further nodes' addresses are of many networks; needs a route to lo */
     uint64_t faults[WORLD_FAULTS_N]; /* at the start, and again after a heal */
 };
 void world_opts_clear(struct world_opts *o);
+
+/* Copies of the good archives under the same names, made while a node serves them. */
+enum mirror {
+    MIRROR_WRONG, /* other snapshots */
+    MIRROR_ORDER, /* the same ones as other bytes */
+    MIRROR_LEVEL,
+    MIRRORS_N,
+};
 
 /* One RPC node. */
 struct world_node {
@@ -46,7 +55,7 @@ struct world_node {
     char id[BASE58_32_MAX], host[16];
     uint16_t port;
     uint64_t faults[NODE_FAULTS_N];
-    const char *archives; /* its own folder while it is stale, of world.folders */
+    const char *archives; /* its own folder while it is stale or newer, of world.folders */
 };
 
 struct world_stats {
@@ -64,18 +73,23 @@ struct world {
     struct rpc_pool *pool;
     struct ip_echo_server *ip_echo;
     struct admin_server *control;
-    char *snapshots, *wrong; /* folders: the good archives, and others under the same names */
-    uint64_t last_full, last_snapshot;
+    char *snapshots, *mirrors[MIRRORS_N]; /* folders */
 
-    pthread_mutex_t files_lock; /* one writer of wrong archives */
-    pthread_mutex_t lock;       /* guards what follows */
+    pthread_mutex_t files_lock; /* one writer of archives; guards what follows */
+    uint64_t last_full, last_snapshot;
+    struct {
+        uint64_t slot, size_b;
+    } big[2]; /* the full and the incremental one of world_make_big */
+
+    pthread_mutex_t lock; /* guards what follows */
     struct chain *chain;
     struct block_link *links; /* by slot % WORLD_WINDOW */
     uint64_t faults[WORLD_FAULTS_N];
     struct world_node *nodes[WORLD_NODES_MAX];
     size_t nodes_n;
-    struct strlist folders; /* of stale nodes; names stay until the world ends */
-    bool wrong_wanted;      /* some node serves wrong archives */
+    struct strlist folders;        /* of stale nodes; names stay until the world ends */
+    bool mirror_wanted[MIRRORS_N]; /* some node serves it */
+    struct strbuf list;            /* the answer of getClusterNodes; empty: to be made */
     struct world_stats stats;
 
     /* the world's own thread alone */
@@ -110,11 +124,29 @@ struct err *world_node_fault(struct world *w, size_t i, enum node_fault f, uint6
     MUST_CHECK;
 /* Opens or closes every node's port, as the WORLD_RPC fault says. */
 struct err *world_nodes_power(struct world *w) MUST_CHECK;
-/* After a new archive: the wrong ones of the same names. */
-struct err *world_mirror_wrong(struct world *w) MUST_CHECK;
 /* A JSON list of nodes first to last. */
 void world_list_nodes(struct world *w, size_t first, size_t last, struct strbuf *out);
 void world_close_nodes(struct world *w);
+
+/* world_archives.c */
+/* The folders, and nothing in them. */
+struct err *world_make_dirs(struct world *w) MUST_CHECK;
+/* A snapshot of the finalized slot whenever it passes a multiple of an interval, and the mirrors.
+ * Nothing while another thread writes one: the next slot comes soon. */
+struct err *world_snapshot_if_due(struct world *w) MUST_CHECK;
+/* The very first one, a full one. */
+struct err *world_first_snapshot(struct world *w, uint64_t slot) MUST_CHECK;
+/* A full archive of about full_b bytes and an incremental one (0: none) on top, of finalized slots
+ * that have none yet; from then on the newest. They are as valid as the small ones. Takes a second
+ * or two for each GiB. ERR_BADINPUT: no such slots yet. */
+struct err *world_make_big(struct world *w, uint64_t full_b, uint64_t incremental_b) MUST_CHECK;
+/* Some node serves this mirror from now on. */
+struct err *world_want_mirror(struct world *w, enum mirror m) MUST_CHECK;
+/* A folder of the node's own, with one archive: the snapshot that it had slots ago (and at which
+ * slot it stands), or one ahead of everybody that is not what its name says. */
+struct err *world_make_stale(struct world *w, struct world_node *n, uint64_t slots,
+                             uint64_t *ret_stands_at) MUST_CHECK;
+struct err *world_make_newer(struct world *w, struct world_node *n) MUST_CHECK;
 
 /* world_control.c */
 struct err *world_open_control(struct world *w) MUST_CHECK;

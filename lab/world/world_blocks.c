@@ -1,44 +1,14 @@
 /* The world's blocks: made once by the leader, and again from 64 bytes of link when repair asks for
- * one that has left the memory. Snapshots follow the finalized slot. */
+ * one that has left the memory. */
 #include "lab/world/world.h"
 
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/str.h"
-#include "lab/node/archives.h"
-#include "lab/node/snapshot_maker.h"
-
-#define FINALIZED_DEPTH 32
 
 static struct err *make_block(struct world *w, const struct chain_slot *s, struct block *ret)
 {
     return block_make(&w->shredder, s->slot, s->parent, &w->links[s->parent % WORLD_WINDOW], ret);
-}
-
-static struct err *write_snapshot(struct world *w, uint64_t slot, bool full)
-{
-    struct snapshot_maker_spec spec = {
-        .seed = w->o.seed, .slot = slot, .base = full ? 0 : w->last_full};
-    AUTO(freep) char *name = NULL;
-
-    TRY(snapshot_maker_write(w->snapshots, &spec, &name));
-    if (full)
-        w->last_full = slot;
-    w->last_snapshot = slot;
-    archives_purge(w->snapshots, 2, 4);
-    return world_mirror_wrong(w);
-}
-
-/* A snapshot of the finalized slot whenever it passes a multiple of an interval. */
-static struct err *snapshot_if_due(struct world *w)
-{
-    const struct chain_slot *final = chain_below_tip(w->chain, FINALIZED_DEPTH);
-
-    if (!final || final->slot / w->o.snapshot_interval <= w->last_snapshot / w->o.snapshot_interval)
-        return NULL;
-    return write_snapshot(w, final->slot,
-                          final->slot / w->o.full_interval > w->last_full / w->o.full_interval);
 }
 
 struct err *world_make_slot(struct world *w, const struct block **ret)
@@ -59,7 +29,7 @@ struct err *world_make_slot(struct world *w, const struct block **ret)
     w->links[s.slot % WORLD_WINDOW] = b->link;
     w->stats.blocks++;
     pthread_mutex_unlock(&w->lock);
-    TRY_CTX(snapshot_if_due(w), "cannot make a snapshot");
+    TRY_CTX(world_snapshot_if_due(w), "cannot make a snapshot");
     *ret = b;
     return NULL;
 }
@@ -96,7 +66,7 @@ struct err *world_make_history(struct world *w)
     w->chain = chain_new(w->o.seed, anchor, WORLD_WINDOW);
     w->links = xcalloc(WORLD_WINDOW, sizeof(*w->links));
     block_link_from_seed(w->o.seed ^ anchor, &w->links[anchor % WORLD_WINDOW]);
-    TRY(write_snapshot(w, anchor, true));
+    TRY(world_first_snapshot(w, anchor));
     while (chain_last(w->chain) + 1 < w->o.start_slot || w->last_snapshot == anchor)
         TRY(world_make_slot(w, &b));
     return NULL;

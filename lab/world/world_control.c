@@ -3,6 +3,7 @@
  *   state []                          what the world did so far, and its faults
  *   nodes [first, last]               the RPC nodes (both may be left out)
  *   grow [n]                          so many nodes beside the first ones
+ *   big [MiB, MiB]                    a full and an incremental archive of these sizes (0: none)
  *   fault [name, value]               of the world
  *   fault [name, value, first, last]  of nodes
  *   heal []                           everything as at the start
@@ -15,6 +16,7 @@
 #include "base/str.h"
 
 #define FINALIZED_DEPTH 32
+#define BIG_MAX_MIB     16384
 
 struct call {
     struct world *w;
@@ -111,6 +113,18 @@ static void grow(struct call *c)
         failed(c, world_grow(c->w, n));
 }
 
+static void big(struct call *c)
+{
+    uint64_t full, incremental;
+
+    if (!jsonrpc_u64(json_at(c->params, 0), &full) ||
+        !jsonrpc_u64(json_at(c->params, 1), &incremental) || !full || full > BIG_MAX_MIB ||
+        incremental > BIG_MAX_MIB)
+        bad(c, "how many MiB of a full and of an incremental archive?");
+    else
+        failed(c, world_make_big(c->w, full << 20, incremental << 20));
+}
+
 /* The entrypoint's TCP side is a thread of its own: off means that its port is closed. */
 static struct err *power_entrypoint(struct world *w)
 {
@@ -196,11 +210,8 @@ static void control(void *arg, const char *method, const struct json *params, st
     static const struct {
         const char *name;
         void (*fn)(struct call *c);
-    } methods[] = {{"state", get_state},
-                   {"nodes", get_nodes},
-                   {"grow", grow},
-                   {"fault", set_fault},
-                   {"heal", heal}};
+    } methods[] = {{"state", get_state}, {"nodes", get_nodes}, {"grow", grow},
+                   {"big", big},         {"fault", set_fault}, {"heal", heal}};
     struct call c = {.w = arg, .params = params, .out = result, .e = e};
 
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)

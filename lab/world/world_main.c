@@ -9,13 +9,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/str.h"
 #include "io/clock.h"
-#include "lab/node/archives.h"
 #include "lab/node/args.h"
 
 #define SLOT_NS 400000000u
@@ -39,6 +39,7 @@ static const struct arg_spec specs[] = {
     {"sets", 0, ARG_VALUE, "NUMBER"},
     {"nodes", 0, ARG_VALUE, "NUMBER"},
     {"members", 0, ARG_VALUE, "NUMBER"},
+    {"spread", 0, ARG_FLAG, NULL},
     {"help", 'h', ARG_FLAG, NULL},
 };
 
@@ -130,6 +131,7 @@ static struct err *parse_opts(const struct args *a, struct world_opts *o)
     TRY(args_u64(a, "sets", 1, 64, 2, &o->sets));
     TRY(args_u64(a, "nodes", 0, WORLD_NODES_MAX - WORLD_RPC_MAX, 0, &o->nodes));
     TRY(args_u64(a, "members", 0, 100000, 0, &o->members));
+    o->spread = args_has(a, "spread");
     TRY(parse_faults(a, o));
     return parse_lists(a, o);
 }
@@ -149,19 +151,6 @@ static struct err *open_udp(const char *host, uint16_t port, int *ret)
     return NULL;
 }
 
-static struct err *make_dirs(struct world *w)
-{
-    w->snapshots = xasprintf("%s/snapshots", w->o.dir);
-    w->wrong = xasprintf("%s/wrong", w->o.dir);
-    if ((mkdir(w->o.dir, 0755) < 0 && errno != EEXIST) ||
-        (mkdir(w->snapshots, 0755) < 0 && errno != EEXIST) ||
-        (mkdir(w->wrong, 0755) < 0 && errno != EEXIST))
-        return err_sys(errno, "cannot make '%s'", w->snapshots);
-    archives_purge(w->snapshots, 0, 0); /* what an earlier world left */
-    archives_purge(w->wrong, 0, 0);
-    return NULL;
-}
-
 /* SIGTERM and SIGINT arrive as readable bytes; every thread inherits the mask. */
 static struct err *open_signals(struct world *w)
 {
@@ -173,6 +162,17 @@ static struct err *open_signals(struct world *w)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
     return w->signal_fd < 0 ? err_sys(errno, "cannot watch signals") : NULL;
+}
+
+/* A listening socket for each node, and one more for each that has a client. */
+static void raise_files(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return;
+    l.rlim_cur = l.rlim_max;
+    (void)!setrlimit(RLIMIT_NOFILE, &l); /* too few: the sockets say so */
 }
 
 static struct err *open_world(struct world *w)
@@ -188,8 +188,9 @@ static struct err *open_world(struct world *w)
     memcpy(w->vote, vote.public, 32);
     w->shredder.version = w->genesis.shred_version;
     w->shredder.sets = (unsigned)w->o.sets;
+    raise_files();
     TRY(open_signals(w));
-    TRY(make_dirs(w));
+    TRY(world_make_dirs(w));
     TRY(genesis_write(w->o.dir, w->o.seed));
     TRY(open_udp(w->o.bind, w->o.gossip_port, &w->gossip_fd));
     TRY(open_udp(w->o.bind, w->o.repair_port, &w->repair_fd));
@@ -227,7 +228,8 @@ static void close_world(struct world *w)
     chain_free(w->chain);
     free(w->links);
     free(w->snapshots);
-    free(w->wrong);
+    for (size_t m = 0; m < MIRRORS_N; m++)
+        free(w->mirrors[m]);
     pthread_mutex_destroy(&w->lock);
     pthread_mutex_destroy(&w->files_lock);
     world_opts_clear(&w->o);

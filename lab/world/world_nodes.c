@@ -1,26 +1,31 @@
 /* The world's RPC nodes: who they are, what each says, and which archives it serves. The first ones
  * share the world's address, every further one has an address of its own in 127.1.0.0/16, where a
- * network namespace has them all for nothing. */
+ * network namespace has them all for nothing, or in 60.0.0.0/6, three in each /16. */
 #include "lab/world/world.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/bytes.h"
 #include "base/str.h"
-#include "lab/node/archives.h"
-#include "lab/node/snapshot_maker.h"
 
 #define FINALIZED_DEPTH 32
-#define OTHER_SEED      0x5eed /* of archives that are not what their names say */
+#define IN_A_NETWORK    3 /* nodes that share a /16 when they are spread */
 
 static void put_level(struct node_state *s, enum node_level level, const struct chain_slot *at)
 {
     s->slot[level] = at ? at->slot : 0;
     s->height[level] = at ? at->height : 0;
+}
+
+/* "3.0.14" of 30014; "" without the fault. */
+static void put_version(const struct world_node *n, char to[NODE_VERSION_MAX])
+{
+    unsigned v = (unsigned)n->faults[NODE_VERSION_OF];
+
+    if (v)
+        snprintf(to, NODE_VERSION_MAX, "%u.%u.%u", v / 10000 % 100, v / 100 % 100, v % 100);
 }
 
 static void node_state(void *arg, struct node_state *ret)
@@ -37,6 +42,7 @@ static void node_state(void *arg, struct node_state *ret)
     ret->min_slot = chain_first(w->chain);
     ret->first_block = chain_first(w->chain) + 2;
     base58_encode32(w->links[ret->slot[NODE_FINALIZED] % WORLD_WINDOW].hash, ret->blockhash);
+    put_version(n, ret->version);
     pthread_mutex_unlock(&w->lock);
     ret->tx_count = ret->height[NODE_FINALIZED];
     ret->genesis_s = w->genesis_s;
@@ -60,6 +66,8 @@ static void fill_node(const struct world *w, const struct world_node *n, struct 
     fill_addr(p->rpc, n->host, n->port);
     fill_addr(p->pubsub, n->host, (uint16_t)(n->port + 1));
     fill_addr(p->serve_repair, w->o.bind, w->o.repair_port);
+    put_version(n, p->version);
+    p->shred_version = (uint16_t)n->faults[NODE_SHRED_VERSION_OF];
 }
 
 /* A validator without RPC: most of a real cluster. */
@@ -79,23 +87,35 @@ static void fill_member(const struct world *w, size_t i, struct node_peer *p)
     fill_addr(p->serve_repair, host, 8012);
 }
 
-static bool node_peer(void *arg, size_t i, struct node_peer *ret)
+static void make_list(struct world *w)
+{
+    size_t all = w->nodes_n + w->o.members;
+
+    strbuf_puts(&w->list, "[");
+    for (size_t i = 0; i < all; i++) {
+        struct node_peer peer = {0};
+
+        if (i < w->nodes_n)
+            fill_node(w, w->nodes[i], &peer);
+        else
+            fill_member(w, i - w->nodes_n, &peer);
+        strbuf_puts(&w->list, i ? "," : "");
+        rpc_put_peer(&w->list, &peer, w->genesis.shred_version);
+    }
+    strbuf_puts(&w->list, "]");
+}
+
+/* The same for whoever is asked, and kept: with thousands of members it is megabytes of text. */
+static void node_peers(void *arg, struct strbuf *out)
 {
     const struct world_node *n = arg;
     struct world *w = n->world;
-    size_t nodes;
 
     pthread_mutex_lock(&w->lock);
-    nodes = w->nodes_n;
-    if (i < nodes)
-        fill_node(w, w->nodes[i], ret);
+    if (!w->list.len)
+        make_list(w);
+    strbuf_add(out, w->list.data, w->list.len);
     pthread_mutex_unlock(&w->lock);
-    if (i < nodes)
-        return true;
-    if (i - nodes >= w->o.members)
-        return false;
-    fill_member(w, i - nodes, ret);
-    return true;
 }
 
 static const char *node_archives(void *arg)
@@ -105,9 +125,11 @@ static const char *node_archives(void *arg)
 
     pthread_mutex_lock(&n->world->lock);
     if (n->faults[NODE_WRONG_HASH])
-        dir = n->world->wrong;
+        dir = n->world->mirrors[MIRROR_WRONG];
     else if (n->faults[NODE_STALE] || n->faults[NODE_NEWER])
         dir = n->archives;
+    else if (n->faults[NODE_RECOMPRESSED])
+        dir = n->world->mirrors[n->faults[NODE_RECOMPRESSED] == 1 ? MIRROR_ORDER : MIRROR_LEVEL];
     pthread_mutex_unlock(&n->world->lock);
     return dir;
 }
@@ -141,7 +163,11 @@ static void name_node(const struct world *w, size_t i, struct world_node *n)
     } else {
         unsigned k = (unsigned)(i - w->o.rpc_n);
 
-        snprintf(n->host, sizeof(n->host), "127.1.%u.%u", k / 250 & 255, k % 250 + 1);
+        if (w->o.spread)
+            snprintf(n->host, sizeof(n->host), "%u.%u.1.%u", 60 + k / IN_A_NETWORK / 256 % 4,
+                     k / IN_A_NETWORK % 256, k % IN_A_NETWORK + 1);
+        else
+            snprintf(n->host, sizeof(n->host), "127.1.%u.%u", k / 250 & 255, k % 250 + 1);
         n->port = w->o.rpc_ports[0];
     }
 }
@@ -155,7 +181,7 @@ static struct err *add_node(struct world *w)
                                    .ledger = w->o.dir,
                                    .source = {.arg = n,
                                               .state = node_state,
-                                              .peer = node_peer,
+                                              .peers = node_peers,
                                               .archives = node_archives,
                                               .has_block = node_has_block}};
 
@@ -166,6 +192,7 @@ static struct err *add_node(struct world *w)
     TRY(rpc_server_open(&spec, &n->server));
     pthread_mutex_lock(&w->lock);
     w->nodes[w->nodes_n++] = TAKE(n);
+    strbuf_clear(&w->list);
     pthread_mutex_unlock(&w->lock);
     return NULL;
 }
@@ -188,98 +215,6 @@ struct err *world_open_nodes(struct world *w)
     return world_grow(w, w->o.nodes);
 }
 
-static struct err *make_dir(const char *dir)
-{
-    return mkdir(dir, 0755) < 0 && errno != EEXIST ? err_sys(errno, "cannot make '%s'", dir) : NULL;
-}
-
-/* Another archive under the name of a. */
-static struct err *write_wrong(struct world *w, const char *dir, const struct archive *a)
-{
-    struct snapshot_maker_spec spec = {
-        .seed = w->o.seed ^ OTHER_SEED, .slot = a->slot, .base = a->base};
-    AUTO(freep) char *name = NULL;
-    AUTO(freep) char *from = NULL;
-    AUTO(freep) char *to = xasprintf("%s/%s", dir, a->name);
-
-    TRY(snapshot_maker_write(dir, &spec, &name));
-    from = xasprintf("%s/%s", dir, name);
-    return rename(from, to) < 0 ? err_sys(errno, "cannot rename '%s'", from) : NULL;
-}
-
-/* The node has a folder of its own with one archive: the snapshot of a slot, or what only has its
- * name. */
-static struct err *make_folder(struct world *w, struct world_node *n, uint64_t slot, bool wrong)
-{
-    struct snapshot_maker_spec spec = {.seed = w->o.seed, .slot = slot};
-    AUTO(freep)
-    char *dir =
-        xasprintf("%s/%s-%llu", w->o.dir, wrong ? "newer" : "stale", (unsigned long long)slot);
-    AUTO(freep) char *name = snapshot_maker_name(&spec);
-    AUTO(freep) char *ignored = NULL;
-    struct archive a;
-
-    TRY(make_dir(dir));
-    if (!archive_parse(name, &a))
-        return err_new(ERR_BUG, "'%s' is no archive's name", name);
-    TRY(wrong ? write_wrong(w, dir, &a) : snapshot_maker_write(dir, &spec, &ignored));
-    pthread_mutex_lock(&w->lock);
-    strlist_add(&w->folders, dir);
-    n->archives = w->folders.items[w->folders.n - 1];
-    pthread_mutex_unlock(&w->lock);
-    return NULL;
-}
-
-static uint64_t tip_of(struct world *w)
-{
-    uint64_t tip;
-
-    pthread_mutex_lock(&w->lock);
-    tip = chain_last(w->chain);
-    pthread_mutex_unlock(&w->lock);
-    return tip;
-}
-
-/* The node stands still slots back, with the snapshot that it had then. */
-static struct err *make_stale(struct world *w, struct world_node *n, uint64_t slots,
-                              uint64_t *ret_stands_at)
-{
-    uint64_t interval = w->o.snapshot_interval, tip = tip_of(w);
-    uint64_t at = tip > slots + 2 * interval ? tip - slots : 2 * interval;
-
-    *ret_stands_at = at;
-    return make_folder(w, n, (at - interval / 2) / interval * interval, false);
-}
-
-/* Ahead of everybody by an interval. */
-static struct err *make_newer(struct world *w, struct world_node *n)
-{
-    return make_folder(w, n, (tip_of(w) / w->o.snapshot_interval + 1) * w->o.snapshot_interval,
-                       true);
-}
-
-struct err *world_mirror_wrong(struct world *w)
-{
-    struct archive full, incremental;
-    struct err *e;
-    bool wanted;
-
-    pthread_mutex_lock(&w->lock);
-    wanted = w->wrong_wanted;
-    pthread_mutex_unlock(&w->lock);
-    if (!wanted)
-        return NULL;
-    pthread_mutex_lock(&w->files_lock);
-    e = archives_highest(w->snapshots, &full, &incremental);
-    if (!e)
-        e = write_wrong(w, w->wrong, &full);
-    if (!e && incremental.slot)
-        e = write_wrong(w, w->wrong, &incremental);
-    archives_purge(w->wrong, 2, 4);
-    pthread_mutex_unlock(&w->files_lock);
-    return e;
-}
-
 static bool powered(struct world *w, const struct world_node *n)
 {
     return world_fault(w, WORLD_RPC) && !n->faults[NODE_DEAD];
@@ -292,21 +227,32 @@ struct err *world_nodes_power(struct world *w)
     return NULL;
 }
 
+/* What has to be there before the fault may begin. *effective: what the server is told. */
+static struct err *prepare(struct world *w, struct world_node *n, enum node_fault f, uint64_t value,
+                           uint64_t *effective)
+{
+    if (!value)
+        return NULL;
+    if (f == NODE_STALE)
+        return world_make_stale(w, n, value, effective);
+    if (f == NODE_NEWER)
+        return world_make_newer(w, n);
+    if (f == NODE_WRONG_HASH)
+        return world_want_mirror(w, MIRROR_WRONG);
+    if (f == NODE_RECOMPRESSED)
+        return world_want_mirror(w, value == 1 ? MIRROR_ORDER : MIRROR_LEVEL);
+    return NULL;
+}
+
 struct err *world_node_fault(struct world *w, size_t i, enum node_fault f, uint64_t value)
 {
     struct world_node *n = w->nodes[i];
     uint64_t effective = value;
 
-    if (f == NODE_STALE && value)
-        TRY(make_stale(w, n, value, &effective));
-    if (f == NODE_NEWER && value)
-        TRY(make_newer(w, n));
+    TRY(prepare(w, n, f, value, &effective));
     pthread_mutex_lock(&w->lock);
-    w->wrong_wanted |= f == NODE_WRONG_HASH && value;
-    pthread_mutex_unlock(&w->lock);
-    if (f == NODE_WRONG_HASH && value)
-        TRY(world_mirror_wrong(w));
-    pthread_mutex_lock(&w->lock);
+    if (n->faults[f] != value && (f == NODE_VERSION_OF || f == NODE_SHRED_VERSION_OF))
+        strbuf_clear(&w->list);
     n->faults[f] = value;
     pthread_mutex_unlock(&w->lock);
     if (f == NODE_DEAD)
@@ -352,4 +298,5 @@ void world_close_nodes(struct world *w)
     for (size_t i = 0; i < w->nodes_n; i++)
         free(w->nodes[i]);
     strlist_clear(&w->folders);
+    strbuf_clear(&w->list);
 }
