@@ -4,6 +4,7 @@ enter() starts the test again as the first process of new process, mount and net
 ends, however it ends, everything that it started is gone with them. What namespaces do not hold (control groups, a
 few sysctls that a kubelet sets) is put back by the process outside.
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -11,10 +12,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "integration"))
+from until import until  # noqa: E402
+
 INSIDE = "AGAVECTL_TEST_MACHINE"
 PACKAGES = "run tools/install-deps --cluster"
 # A kubelet sets these for the whole machine.
@@ -38,19 +41,22 @@ def need_tools(part, names):
             skip_all(part, f"no {name}; {PACKAGES}")
 
 
+def removed(group):
+    try:
+        os.rmdir(group)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def remove_cgroups(name):
     """The control groups that Docker made below one name of ours; all of them are empty by now."""
     found = [p for top in [CGROUPS, *CGROUPS.glob("*")] for p in [top / name] if p.is_dir()]
     for top in found:
         for path, _, _ in os.walk(top, topdown=False):
-            for _ in range(100):  # the last process of a group may not have left it yet
-                try:
-                    os.rmdir(path)
-                    break
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    time.sleep(0.05)
+            until(f"the end of the last process in {path}", lambda p=path: removed(p), 10)
 
 
 def note_device(device):
@@ -60,22 +66,22 @@ def note_device(device):
 
 
 def remove_device(device):
-    if device.startswith("loop"):
-        subprocess.run(["losetup", "-d", f"/dev/{device}"], check=True)
-        return
-    Path(f"/sys/block/{device}/reset").write_text("1")
-    Path("/sys/class/zram-control/hot_remove").write_text(device.removeprefix("zram"))
+    """False: something still uses it."""
+    try:
+        if device.startswith("loop"):
+            subprocess.run(["losetup", "-d", f"/dev/{device}"], check=True)
+        else:
+            Path(f"/sys/block/{device}/reset").write_text("1")
+            Path("/sys/class/zram-control/hot_remove").write_text(device.removeprefix("zram"))
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 def remove_devices(name):
     noted = Path(f"/tmp/{name}/devices")
     for device in noted.read_text().split() if noted.exists() else []:
-        for _ in range(100):  # the last mount of it may just be going
-            try:
-                remove_device(device)
-                break
-            except (OSError, subprocess.CalledProcessError):
-                time.sleep(0.05)
+        until(f"the end of the last mount of {device}", lambda d=device: remove_device(d), 10)
     noted.unlink(missing_ok=True)
 
 
@@ -86,19 +92,22 @@ def outside(part):
     command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
                sys.executable, *sys.argv]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a time-out cleans up as well
-    child = subprocess.Popen(command, env={**os.environ, INSIDE: name})
-    try:
+    with contextlib.ExitStack() as undo:  # from the last to the first, each of them whatever happens to the others
+        undo.callback(shutil.rmtree, f"/tmp/{name}", ignore_errors=True)
+        undo.callback(remove_devices, name)
+        undo.callback(remove_cgroups, name)
+        undo.callback(put_back, before)
+        child = subprocess.Popen(command, env={**os.environ, INSIDE: name})
+        undo.callback(child.wait)
+        undo.callback(child.kill)
         code = child.wait()
-    finally:
-        child.kill()
-        child.wait()
-        for key, value in before.items():
-            if Path("/proc/sys", key).read_text() != value:
-                Path("/proc/sys", key).write_text(value)
-        remove_cgroups(name)
-        remove_devices(name)
-        shutil.rmtree(f"/tmp/{name}", ignore_errors=True)
     sys.exit(code)
+
+
+def put_back(sysctls):
+    for key, value in sysctls.items():
+        if Path("/proc/sys", key).read_text() != value:
+            Path("/proc/sys", key).write_text(value)
 
 
 def reap():
@@ -180,12 +189,14 @@ class Docker:
             command.append("--live-restore")
         log = open(self.folder / "dockerd.log", "a")
         self.process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        end = time.monotonic() + 60
-        while subprocess.run(["docker", "version"], env=self.env(), capture_output=True).returncode != 0:
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise AssertionError("dockerd does not come up:\n" +
-                                     (self.folder / "dockerd.log").read_text()[-2000:])
-            time.sleep(0.05)
+
+        def said():
+            return f"dockerd\n{(self.folder / 'dockerd.log').read_text()[-2000:]}"
+
+        def answers():
+            assert self.process.poll() is None, f"dockerd ended\n{said()}"
+            return subprocess.run(["docker", "version"], env=self.env(), capture_output=True).returncode == 0
+        until(said, answers)
 
     def stop(self):
         self.process.terminate()

@@ -40,13 +40,13 @@ def took(fn):
 def settled(t, *args):
     """The next run. What a killed one had started (mkfs, a helper in the lab's namespaces) still holds the host
     lock or the device for a moment, and is told so."""
-    end = time.monotonic() + 30
-    while True:
-        r = t.run(*args)
-        busy = r.code == 4 and ("another agavectl is at work" in r.err or "mkfs.xfs" in r.err)
-        if not busy or time.monotonic() > end:
-            return r
-        time.sleep(0.1)
+    last = []
+
+    def free():
+        last[:] = [t.run(*args)]
+        return not (last[0].code == 4 and ("another agavectl is at work" in last[0].err or "mkfs.xfs" in last[0].err))
+    t.until(lambda: f"a free host; the last answer: {last[0]}", free, 30)
+    return last[0]
 
 
 def answer(t):

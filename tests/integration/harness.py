@@ -12,6 +12,8 @@ that ran, t.not_real("docker", "no engine") one that could not.
 import os, re, shutil, subprocess, sys, tempfile, time, traceback
 from pathlib import Path
 
+from until import until
+
 SOURCE = Path(__file__).resolve().parents[2]
 # The only place that names where optional real data is looked for: programs, ledgers and recordings of Agave.
 DATA = Path(os.environ.get("AGAVECTL_TEST_DATA") or SOURCE.parent / "shared")
@@ -61,15 +63,8 @@ class Tools:
         return Result(p.returncode, p.stdout, p.stderr, 0)
 
     def until(self, what, probe, timeout=60, every=0.1):
-        """Polls probe() until it is true; the deadline is a failure that says what was waited for."""
-        end = time.monotonic() + timeout
-        while True:
-            got = probe()
-            if got:
-                return got
-            if time.monotonic() > end:
-                raise AssertionError(f"{what}: not within {timeout} s")
-            time.sleep(every)
+        """until.py's; it may be asked for agavectl's answers, which is why it asks less often."""
+        return until(what, probe, timeout, every)
 
     def later(self, fn):
         """Runs fn when the test ends, in reverse order, whatever happened."""

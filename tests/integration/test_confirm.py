@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What is asked before anything is changed: on a real pseudo terminal, without one, and by prepare, up and restart."""
-import json, os, pty, shutil, signal, subprocess, termios, time
+import contextlib, json, os, pty, shutil, signal, subprocess, termios
 import lab
 from harness import BIN, Skip, main, test
+from until import until
 
 QUESTION = b"Go on? [y/N] "
 
@@ -37,14 +38,13 @@ class Terminal:
 
     def until_asked(self, timeout=60):
         os.set_blocking(self.master, False)
-        end = time.monotonic() + timeout
-        while QUESTION not in self.seen:
-            assert time.monotonic() < end, self.seen
+
+        def asks():
             assert self.p.poll() is None, (self.p.returncode, self.seen, self.p.stderr.read())
-            try:
+            with contextlib.suppress(BlockingIOError):
                 self.seen += os.read(self.master, 4096)
-            except BlockingIOError:
-                time.sleep(0.02)
+            return QUESTION in self.seen
+        until(lambda: f"the question after {self.seen}", asks, timeout, 0.02)
         return self.seen.decode()
 
     def answer(self, typed, timeout=120):

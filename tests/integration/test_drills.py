@@ -68,9 +68,7 @@ def a_drill_that_sees_something_else_fails(t):
     lab.up(t, "--time-scale", "4")
 
     def let_go():
-        end = time.monotonic() + 60
-        while not LINGER.exists() and time.monotonic() < end:
-            time.sleep(0.01)
+        t.until("the validator that lingers", LINGER.exists, 60, 0.01)
         LINGER.unlink()
     helper = threading.Thread(target=let_go)
     helper.start()

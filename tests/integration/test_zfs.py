@@ -1,9 +1,10 @@
 """The ZFS of the stages kind-root and volume on real pools: zfs-fuse, in namespaces of the test's own. It has no
 zvols: what is planned for one is looked at here, and made only in tests/unit/stage/test_volume_zvol.c."""
-import json, os, re, shutil, signal, subprocess, sys, time
+import json, os, re, shutil, signal, subprocess, sys
 from pathlib import Path
 
 from harness import BUILD, main, test
+from until import until
 
 INSIDE = "AGAVECTL_TEST_ZFS"
 SOCKET = Path("/run/zfs/zfs_socket")
@@ -42,11 +43,12 @@ def start_pool():
         Path("/run", at).mkdir()
     daemon = subprocess.Popen(["zfs-fuse", "-n", "--no-kstat-mount"], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 20
-    while not SOCKET.exists():
-        if daemon.poll() is not None or time.monotonic() > end:
+
+    def listens():
+        if daemon.poll() is not None:
             skip_all("zfs-fuse does not start here (no FUSE?)")
-        time.sleep(0.05)
+        return SOCKET.exists()
+    until("zfs-fuse's socket", listens, 20)
     image = Path("/srv/pool.img")
     with image.open("wb") as f:
         f.truncate(512 << 20)

@@ -17,8 +17,9 @@ from pathlib import Path
 from booted import Died, Machine, find_disk, put_files
 from image import HERE
 
-sys.path.insert(0, str(HERE.parent / "cluster"))
+sys.path[:0] = [str(HERE.parent / "cluster"), str(HERE.parent / "integration")]
 from machine import CGROUPS, INSIDE, note_device, remove_devices  # noqa: E402
+from until import until  # noqa: E402
 
 BOOT_S = 60
 NODES = ["null", "zero", "full", "random", "urandom", "tty"]
@@ -170,25 +171,30 @@ class Container(Machine):
             ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc", "--cgroup",
              sys.executable, __file__, self.root, json.dumps(self.devices)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=enter_cgroup)
-        end = time.monotonic() + timeout
-        while not self.find_init():
-            self.alive(end)
-        while (said := self.run("systemctl is-system-running", 20)[1].strip()) not in ("running", "degraded"):
-            self.alive(end)
+        until("systemd", self.find_init, timeout)
+        said = until(self.still_starting, self.settled, timeout)
         self.seconds.append(time.monotonic() - start)
         self.boot_id = self.ok("cat /proc/sys/kernel/random/boot_id").strip()
         return said
 
-    def alive(self, end):
+    def console(self):
+        return (self.folder / "console").read_text(errors="replace")[-2000:]
+
+    def alive(self):
         if self.process.poll() is not None:
-            raise Died(f"systemd ended: {(self.folder / 'console').read_text(errors='replace')[-2000:]}")
-        if time.monotonic() > end:
-            jobs = self.run("systemctl list-jobs --no-pager")[1] if self.pid else ""
-            raise Died(f"still starting:\n{jobs}{(self.folder / 'console').read_text(errors='replace')[-2000:]}")
-        time.sleep(0.05)
+            raise Died(f"systemd ended: {self.console()}")
+
+    def settled(self):
+        self.alive()
+        said = self.run("systemctl is-system-running", 20)[1].strip()
+        return said if said in ("running", "degraded") else None
+
+    def still_starting(self):
+        return f"the end of the boot\n{self.run('systemctl list-jobs --no-pager')[1]}{self.console()}"
 
     def find_init(self):
         """systemd's pid, once it is that and no more the script that prepares its root."""
+        self.alive()
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         if not children or Path(f"/proc/{children[0]}/comm").read_text().strip() not in ("init", "systemd"):

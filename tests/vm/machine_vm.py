@@ -10,11 +10,15 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from booted import Died, Machine, find_disk, put_files, tar_of
-from image import Absent
+from image import HERE, Absent
+
+sys.path.insert(0, str(HERE.parent / "integration"))
+from until import until  # noqa: E402
 
 QEMU = "qemu-system-x86_64"
 
@@ -66,16 +70,17 @@ class VM(Machine):
         self.seconds.append(time.monotonic() - start)
 
     def connect(self):
-        end = time.monotonic() + 20
         self.line, self.received = socket.socket(socket.AF_UNIX), b""
-        while True:
+
+        def connected():
             try:
                 self.line.connect(str(self.folder / "line.sock"))
-                return
             except OSError:
-                if self.process.poll() is not None or time.monotonic() > end:
+                if self.process.poll() is not None:
                     raise Died(f"qemu does not start: {self.process.stderr.read().decode()}") from None
-                time.sleep(0.05)
+                return False
+            return True
+        until("qemu's serial line", connected, 20)
 
     def off(self, timeout):
         """Waits for the guest to end by itself."""
