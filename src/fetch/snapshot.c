@@ -70,10 +70,10 @@ static struct err *tick(struct stream *s)
     return place_has_room(s->place, s->spare_b);
 }
 
-static struct err *stream_length(void *arg, uint64_t length_b)
+static struct err *stream_answer(void *arg, const struct http_answer *a)
 {
     struct stream *s = arg;
-    uint64_t need_b = s->spare_b;
+    uint64_t length_b = a->length_b, need_b = s->spare_b;
 
     s->total_b = length_b;
     if (length_b != UINT64_MAX && __builtin_add_overflow(length_b, s->spare_b, &need_b))
@@ -114,7 +114,7 @@ static struct err *receive(struct stream *s, struct fetch_report *ret)
         .min_rate_s = s->job->min_rate_s ? s->job->min_rate_s : MIN_RATE_S,
         .follow = true,
         .on_data = stream_data,
-        .on_length = stream_length,
+        .on_answer = stream_answer,
         .arg = s,
     };
 

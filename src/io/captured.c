@@ -237,6 +237,7 @@ static struct err *reply_to(const struct http_request *req, const struct json *r
 static struct err *give_body(const struct json *body, const struct http_request *req,
                              struct http_response *ret)
 {
+    struct http_answer head = {.status = ret->status, .total_b = UINT64_MAX};
     AUTO(freep) char *s = NULL;
 
     if (json_is_string(body)) {
@@ -246,13 +247,13 @@ static struct err *give_body(const struct json *body, const struct http_request 
     } else {
         s = body ? json_text(body, false) : xstrdup("");
     }
-    ret->body_n = ret->length_b = strlen(s);
+    ret->body_n = ret->length_b = head.length_b = strlen(s);
+    if (req->on_answer && ret->status / 100 == 2)
+        TRY(req->on_answer(req->arg, &head));
     if (!req->on_data) {
         ret->body = TAKE(s);
         return NULL;
     }
-    if (req->on_length)
-        TRY(req->on_length(req->arg, ret->length_b));
     return req->on_data(req->arg, s, ret->body_n);
 }
 

@@ -25,8 +25,10 @@ struct http_answer {
     bool accepts_ranges;      /* "Accept-Ranges: bytes" */
     bool ranged;              /* 206 with a Content-Range that can be understood, then: */
     uint64_t first_b, last_b; /* its first and last byte */
-    uint64_t total_b;         /* of the whole file, or UINT64_MAX */
+    uint64_t total_b;         /* of the whole file; UINT64_MAX: it does not say */
 };
+
+#define HTTP_CONNECT_MS 3000
 
 /* HTTP through libcurl. http and https (certificate and host name verified) only; a redirect is
  * followed only when asked, within the same host and port. */
@@ -52,7 +54,7 @@ struct http_request {
      * whatever the environment says. */
     const char *proxy;
     uint32_t timeout_ms;   /* whole transfer; 0: none (streams: see min_rate) */
-    uint32_t connect_ms;   /* 0: 3,000 */
+    uint32_t connect_ms;   /* 0: HTTP_CONNECT_MS */
     uint64_t max_body_b;   /* 0: 16 MiB, of streams too; more is ERR_REMOTE and ends the transfer */
     uint32_t min_rate_b_s; /* 0: none; below it for min_rate_s seconds is ERR_TIMEOUT */
     uint32_t min_rate_s;
@@ -61,12 +63,11 @@ struct http_request {
     bool follow;
     /* Streaming: called with each piece of a 2xx body in order; an error ends the transfer and is
      * returned unchanged. NULL: the body is collected in http_response.body; so is, in any case,
-     * one that is not 2xx. on_length is called once before the first piece (at the end of an empty
-     * body) with Content-Length, or UINT64_MAX; may be NULL. Both hold up the other transfers. */
+     * one that is not 2xx. Both callbacks hold up the other transfers. */
     struct err *(*on_data)(void *arg, const void *data, size_t n);
-    struct err *(*on_length)(void *arg, uint64_t length_b);
-    /* The head of a 2xx answer, before on_length; an error ends the transfer, unchanged: a source
-     * that ignores Range is left before it sends the whole file. May be NULL. */
+    /* The head of a 2xx answer, once, before the first piece (at the end of an empty body); an
+     * error ends the transfer, unchanged: a source that ignores Range is left before it sends the
+     * whole file. May be NULL. */
     struct err *(*on_answer)(void *arg, const struct http_answer *a);
     void *arg;
 };

@@ -16,8 +16,10 @@ struct http_loop;
 struct http_transfer;
 
 struct http_loop_opts {
-    size_t max_sockets; /* more transfers wait for a place, and their time begins then; 0: 256 */
-    uint64_t rate_b_s;  /* of all bodies together, over any second; 0: no limit */
+    /* Connections, those kept for later included. More transfers wait for a place, and their time
+     * begins then; 0: 256. */
+    size_t max_sockets;
+    uint64_t rate_b_s; /* of all bodies together, over any second; 0: no limit */
 };
 
 /* ERR_ABSENT on a captured host, which has no network. */
@@ -31,15 +33,15 @@ void http_loop_freep(struct http_loop **l);
  * then to be {0}); what is left in it is freed. t is gone afterwards. */
 typedef void http_done_fn(void *arg, struct http_transfer *t, struct http_response *r);
 
-/* req is copied, what it points to is borrowed until done. Never fails by itself: a request that
- * cannot begin ends with err like any other, in the next http_loop_run. Connections are kept and
- * used again for the same origin. */
+/* req is copied, what it points to is borrowed until done or http_cancel (tls and bearer: until the
+ * next tick after that). Never fails by itself: a request that cannot begin ends with err like any
+ * other, in the next http_loop_run. Connections are kept and used again for the same origin. */
 struct http_transfer *http_begin(struct http_loop *l, const struct http_request *req,
                                  http_done_fn *done, void *arg);
-/* At once, without its done. */
+/* At once, without its done: t may not be used any more, and none of its callbacks comes. */
 void http_cancel(struct http_transfer *t);
 /* No more bytes are taken from it until it is resumed; its least rate (min_rate_b_s) does not count
- * meanwhile. */
+ * meanwhile. It keeps its place. */
 void http_pause(struct http_transfer *t);
 void http_resume(struct http_transfer *t);
 

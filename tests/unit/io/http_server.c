@@ -115,6 +115,22 @@ static void echo_head(int fd, const char *request)
     say(fd, request);
 }
 
+/* n bytes, each of them the low byte of its own offset. */
+static void flow(int fd, size_t n)
+{
+    static char piece[65536];
+    char head[64];
+
+    for (size_t i = 0; i < sizeof(piece); i++)
+        piece[i] = (char)i;
+    snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", n);
+    if (!say(fd, head))
+        return;
+    for (size_t done = 0; done < n; done += sizeof(piece))
+        if (!say_n(fd, piece, n - done < sizeof(piece) ? n - done : sizeof(piece)))
+            return;
+}
+
 static const struct {
     const char *path, *answer;
 } canned[] = {
@@ -139,6 +155,13 @@ static const struct {
                "Content-Length: 0\r\n\r\n"},
     {"/scheme", "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"},
     {"/loop", "HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n"},
+    {"/keep", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"},
+    {"/part", "HTTP/1.1 206 Partial Content\r\nAccept-Ranges: none, bytes\r\n"
+              "Content-Range: bytes 5-9/100\r\nContent-Length: 5\r\n\r\n56789"},
+    {"/part-lies", "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 9-5/100\r\n"
+                   "Content-Length: 5\r\n\r\n56789"},
+    {"/part-200", "HTTP/1.1 200 OK\r\nContent-Range: bytes 5-9/100\r\n"
+                  "Content-Length: 5\r\n\r\n01234"},
     {"/early-hint", "HTTP/1.1 103 Early Hints\r\nLocation: /wrong\r\n\r\n"
                     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"},
 };
@@ -152,6 +175,8 @@ static void answer(struct conn *c, const char *path, const char *request)
         echo(c->fd, request);
     if (strcmp(path, "/echo-head") == 0)
         echo_head(c->fd, request);
+    if (strcmp(path, "/flow") == 0)
+        flow(c->fd, SERVER_FLOW_B);
     if (strcmp(path, "/giant") == 0)
         flood(c->fd, "HTTP/1.1 200 OK\r\n\r\n");
     if (strcmp(path, "/headers") == 0)
@@ -176,9 +201,9 @@ static bool whole(const char *request)
     return !length || strlen(head + 4) >= strtoul(length + 16, NULL, 10);
 }
 
-static void *serve(void *arg)
+/* One request and its answer; false: the connection is not to be kept. */
+static bool serve_one(struct conn *c)
 {
-    struct conn *c = arg;
     char request[8192] = "", path[64] = "";
     size_t n = 0;
     ssize_t got = 1;
@@ -188,8 +213,20 @@ static void *serve(void *arg)
         n += got > 0 ? (size_t)got : 0;
         request[n] = 0;
     }
-    if (sscanf(request, "%*s %63[^ ?]", path) == 1)
-        answer(c, path, request);
+    if (sscanf(request, "%*s http://%*[^/]%63[^ ?]", path) == 1) /* we are a proxy */
+        c->server->n_proxied++;
+    else if (sscanf(request, "%*s %63[^ ?]", path) != 1)
+        return false;
+    answer(c, path, request);
+    return strcmp(path, "/keep") == 0;
+}
+
+static void *serve(void *arg)
+{
+    struct conn *c = arg;
+
+    while (serve_one(c))
+        ;
     shutdown(c->fd, SHUT_WR);
     stall(c->fd); /* a close with unread bytes would be a reset */
     close(c->fd);

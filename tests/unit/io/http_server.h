@@ -7,10 +7,11 @@
 
 /* A small HTTP server on 127.0.0.1 that misbehaves on request; one thread for each connection. */
 #define SERVER_CONNS_MAX 1024
+#define SERVER_FLOW_B    (4U << 20) /* of /flow: each byte is the low one of its offset */
 struct server {
     int fd, port;
     pthread_t thread, conns[SERVER_CONNS_MAX];
-    atomic_int n_conns;
+    atomic_int n_conns, n_proxied;
     volatile sig_atomic_t cancel; /* set when /cancel is asked for */
 
     pthread_mutex_t lock; /* for what follows: /hold */

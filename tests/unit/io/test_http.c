@@ -455,12 +455,12 @@ static struct err *sink_data(void *arg, const void *data, size_t n)
     return TAKE(sink->fail_with);
 }
 
-static struct err *sink_length(void *arg, uint64_t length_b)
+static struct err *sink_answer(void *arg, const struct http_answer *a)
 {
     struct sink *sink = arg;
 
     assert_int_equal(sink->text.len, 0); /* before the first piece */
-    sink->length_b = length_b;
+    sink->length_b = a->length_b;
     sink->told++;
     return NULL;
 }
@@ -485,7 +485,7 @@ static void streams_get_length_and_pieces(void **state)
                                    .follow = true,
                                    .timeout_ms = 5000,
                                    .on_data = sink_data,
-                                   .on_length = sink_length,
+                                   .on_answer = sink_answer,
                                    .arg = &sink};
         AUTO(http_response_clear) struct http_response r = {0};
         struct ctx ctx = plain;

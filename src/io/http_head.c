@@ -1,0 +1,88 @@
+/* Reading header lines, as text. Whoever receives them bounds their number and length. */
+#include "io/http_head.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/cleanup.h"
+
+#define BLANKS " \t\r\n"
+
+bool http_header_is(const char *line, size_t n, const char *name)
+{
+    size_t len = strlen(name);
+
+    return n > len && strncasecmp(line, name, len) == 0 && line[len] == ':';
+}
+
+char *http_header_value(const char *line, size_t n)
+{
+    const char *colon = memchr(line, ':', n);
+    const char *p = colon ? colon + 1 : line;
+    const char *end = line + n;
+
+    while (p < end && *p && strchr(BLANKS, *p))
+        p++;
+    while (end > p && (!end[-1] || strchr(BLANKS, end[-1])))
+        end--;
+    return xstrndup(p, (size_t)(end - p));
+}
+
+/* Digits up to the next other character; none, or more than 63 bits of them: false. */
+static bool take_number(const char **p, uint64_t *ret)
+{
+    const char *begin = *p;
+    uint64_t v = 0;
+
+    for (; **p >= '0' && **p <= '9'; (*p)++)
+        if (__builtin_mul_overflow(v, (uint64_t)10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)(**p - '0'), &v) || v > INT64_MAX)
+            return false;
+    *ret = v;
+    return *p > begin;
+}
+
+static bool take_char(const char **p, char c)
+{
+    if (**p != c)
+        return false;
+    (*p)++;
+    return true;
+}
+
+bool http_content_range(const char *value, uint64_t *ret_first_b, uint64_t *ret_last_b,
+                        uint64_t *ret_total_b)
+{
+    uint64_t first, last, total = UINT64_MAX;
+    const char *p = value;
+
+    if (strncasecmp(p, "bytes", 5) != 0 || (p[5] != ' ' && p[5] != '\t'))
+        return false;
+    for (p += 5; *p == ' ' || *p == '\t'; p++)
+        ;
+    if (!take_number(&p, &first) || !take_char(&p, '-') || !take_number(&p, &last) ||
+        !take_char(&p, '/'))
+        return false;
+    if (!take_char(&p, '*') && !take_number(&p, &total))
+        return false;
+    if (*p || last < first || (total != UINT64_MAX && last >= total))
+        return false;
+    *ret_first_b = first;
+    *ret_last_b = last;
+    *ret_total_b = total;
+    return true;
+}
+
+bool http_accepts_bytes(const char *value)
+{
+    for (const char *p = value; *p;) {
+        size_t n;
+
+        p += strspn(p, " \t,");
+        n = strcspn(p, " \t,");
+        if (n == 5 && strncasecmp(p, "bytes", 5) == 0)
+            return true;
+        p += n;
+    }
+    return false;
+}

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Header lines of HTTP answers: what others sent, so nothing in them is believed. Pure. */
+
+/* Is this line of n bytes (not terminated) the header of that name? */
+bool http_header_is(const char *line, size_t n, const char *name);
+/* The value of a header line, without the blanks around it; to be freed. */
+char *http_header_value(const char *line, size_t n);
+
+/* "bytes 5-9/100" or "bytes 5-9/" and an asterisk, the value of a Content-Range (RFC 9110, 14.4).
+ * False, and nothing is written, for every other text: no bytes, a last before its first or behind
+ * the end, more than 63 bits. *ret_total_b is UINT64_MAX for the asterisk. */
+bool http_content_range(const char *value, uint64_t *ret_first_b, uint64_t *ret_last_b,
+                        uint64_t *ret_total_b);
+/* Is "bytes" one of the units of an Accept-Ranges? */
+bool http_accepts_bytes(const char *value);

@@ -1,0 +1,736 @@
+/* One HTTP request over libcurl, and curl's set of them: the only file that sees curl. What curl
+ * does by itself and an operator would not expect is off: proxies from the environment, redirects
+ * to other hosts, credentials in URLs, .netrc, other protocols. Answers are not trusted: everything
+ * is bounded. When something runs, and how long one waits, is http_loop.c's work. */
+#include "io/http_wire.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/tcp.h>
+
+#include <curl/curl.h>
+
+#include "base/str.h"
+#include "io/clock.h"
+#include "io/http_fault.h"
+#include "io/http_head.h"
+#include "io/netns.h"
+
+#define BODY_MAX_B    (16ULL * 1024 * 1024)
+#define HEADERS_MAX_B (256 * 1024)
+#define REDIRECTS_MAX 5
+#define STREAM_BUF_B  (512L * 1024)
+#define NS_PER_MS     1000000ULL
+
+struct http_wires {
+    CURLM *multi;
+    struct http_wire_ops ops;
+};
+
+struct http_wire {
+    struct http_wires *set; /* NULL: not in curl's hands */
+    void *owner;
+    const struct http_request *req;
+    struct http_response *ret;
+    CURL *easy;
+    struct curl_slist *headers;
+    char *bearer; /* the header that holds the token: wiped */
+    int socket;   /* the Unix socket's file (O_PATH), or -1 */
+    int fd;       /* of the connection, curl's; -1: none yet */
+    char *url;    /* of this hop */
+    struct strbuf body;
+    struct http_answer answer; /* of this hop's headers so far */
+    uint64_t begun_ns, taken_b, headers_b;
+    int redirects;
+    bool has_length, told;
+    struct err *err; /* set by a callback that ended the transfer */
+    char detail[CURL_ERROR_SIZE];
+};
+
+static uint64_t since_ms(const struct http_wire *t)
+{
+    return (clock_system.mono_ns() - t->begun_ns) / NS_PER_MS;
+}
+
+static bool is_success(const struct http_wire *t)
+{
+    return t->ret->status >= 200 && t->ret->status < 300;
+}
+
+static uint64_t max_body_b(const struct http_request *req)
+{
+    return req->max_body_b ? req->max_body_b : BODY_MAX_B;
+}
+
+/* ---- what curl tells us ------------------------------------------------------------------- */
+
+/* The kernel's own measure: its least counts neither our work nor the server's. Through a proxy it
+ * would be the proxy's. */
+static uint32_t rtt_of(const struct http_wire *t)
+{
+    struct tcp_info info = {0};
+    socklen_t n = sizeof(info);
+    curl_socket_t fd = t->fd;
+
+    /* on a kept connection an answer can be there before its socket was watched */
+    if (fd < 0 && curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK)
+        return 0;
+    if (t->req->proxy || t->req->unix_socket || fd < 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+        n < offsetof(struct tcp_info, tcpi_min_rtt) + sizeof(info.tcpi_min_rtt) ||
+        info.tcpi_min_rtt == UINT32_MAX)
+        return 0;
+    return info.tcpi_min_rtt ? info.tcpi_min_rtt : 1;
+}
+
+static void look_at_ranges(struct http_wire *t, const char *line, size_t n)
+{
+    struct http_answer *a = &t->answer;
+    AUTO(freep) char *value = NULL;
+
+    if (http_header_is(line, n, "accept-ranges")) {
+        value = http_header_value(line, n);
+        a->accepts_ranges = http_accepts_bytes(value);
+    } else if (http_header_is(line, n, "content-range")) {
+        value = http_header_value(line, n);
+        a->ranged = http_content_range(value, &a->first_b, &a->last_b, &a->total_b);
+    }
+}
+
+/* A new status line (after a 1xx answer) starts again. */
+static size_t on_header(char *line, size_t one, size_t n, void *arg)
+{
+    struct http_wire *t = arg;
+
+    t->headers_b += n;
+    if (t->headers_b > HEADERS_MAX_B) {
+        AUTO(freep) char *url = http_shown(t->url);
+
+        t->err = err_remote(0, "%s: more than %d bytes of headers", url, HEADERS_MAX_B);
+        return 0;
+    }
+    if (n > 5 && strncmp(line, "HTTP/", 5) == 0) {
+        free(TAKE(t->ret->location));
+        t->has_length = false;
+        t->answer = (struct http_answer){.total_b = UINT64_MAX};
+        if (!t->ret->rtt_us)
+            t->ret->rtt_us = rtt_of(t);
+    }
+    if (http_header_is(line, n, "location") && !t->ret->location)
+        t->ret->location = http_header_value(line, n);
+    if (http_header_is(line, n, "content-length"))
+        t->has_length = true;
+    look_at_ranges(t, line, n);
+    return n;
+}
+
+static void look_at_answer(struct http_wire *t)
+{
+    curl_off_t length = -1;
+    long status = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    t->ret->status = (int)status;
+    t->ret->length_b = t->has_length && length >= 0 ? (uint64_t)length : UINT64_MAX;
+}
+
+/* Once per 2xx answer, before its first piece or, when it has none, at its end. */
+static struct err *tell_answer(struct http_wire *t)
+{
+    struct http_answer *a = &t->answer;
+
+    if (t->told || !t->req->on_answer || !is_success(t))
+        return NULL;
+    t->told = true;
+    a->status = t->ret->status;
+    a->length_b = t->ret->length_b;
+    if (a->status != 206 || !a->ranged) {
+        a->ranged = false;
+        a->first_b = a->last_b = 0;
+        a->total_b = UINT64_MAX;
+    }
+    return t->req->on_answer(t->req->arg, a);
+}
+
+static struct err *take(struct http_wire *t, const char *data, size_t n)
+{
+    uint64_t max_b = max_body_b(t->req);
+
+    look_at_answer(t);
+    if (n > max_b - t->taken_b || (t->ret->length_b != UINT64_MAX && t->ret->length_b > max_b)) {
+        AUTO(freep) char *url = http_shown(t->url);
+
+        return err_remote(t->ret->status, "%s: the answer is larger than %llu bytes", url,
+                          (unsigned long long)max_b);
+    }
+    t->taken_b += n;
+    TRY(tell_answer(t));
+    if (t->req->on_data && is_success(t))
+        return t->req->on_data(t->req->arg, data, n);
+    strbuf_add(&t->body, data, n);
+    return NULL;
+}
+
+/* An error of on_data or on_answer reaches the caller as it is. */
+static size_t on_body(char *data, size_t one, size_t n, void *arg)
+{
+    struct http_wire *t = arg;
+    const struct http_wire_ops *ops = &t->set->ops;
+    enum http_gate gate = t->err ? HTTP_DROP : ops->gate(ops->arg, t->owner, n);
+
+    if (gate == HTTP_HOLD)
+        return CURL_WRITEFUNC_PAUSE;
+    if (gate == HTTP_TAKE)
+        t->err = take(t, data, n);
+    return t->err || gate == HTTP_DROP ? 0 : n;
+}
+
+/* ---- one request -------------------------------------------------------------------------- */
+
+void http_wire_free(struct http_wire *t)
+{
+    if (!t)
+        return;
+    if (t->set)
+        curl_multi_remove_handle(t->set->multi, t->easy);
+    curl_easy_cleanup(t->easy);
+    for (struct curl_slist *h = t->bearer ? t->headers : NULL; h; h = h->next)
+        secret_wipe(h->data, strlen(h->data));
+    curl_slist_free_all(t->headers);
+    secret_textp(&t->bearer);
+    closep(&t->socket);
+    strbuf_clear(&t->body);
+    err_free(t->err);
+    free(t->url);
+    free(t);
+}
+
+static void wire_freep(struct http_wire **t)
+{
+    http_wire_free(*t);
+}
+
+static void curlup(CURLU **u)
+{
+    curl_url_cleanup(*u);
+}
+
+static void curl_textp(char **text)
+{
+    curl_free(*text);
+}
+
+/* ret: "scheme://host:port", the unit within which a redirect is followed. */
+static struct err *origin_of(const char *url, char **ret)
+{
+    AUTO(curlup) CURLU *u = curl_url();
+    AUTO(curl_textp) char *scheme = NULL;
+    AUTO(curl_textp) char *host = NULL;
+    AUTO(curl_textp) char *port = NULL;
+    CURLUcode rc = curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER);
+
+    if (rc == CURLUE_UNSUPPORTED_SCHEME || rc == CURLUE_BAD_SCHEME)
+        return http_bad_url(url, "it must begin with http:// or https://");
+    if (rc == CURLUE_USER_NOT_ALLOWED)
+        return err_new(ERR_BADINPUT, "a URL with a user name or password is refused");
+    if (rc != CURLUE_OK)
+        return http_bad_url(url, curl_url_strerror(rc));
+    if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+        (!str_eq(scheme, "http") && !str_eq(scheme, "https")))
+        return http_bad_url(url, "it must begin with http:// or https://");
+    *ret = xasprintf("%s://%s:%s", scheme, host, port);
+    for (char *p = *ret; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p | 0x20);
+    return NULL;
+}
+
+static struct err *set_headers(struct http_wire *t)
+{
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:"); /* no 100-continue round trip */
+
+    for (const char *const *h = t->req->headers; h && *h; h++) {
+        if (strpbrk(*h, "\r\n")) {
+            curl_slist_free_all(list);
+            return err_new(ERR_BUG, "a request header holds a line break");
+        }
+        list = curl_slist_append(list, *h);
+    }
+    if (t->bearer)
+        list = curl_slist_append(list, t->bearer);
+    t->headers = list;
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+    return NULL;
+}
+
+/* The token goes where nobody else can read it, and can be nothing but the header's end. */
+static struct err *take_bearer(struct http_wire *t)
+{
+    const char *token = secret_bytes(t->req->bearer);
+    AUTO(freep) char *url = http_shown(t->url);
+
+    if (!token)
+        return NULL;
+    if (!t->req->unix_socket && strncasecmp(t->url, "https:", 6) != 0)
+        return err_new(ERR_BADINPUT, "%s: a token is sent over https only", url);
+    for (size_t i = 0; i < secret_n(t->req->bearer); i++)
+        if (token[i] <= ' ' || token[i] > '~')
+            return err_new(ERR_BADINPUT, "%s: the token is not one line of plain text", url);
+    t->bearer = xasprintf("Authorization: Bearer %s", token);
+    return NULL;
+}
+
+static void set_method(struct http_wire *t)
+{
+    const struct http_request *req = t->req;
+
+    if (str_eq(req->method, "HEAD")) {
+        curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
+    } else if (str_eq(req->method, "POST")) {
+        curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_n);
+        curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, req->body ? req->body : "");
+    } else {
+        curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+    }
+}
+
+static void set_protocols(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* a name server that does not answer must not hold the end of the call up */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
+static void set_limits(struct http_wire *t)
+{
+    const struct http_request *req = t->req;
+
+    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(req->connect_ms ? req->connect_ms : HTTP_CONNECT_MS));
+    if (req->min_rate_b_s) {
+        curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, (long)req->min_rate_b_s);
+        curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME,
+                         (long)(req->min_rate_s ? req->min_rate_s : 1));
+    }
+    if (req->on_data)
+        curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, STREAM_BUF_B);
+}
+
+static void set_options(struct http_wire *t)
+{
+    CURL *easy = t->easy;
+
+    set_protocols(easy);
+    curl_easy_setopt(easy, CURLOPT_PROXY, t->req->proxy ? t->req->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* not even from the environment, both of them */
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "agavectl/" AGAVECTL_VERSION);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->detail);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+}
+
+/* ---- where it goes, and as whom ----------------------------------------------------------- */
+
+/* Not copied: the request outlives the wire, and a copy of a key would not be wiped. */
+static void set_blob(CURL *easy, CURLoption option, const char *data, size_t n)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)data, .len = n, .flags = CURL_BLOB_NOCOPY};
+
+    curl_easy_setopt(easy, option, &blob);
+}
+
+static struct err *set_tls(struct http_wire *t)
+{
+    const struct http_tls *tls = t->req->tls;
+
+    curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (!tls)
+        return NULL;
+    if (!tls->cert != !tls->key)
+        return err_new(ERR_BUG, "a client certificate needs its key");
+    if (tls->ca) {
+        set_blob(t->easy, CURLOPT_CAINFO_BLOB, tls->ca, tls->ca_n);
+        curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL); /* or the system's would count as well */
+    }
+    if (!tls->cert)
+        return NULL;
+    set_blob(t->easy, CURLOPT_SSLCERT_BLOB, tls->cert, tls->cert_n);
+    set_blob(t->easy, CURLOPT_SSLKEY_BLOB, secret_bytes(tls->key), secret_n(tls->key));
+    curl_easy_setopt(t->easy, CURLOPT_SSLCERTTYPE, "PEM");
+    curl_easy_setopt(t->easy, CURLOPT_SSLKEYTYPE, "PEM");
+    return NULL;
+}
+
+/* Never from or into the pool of connections, which knows neither namespaces nor descriptors. */
+static void set_own_connection(CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
+static struct err *set_unix_socket(struct http_wire *t)
+{
+    char by_fd[64];
+
+    if (!t->req->unix_socket)
+        return NULL;
+    TRY(http_unix_open(t->req->unix_socket, &t->socket));
+    snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", t->socket);
+    curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, by_fd);
+    set_own_connection(t->easy);
+    return NULL;
+}
+
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct http_wire *t = arg;
+    int fd = CURL_SOCKET_BAD;
+
+    if (t->err)
+        return fd;
+    t->err = netns_socket(t->req->netns_fd, a->family, a->socktype, a->protocol, &fd);
+    if (t->err)
+        t->err = err_wrap(t->err, "%.*s", (int)strcspn(t->url, "?#"), t->url);
+    return fd;
+}
+
+static struct err *set_netns(struct http_wire *t)
+{
+    AUTO(curlup) CURLU *u = curl_url();
+    AUTO(curl_textp) char *host = NULL;
+    unsigned char address[sizeof(struct in6_addr)];
+
+    if (t->req->netns_fd <= 0)
+        return NULL;
+    curl_url_set(u, CURLUPART_URL, t->url, 0);
+    curl_url_get(u, CURLUPART_HOST, &host, 0);
+    /* an IPv6 address stands in brackets, and nothing else does */
+    if (!host || (host[0] != '[' && inet_pton(AF_INET, host, address) != 1))
+        return http_bad_url(t->url, "another network namespace needs an IP address");
+    curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
+    set_own_connection(t->easy);
+    return NULL;
+}
+
+/* Points the handle at t->url; the time-out covers all hops together. */
+static struct err *aim(struct http_wire *t)
+{
+    uint64_t gone_ms = since_ms(t);
+    AUTO(freep) char *text = http_shown(t->url);
+
+    t->detail[0] = 0;
+    t->headers_b = 0;
+    t->has_length = false;
+    if (t->req->timeout_ms && gone_ms >= t->req->timeout_ms)
+        return err_new(ERR_TIMEOUT, "%s: not done within %.6g s", text,
+                       (double)t->req->timeout_ms / 1000);
+    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS,
+                     t->req->timeout_ms ? (long)(t->req->timeout_ms - gone_ms) : 0L);
+    if (curl_easy_setopt(t->easy, CURLOPT_URL, t->url) != CURLE_OK)
+        return http_bad_url(t->url, "it is too long");
+    return NULL;
+}
+
+static struct err *wire_new(const struct http_request *req, struct http_response *ret,
+                            struct http_wire **ret_wire)
+{
+    AUTO(wire_freep) struct http_wire *t = xcalloc(1, sizeof(*t));
+    AUTO(freep) char *origin = NULL;
+
+    t->req = req;
+    t->ret = ret;
+    t->begun_ns = clock_system.mono_ns();
+    t->url = xstrdup(req->url);
+    t->socket = t->fd = -1;
+    TRY(origin_of(req->url, &origin));
+    t->easy = curl_easy_init();
+    if (!t->easy)
+        return err_new(ERR_SYS, "cannot start libcurl");
+    set_options(t);
+    set_limits(t);
+    set_method(t);
+    TRY(take_bearer(t));
+    TRY(set_headers(t));
+    TRY(set_tls(t));
+    TRY(set_unix_socket(t));
+    TRY(set_netns(t));
+    TRY(aim(t));
+    *ret_wire = TAKE(t);
+    return NULL;
+}
+
+/* ---- how it ended ------------------------------------------------------------------------- */
+
+static struct err *timeout_err(const struct http_wire *t)
+{
+    curl_off_t connect_us = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+    return http_timeout_err(t->req, t->url, connect_us != 0, since_ms(t));
+}
+
+static int os_errno(const struct http_wire *t)
+{
+    long sys = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &sys);
+    return (int)sys;
+}
+
+static struct err *curl_err(const struct http_wire *t, CURLcode rc)
+{
+    AUTO(freep) char *url = http_shown(t->url);
+    AUTO(freep) char *reason = http_os_reason(os_errno(t));
+    const char *detail = *t->detail ? t->detail : curl_easy_strerror(rc);
+
+    /* curl has a hundred codes; what is not named here is told in its own words */
+    if (rc == CURLE_OPERATION_TIMEDOUT)
+        return timeout_err(t);
+    if (rc == CURLE_URL_MALFORMAT)
+        return http_bad_url(t->url, detail);
+    if (rc == CURLE_COULDNT_RESOLVE_PROXY)
+        return err_remote(0, "%s: cannot resolve the name of the proxy", url);
+    if (rc == CURLE_COULDNT_RESOLVE_HOST)
+        return err_remote(0, "%s: cannot resolve the host name", url);
+    if (rc == CURLE_COULDNT_CONNECT && t->req->unix_socket)
+        return http_unix_err(t->req->unix_socket, os_errno(t));
+    if (rc == CURLE_COULDNT_CONNECT)
+        return err_remote(0, "%s: %s", url, reason ? reason : "cannot connect");
+    if (rc == CURLE_GOT_NOTHING)
+        return err_remote(0, "%s: the connection closed without an answer", url);
+    if (rc == CURLE_PARTIAL_FILE)
+        return http_cut_err(t->url, t->taken_b, t->ret->length_b);
+    if (rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY)
+        return err_remote(0, "%s: the answer is not HTTP", url);
+    if ((rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR) && reason)
+        return err_remote(0, "%s: %s", url, reason);
+    return err_remote(0, "%s: %s", url, detail);
+}
+
+/* Aims at the next hop: *ret_again; a redirect to another place is an error that names it. */
+static struct err *redirect(struct http_wire *t, bool *ret_again)
+{
+    AUTO(freep) char *here = NULL;
+    AUTO(freep) char *there = NULL;
+    AUTO(freep) char *text = http_shown(t->url);
+    char *next = NULL; /* borrowed from the handle */
+
+    if (!t->req->follow || str_eq(t->req->method, "POST"))
+        return NULL;
+    curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
+    if (!next || t->ret->status < 300 || t->ret->status > 399)
+        return NULL;
+    if (++t->redirects > REDIRECTS_MAX)
+        return err_remote(t->ret->status, "%s: more than %d redirects", text, REDIRECTS_MAX);
+    TRY(origin_of(t->url, &here));
+    TRY(err_wrap(origin_of(next, &there), "%s: its redirect", text));
+    if (!str_eq(here, there))
+        return err_remote(t->ret->status, "%s: redirects to another place, '%s'; use that instead",
+                          text, there);
+    free(t->url);
+    t->url = xstrdup(next);
+    strbuf_clear(&t->body);
+    t->taken_b = 0;
+    *ret_again = true;
+    return aim(t);
+}
+
+static void fill_response(struct http_wire *t)
+{
+    struct http_response *ret = t->ret;
+
+    ret->url = TAKE(t->url);
+    ret->seconds = (double)since_ms(t) / 1000;
+    ret->body_n = t->body.len;
+    ret->body = t->req->on_data && is_success(t) ? NULL : strbuf_take(&t->body);
+}
+
+/* Writes the response, or says *ret_again when it goes on at another URL. */
+static void finish(struct http_wire *t, CURLcode rc, bool *ret_again)
+{
+    struct err *e = TAKE(t->err);
+
+    look_at_answer(t);
+    if (!e && rc != CURLE_OK)
+        e = curl_err(t, rc);
+    if (!e)
+        e = redirect(t, ret_again);
+    if (!e && !*ret_again)
+        e = tell_answer(t);
+    if (!e && !*ret_again)
+        fill_response(t);
+    if (!e)
+        return;
+    *ret_again = false;
+    http_response_clear(t->ret);
+    t->ret->err = e;
+}
+
+/* ---- the set ------------------------------------------------------------------------------ */
+
+static struct err *multi_err(CURLMcode rc)
+{
+    return rc == CURLM_OK ? NULL : err_new(ERR_BUG, "HTTP: %s", curl_multi_strerror(rc));
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *seen)
+{
+    struct http_wires *w = arg;
+    struct http_wire *t = NULL;
+    uint32_t events = what == CURL_POLL_IN      ? EPOLLIN
+                      : what == CURL_POLL_OUT   ? EPOLLOUT
+                      : what == CURL_POLL_INOUT ? EPOLLIN | EPOLLOUT
+                                                : 0;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    if (t && (events || t->fd == fd))
+        t->fd = events ? fd : -1;
+    w->ops.watch(w->ops.arg, fd, events, seen != NULL);
+    if (!seen && events)
+        curl_multi_assign(w->multi, fd, w);
+    return 0;
+}
+
+static int on_timer(CURLM *multi, long ms, void *arg)
+{
+    struct http_wires *w = arg;
+
+    w->ops.wake_in(w->ops.arg, ms);
+    return 0;
+}
+
+struct err *http_wires_new(size_t max_sockets, const struct http_wire_ops *ops,
+                           struct http_wires **ret)
+{
+    struct http_wires *w;
+
+    /* Counted, never undone, and safe from any thread since libcurl 7.84 (CURL_VERSION_THREADSAFE);
+     * that is why no flag of our own is needed. */
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return err_new(ERR_SYS, "cannot start libcurl");
+    w = xcalloc(1, sizeof(*w));
+    w->ops = *ops;
+    w->multi = curl_multi_init();
+    if (!w->multi) {
+        free(w);
+        return err_new(ERR_SYS, "cannot start libcurl");
+    }
+    curl_multi_setopt(w->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_sockets);
+    curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)max_sockets);
+    curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
+    curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
+    *ret = w;
+    return NULL;
+}
+
+void http_wires_free(struct http_wires *w)
+{
+    if (!w)
+        return;
+    curl_multi_cleanup(w->multi);
+    free(w);
+}
+
+struct err *http_wire_start(struct http_wires *w, const struct http_request *req,
+                            struct http_response *ret, void *owner, struct http_wire **ret_wire)
+{
+    AUTO(wire_freep) struct http_wire *t = NULL;
+
+    TRY(wire_new(req, ret, &t));
+    t->owner = owner;
+    TRY(multi_err(curl_multi_add_handle(w->multi, t->easy)));
+    t->set = w;
+    *ret_wire = TAKE(t);
+    return NULL;
+}
+
+/* Out of curl's hands, or back in them at another URL. */
+static struct err *over(struct http_wire *t, CURLcode rc, bool *ret_over)
+{
+    struct http_wires *w = TAKE(t->set);
+    bool again = false;
+
+    if (!t->ret->rtt_us)
+        t->ret->rtt_us = rtt_of(t);
+    curl_multi_remove_handle(w->multi, t->easy);
+    finish(t, rc, &again);
+    *ret_over = !again;
+    if (!again)
+        return NULL;
+    t->set = w;
+    return multi_err(curl_multi_add_handle(w->multi, t->easy));
+}
+
+void http_wire_hold(struct http_wire *t, bool hold, bool *ret_over)
+{
+    CURLcode rc = curl_easy_pause(t->easy, hold ? CURLPAUSE_RECV : CURLPAUSE_CONT);
+
+    *ret_over = false;
+    /* what was held is handed on from within curl_easy_pause, which does not end a transfer */
+    if (rc != CURLE_OK)
+        err_free(over(t, rc, ret_over)); /* no redirect: a 2xx was on its way */
+}
+
+struct err *http_wires_ready(struct http_wires *w, int fd, uint32_t events)
+{
+    int what = 0, running;
+
+    if (events & (EPOLLIN | EPOLLHUP))
+        what |= CURL_CSELECT_IN;
+    if (events & EPOLLOUT)
+        what |= CURL_CSELECT_OUT;
+    if (events & EPOLLERR)
+        what |= CURL_CSELECT_ERR;
+    return multi_err(curl_multi_socket_action(w->multi, fd, what, &running));
+}
+
+struct err *http_wires_due(struct http_wires *w)
+{
+    int running;
+
+    return multi_err(curl_multi_socket_action(w->multi, CURL_SOCKET_TIMEOUT, 0, &running));
+}
+
+struct err *http_wires_over(struct http_wires *w, void **ret_owner)
+{
+    const CURLMsg *msg;
+    int left;
+
+    *ret_owner = NULL;
+    while ((msg = curl_multi_info_read(w->multi, &left))) {
+        struct http_wire *t = NULL;
+        bool is_over;
+
+        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        TRY(over(t, msg->data.result, &is_over));
+        if (is_over) {
+            *ret_owner = t->owner;
+            return NULL;
+        }
+    }
+    return NULL;
+}
