@@ -3,6 +3,8 @@
  * nothing in it is followed, and nothing in it but our own left-over is removed. */
 #include "fetch/place.h"
 
+#include "base/fault.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/statvfs.h>
@@ -54,8 +56,8 @@ static struct err *remove_leftover(const struct place *p, uint64_t *ret_b)
     return NULL;
 }
 
-struct err *place_begin(struct fsroot *root, const char *dir, const char *name, struct place **ret,
-                        uint64_t *ret_leftover_b)
+struct err *place_prepare(struct fsroot *root, const char *dir, const char *name,
+                          struct place **ret)
 {
     AUTO(place_freep) struct place *p = xcalloc(1, sizeof(*p));
 
@@ -65,12 +67,64 @@ struct err *place_begin(struct fsroot *root, const char *dir, const char *name, 
     p->tmp = xasprintf("tmp-%s", name);
     TRY(open_dir(root, p));
     TRY(refuse_existing(p));
+    *ret = TAKE(p);
+    return NULL;
+}
+
+struct err *place_create(struct place *p, uint64_t *ret_leftover_b)
+{
     TRY(remove_leftover(p, ret_leftover_b));
     /* Nobody else reads it until it is whole. */
-    p->fd = openat(p->dir_fd, p->tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    p->fd = openat(p->dir_fd, p->tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (p->fd < 0)
-        return err_sys(errno, "cannot create '%s/%s'", dir, p->tmp);
+        return err_sys(errno, "cannot create '%s/%s'", p->dir, p->tmp);
     p->mine = true;
+    return NULL;
+}
+
+struct err *place_reopen(struct place *p, uint64_t inode, uint64_t min_b, bool *ret_found)
+{
+    AUTO(closep) int fd = openat(p->dir_fd, p->tmp, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+
+    *ret_found = false;
+    if (fd < 0)
+        return NULL; /* whatever is in the way there, place_create meets it as well */
+    if (fstat(fd, &st) < 0)
+        return err_sys(errno, "cannot look at '%s/%s'", p->dir, p->tmp);
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_ino != inode || st.st_nlink != 1 ||
+        (uint64_t)st.st_size < min_b)
+        return NULL;
+    /* A crash between the last steps left it to the validator's user. */
+    if ((st.st_uid != geteuid() && fchown(fd, geteuid(), getegid()) < 0) || fchmod(fd, 0600) < 0)
+        return err_sys(errno, "cannot take '%s/%s' over", p->dir, p->tmp);
+    p->fd = TAKE_FD(fd);
+    *ret_found = true;
+    return NULL;
+}
+
+int place_fd(const struct place *p)
+{
+    return p->fd;
+}
+
+int place_dir_fd(const struct place *p)
+{
+    return p->dir_fd;
+}
+
+void place_keep(struct place *p, bool keep)
+{
+    p->mine = !keep;
+}
+
+struct err *place_begin(struct fsroot *root, const char *dir, const char *name, struct place **ret,
+                        uint64_t *ret_leftover_b)
+{
+    AUTO(place_freep) struct place *p = NULL;
+
+    TRY(place_prepare(root, dir, name, &p));
+    TRY(place_create(p, ret_leftover_b));
     *ret = TAKE(p);
     return NULL;
 }
@@ -80,7 +134,7 @@ struct err *place_has_room(const struct place *p, uint64_t need_b)
     struct statvfs st;
     uint64_t free_b;
 
-    if (fstatvfs(p->fd, &st) < 0)
+    if (fstatvfs(p->dir_fd, &st) < 0)
         return err_sys(errno, "cannot ask how much room '%s' has", p->dir);
     if (__builtin_mul_overflow((uint64_t)st.f_bavail, (uint64_t)st.f_frsize, &free_b))
         free_b = UINT64_MAX;
@@ -122,6 +176,9 @@ static struct err *make_final(struct place *p)
 
 struct err *place_finish(struct place *p, uint32_t uid, uint32_t gid, mode_t mode)
 {
+    /* The long one first, while the file is nobody else's. */
+    if (fdatasync(p->fd) < 0)
+        return err_sys(errno, "cannot write '%s/%s'", p->dir, p->tmp);
     if ((uid != UINT32_MAX || gid != UINT32_MAX) && fchown(p->fd, uid, gid) < 0)
         return err_sys(errno, "cannot give '%s/%s' to %u:%u", p->dir, p->tmp, uid, gid);
     if (fchmod(p->fd, mode) < 0)
@@ -130,7 +187,9 @@ struct err *place_finish(struct place *p, uint32_t uid, uint32_t gid, mode_t mod
         return err_sys(errno, "cannot write '%s/%s'", p->dir, p->tmp);
     if (close(TAKE_FD(p->fd)) < 0)
         return err_sys(errno, "cannot write '%s/%s'", p->dir, p->tmp);
+    FAULT("place-rename");
     TRY(make_final(p));
+    FAULT("place-renamed");
     p->mine = false;
     if (fsync(p->dir_fd) < 0)
         return err_sys(errno, "cannot write the folder '%s'", p->dir);

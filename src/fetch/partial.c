@@ -1,0 +1,704 @@
+/* See partial.h. The name, its folder and the last rename are place.c's, what the record looks like
+ * segment_map.c's; here is the order of writes that makes both agree whatever happens between them.
+ *
+ * A block is written whole, then its byte in the map: a kill between the two costs the block once
+ * more. A slot is written after the data of all its blocks was made durable, and a block that is
+ * taken back (forget) is taken out of the slots as well before anything else is written over it.
+ * The map is written with pwrite, not through mmap: a disk that is full is an error then and not a
+ * signal. */
+#include "fetch/partial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "fetch/place.h"
+#include "fetch/segment_map.h"
+#include "io/clock.h"
+#include "io/fsroot.h"
+
+#define FOLDER       ".agavectl"
+#define BOOT_ID      "/proc/sys/kernel/random/boot_id"
+#define SYNC_EVERY_B ((uint64_t)256 << 20)
+#define SYNC_EVERY_S 10
+#define OPEN_TRIES   5
+#define BUSY         "another agavectl is getting it; wait for it to end"
+
+struct partial {
+    struct place *place;
+    char *dir, *name, *map_name;
+    int side_fd, map_fd;
+    char boot[SEGMENT_BOOT_MAX];
+    struct segment_map map; /* n 0: the length is unknown */
+    uint64_t have_b, resumed_b, frontier;
+    bool opened; /* what has the temporary name is ours */
+    bool finished, discarded;
+
+    /* The thread that makes durable. lock: of map.blocks and what follows; syncing: one at a time,
+     * taken first. */
+    pthread_t thread;
+    pthread_mutex_t lock, syncing;
+    pthread_cond_t wake;
+    bool has_thread, leave;
+    uint64_t unsynced_b, epoch;
+    struct err *failed; /* of the thread */
+};
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static struct err *open_side(struct partial *p)
+{
+    int dir_fd = place_dir_fd(p->place);
+
+    if (mkdirat(dir_fd, FOLDER, 0755) < 0 && errno != EEXIST)
+        return err_sys(errno, "cannot make '%s/" FOLDER "'", p->dir);
+    p->side_fd = openat(dir_fd, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (p->side_fd < 0)
+        return err_sys(errno, "cannot open the folder '%s/" FOLDER "'", p->dir);
+    return NULL;
+}
+
+/* *ret_fd -1: it was removed by its owner just now; try again. */
+static struct err *lock_map(int side_fd, const char *map_name, int flags, int *ret_fd)
+{
+    AUTO(closep)
+    int fd = openat(side_fd, map_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0600);
+    struct stat here, there;
+
+    *ret_fd = -1;
+    if (fd < 0)
+        return err_sys(errno, "cannot open '" FOLDER "/%s'", map_name);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? err_new(ERR_REFUSED, BUSY)
+                                    : err_sys(errno, "cannot lock '" FOLDER "/%s'", map_name);
+    if (fstat(fd, &here) < 0)
+        return err_sys(errno, "cannot look at '" FOLDER "/%s'", map_name);
+    if (!S_ISREG(here.st_mode))
+        return err_new(ERR_REFUSED, "'" FOLDER "/%s' is not a plain file", map_name);
+    if (fstatat(side_fd, map_name, &there, AT_SYMLINK_NOFOLLOW) < 0 || here.st_ino != there.st_ino)
+        return NULL;
+    *ret_fd = TAKE_FD(fd);
+    return NULL;
+}
+
+static struct err *open_map(struct partial *p)
+{
+    for (int i = 0; p->map_fd < 0; i++) {
+        if (i == OPEN_TRIES)
+            return err_new(ERR_REFUSED, BUSY);
+        TRY(lock_map(p->side_fd, p->map_name, O_CREAT, &p->map_fd));
+    }
+    return NULL;
+}
+
+static void read_boot(struct ctx *ctx, struct partial *p)
+{
+    AUTO(freep) char *text = NULL;
+    struct err *e = fsroot_read_line(ctx->root, BOOT_ID, &text);
+
+    if (!e && strlen(text) < sizeof(p->boot))
+        snprintf(p->boot, sizeof(p->boot), "%s", text);
+    err_free(e); /* unknown: only what is durable will count */
+}
+
+/* The largest record of any file that could be there: checked against its own head later. */
+static struct err *read_map(const struct partial *p, char **ret, size_t *ret_n)
+{
+    struct stat st;
+
+    if (fstat(p->map_fd, &st) < 0)
+        return err_sys(errno, "cannot look at '" FOLDER "/%s'", p->map_name);
+    if ((uint64_t)st.st_size > segment_map_size(SEGMENT_FILE_MAX_B))
+        return err_new(ERR_CORRUPT, "it is larger than any map");
+    return fsroot_read_fd(p->map_fd, p->map_name, (size_t)st.st_size, ret, ret_n);
+}
+
+static struct err *load_map(struct partial *p, struct segment_map *ret)
+{
+    AUTO(freep) char *data = NULL;
+    size_t n = 0;
+
+    TRY(read_map(p, &data, &n));
+    return segment_map_parse(data, n, p->boot, ret);
+}
+
+/* How much of the file the map says is there: up to the end of its last block. */
+static uint64_t claimed_b(const struct segment_map *m)
+{
+    for (size_t i = m->n; i > 0; i--)
+        if (m->blocks[i - 1] != SEGMENT_MISSING)
+            return (uint64_t)(i - 1) * SEGMENT_BLOCK_B + segment_block_b(m, i - 1);
+    return 0;
+}
+
+static struct err *pwrite_all(int fd, const void *data, size_t n, uint64_t at, const char *what)
+{
+    const char *from = data;
+
+    while (n) {
+        ssize_t done = pwrite(fd, from, n, (off_t)at);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return err_sys(errno, "cannot write '%s'", what);
+        from += done;
+        at += (uint64_t)done;
+        n -= (size_t)done;
+    }
+    return NULL;
+}
+
+/* The head last: whoever finds the old head uses the slots or nothing. with_slots: they are empty
+ * from now on, else as they were. */
+static struct err *write_map(struct partial *p, bool with_slots)
+{
+    AUTO(freep) uint8_t *data = NULL;
+    size_t n, head_n = segment_block_at(0);
+
+    memcpy(p->map.boot, p->boot, sizeof(p->boot));
+    data = segment_map_format(&p->map, &n);
+    if (with_slots && ftruncate(p->map_fd, 0) < 0)
+        return err_sys(errno, "cannot write '%s'", p->map_name);
+    if (!with_slots)
+        n = head_n + p->map.n;
+    TRY(pwrite_all(p->map_fd, data + head_n, n - head_n, head_n, p->map_name));
+    return pwrite_all(p->map_fd, data, head_n, 0, p->map_name);
+}
+
+static void move_frontier(struct partial *p)
+{
+    uint64_t at = p->frontier;
+
+    while (at < p->map.n && p->map.blocks[at] != SEGMENT_MISSING)
+        at++;
+    __atomic_store_n(&p->frontier, at, __ATOMIC_RELEASE);
+}
+
+static void count(struct partial *p)
+{
+    p->have_b = 0;
+    for (size_t i = 0; i < p->map.n; i++)
+        if (p->map.blocks[i] != SEGMENT_MISSING)
+            p->have_b += segment_block_b(&p->map, i);
+    p->frontier = 0;
+    move_frontier(p);
+}
+
+/* *ret_found: the files of a run before this one belong together. */
+static struct err *resume(struct partial *p, bool *ret_found)
+{
+    AUTO(segment_map_clear) struct segment_map m = {0};
+    struct err *e = load_map(p, &m);
+
+    *ret_found = false;
+    if (e && e->kind != ERR_CORRUPT)
+        return e;
+    if (e || !str_eq(m.name, p->name)) {
+        err_free(e); /* as good as none */
+        return NULL;
+    }
+    TRY(place_reopen(p->place, m.inode, claimed_b(&m), ret_found));
+    if (!*ret_found)
+        return NULL;
+    p->map = m;
+    m = (struct segment_map){0};
+    count(p);
+    p->resumed_b = p->have_b;
+    return str_eq(p->map.boot, p->boot) && *p->boot ? NULL : write_map(p, false);
+}
+
+static struct err *begin(struct partial *p)
+{
+    uint64_t leftover_b = 0;
+    struct stat st;
+
+    TRY(place_create(p->place, &leftover_b));
+    if (leftover_b)
+        log_debug("removed %llu bytes of an earlier download of '%s'",
+                  (unsigned long long)leftover_b, p->name);
+    if (fstat(place_fd(p->place), &st) < 0)
+        return err_sys(errno, "cannot look at '%s/tmp-%s'", p->dir, p->name);
+    p->map.inode = (uint64_t)st.st_ino;
+    snprintf(p->map.name, sizeof(p->map.name), "%s", p->name);
+    return NULL;
+}
+
+struct err *partial_open(struct ctx *ctx, const char *dir, const char *name, struct partial **ret)
+{
+    AUTO(partial_freep) struct partial *p = xcalloc(1, sizeof(*p));
+    bool found = false;
+
+    p->side_fd = p->map_fd = -1;
+    p->dir = xstrdup(dir);
+    p->name = xstrdup(name);
+    p->map_name = xasprintf("%s.map", name);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->syncing, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    if (strlen(name) >= sizeof(p->map.name))
+        return err_new(ERR_BADINPUT, "the name is too long");
+    TRY(place_prepare(ctx->root, dir, name, &p->place));
+    TRY(open_side(p));
+    TRY_CTX(open_map(p), "'%s/%s'", dir, name);
+    read_boot(ctx, p);
+    TRY(resume(p, &found));
+    if (!found)
+        TRY(begin(p));
+    p->opened = true;
+    *ret = TAKE(p);
+    return NULL;
+}
+
+/* ---- making durable ----------------------------------------------------------------------- */
+
+/* The blocks are those of a moment before the data was made durable; when some were taken back
+ * meanwhile, the next round writes the slot. */
+static struct err *write_slot(struct partial *p, const struct segment_map *m, uint64_t epoch)
+{
+    AUTO(freep) uint8_t *slot = NULL;
+    uint64_t generation = p->map.generation + 1;
+    size_t at, n;
+
+    slot = segment_slot_format(m, generation, &at, &n);
+    if (__atomic_load_n(&p->epoch, __ATOMIC_ACQUIRE) != epoch)
+        return NULL;
+    TRY(pwrite_all(p->map_fd, slot, n, at, p->map_name));
+    if (fdatasync(p->map_fd) < 0)
+        return err_sys(errno, "cannot write '%s'", p->map_name);
+    p->map.generation = generation;
+    return NULL;
+}
+
+/* With p->syncing held. */
+static struct err *sync_now(struct partial *p)
+{
+    AUTO(segment_map_clear) struct segment_map m = {0};
+    uint64_t epoch;
+
+    pthread_mutex_lock(&p->lock);
+    m.total_b = p->map.total_b;
+    m.n = p->map.n;
+    m.blocks = xmemdup(p->map.blocks, p->map.n);
+    epoch = __atomic_load_n(&p->epoch, __ATOMIC_ACQUIRE);
+    p->unsynced_b = 0;
+    pthread_mutex_unlock(&p->lock);
+    if (fdatasync(place_fd(p->place)) < 0)
+        return err_sys(errno, "cannot write '%s/tmp-%s'", p->dir, p->name);
+    FAULT("partial-synced");
+    return write_slot(p, &m, epoch);
+}
+
+struct err *partial_sync(struct partial *p)
+{
+    struct err *e = NULL;
+
+    pthread_mutex_lock(&p->syncing);
+    if (p->map.n)
+        e = sync_now(p);
+    pthread_mutex_unlock(&p->syncing);
+    return e;
+}
+
+/* Returns whether there is something to make durable; false: leave. */
+static bool wait_for_work(struct partial *p)
+{
+    struct timespec until;
+    bool leave;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += SYNC_EVERY_S;
+    pthread_mutex_lock(&p->lock);
+    while (!p->leave && p->unsynced_b < SYNC_EVERY_B)
+        if (pthread_cond_timedwait(&p->wake, &p->lock, &until) == ETIMEDOUT && p->unsynced_b)
+            break;
+        else if (!p->unsynced_b)
+            until.tv_sec += SYNC_EVERY_S;
+    leave = p->leave;
+    pthread_mutex_unlock(&p->lock);
+    return !leave;
+}
+
+static void *keeper(void *arg)
+{
+    struct partial *p = arg;
+
+    while (wait_for_work(p)) {
+        struct err *e = partial_sync(p);
+
+        if (!e)
+            continue;
+        pthread_mutex_lock(&p->lock);
+        err_free(p->failed);
+        p->failed = e;
+        pthread_mutex_unlock(&p->lock);
+        return NULL;
+    }
+    return NULL;
+}
+
+static struct err *start_keeper(struct partial *p)
+{
+    int e = p->has_thread ? 0 : pthread_create(&p->thread, NULL, keeper, p);
+
+    if (e)
+        return err_sys(e, "cannot start a thread");
+    p->has_thread = true;
+    return NULL;
+}
+
+static void stop_keeper(struct partial *p)
+{
+    if (!p->has_thread)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->leave = true;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->thread, NULL);
+    p->has_thread = p->leave = false;
+}
+
+/* ---- length and room ---------------------------------------------------------------------- */
+
+/* Room for the whole of it, so that others cannot take it meanwhile. A file system that cannot
+ * promise (ZFS) says so, and the looks at the free room on the way do it then. */
+static struct err *allocate(const struct partial *p)
+{
+    int fd = place_fd(p->place);
+
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)p->map.total_b) == 0 || errno != ENOSPC)
+        return NULL;
+    return err_sys(ENOSPC, "'%s' has no room for '%s'", p->dir, p->name);
+}
+
+static uint64_t allocated_b(const struct partial *p)
+{
+    struct stat st;
+
+    return fstat(place_fd(p->place), &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+struct err *partial_has_room(struct partial *p, uint64_t spare_b)
+{
+    uint64_t need_b = p->map.total_b, have_b = allocated_b(p);
+    struct err *e;
+
+    need_b = need_b > have_b ? need_b - have_b : 0;
+    if (__builtin_add_overflow(need_b, spare_b, &need_b))
+        need_b = UINT64_MAX;
+    pthread_mutex_lock(&p->lock);
+    e = TAKE(p->failed);
+    pthread_mutex_unlock(&p->lock);
+    return e ? e : place_has_room(p->place, need_b);
+}
+
+struct err *partial_size(struct partial *p, uint64_t total_b, uint64_t spare_b)
+{
+    if (total_b == 0)
+        return err_remote(0, "it is empty");
+    if (total_b > SEGMENT_FILE_MAX_B)
+        return err_remote(0, "it announces %llu bytes, which no archive has",
+                          (unsigned long long)total_b);
+    if (p->map.n && p->map.total_b == total_b) {
+        TRY(partial_has_room(p, spare_b));
+        return start_keeper(p);
+    }
+    stop_keeper(p);
+    if (ftruncate(place_fd(p->place), 0) < 0)
+        return err_sys(errno, "cannot write '%s/tmp-%s'", p->dir, p->name);
+    free(p->map.blocks);
+    p->map.total_b = total_b;
+    p->map.n = 0;
+    p->map.blocks = NULL;
+    p->map.generation = 0;
+    p->resumed_b = 0;
+    TRY(partial_has_room(p, spare_b));
+    p->map.n = segment_blocks(total_b);
+    p->map.blocks = xcalloc(p->map.n, 1);
+    p->epoch++;
+    count(p);
+    TRY(allocate(p));
+    TRY(write_map(p, true));
+    return start_keeper(p);
+}
+
+uint64_t partial_total_b(const struct partial *p)
+{
+    return p->map.n ? p->map.total_b : UINT64_MAX;
+}
+
+uint64_t partial_have_b(const struct partial *p)
+{
+    return p->have_b;
+}
+
+uint64_t partial_resumed_b(const struct partial *p)
+{
+    return p->resumed_b;
+}
+
+bool partial_whole(const struct partial *p)
+{
+    return p->map.n && p->have_b == p->map.total_b;
+}
+
+const uint8_t *partial_blocks(const struct partial *p, size_t *ret_n)
+{
+    *ret_n = p->map.n;
+    return p->map.blocks;
+}
+
+uint64_t partial_frontier_b(const struct partial *p)
+{
+    uint64_t at = __atomic_load_n(&p->frontier, __ATOMIC_ACQUIRE) * SEGMENT_BLOCK_B;
+
+    return at < p->map.total_b ? at : p->map.total_b;
+}
+
+/* ---- bytes -------------------------------------------------------------------------------- */
+
+struct err *partial_read(const struct partial *p, uint64_t at_b, void *data, size_t n)
+{
+    char *to = data;
+
+    while (n) {
+        ssize_t got = pread(place_fd(p->place), to, n, (off_t)at_b);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_sys(errno, "cannot read '%s/tmp-%s'", p->dir, p->name);
+        if (got == 0)
+            return err_sys(EIO, "'%s/tmp-%s' was made shorter by somebody else", p->dir, p->name);
+        to += got;
+        at_b += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return NULL;
+}
+
+void partial_drop_cache(const struct partial *p, uint64_t from_b, uint64_t to_b)
+{
+    (void)posix_fadvise(place_fd(p->place), (off_t)from_b, (off_t)(to_b - from_b),
+                        POSIX_FADV_DONTNEED); /* only an advice */
+}
+
+static struct err *mark(struct partial *p, size_t i, uint8_t source)
+{
+    TRY(pwrite_all(p->map_fd, &source, 1, segment_block_at(i), p->map_name));
+    pthread_mutex_lock(&p->lock);
+    p->map.blocks[i] = source;
+    p->unsynced_b += segment_block_b(&p->map, i);
+    if (p->unsynced_b >= SYNC_EVERY_B)
+        pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    p->have_b += segment_block_b(&p->map, i);
+    if (i == p->frontier)
+        move_frontier(p);
+    return NULL;
+}
+
+static struct err *compare(const struct partial *p, uint64_t at_b, const void *data, size_t n,
+                           enum partial_put *ret)
+{
+    char there[SEGMENT_BLOCK_B];
+
+    TRY(partial_read(p, at_b, there, n));
+    *ret = memcmp(there, data, n) == 0 ? PARTIAL_SAME : PARTIAL_DIFFERS;
+    return NULL;
+}
+
+struct err *partial_put(struct partial *p, uint8_t source, uint64_t at_b, const void *data,
+                        size_t n, enum partial_put *ret, uint8_t *ret_writer)
+{
+    size_t i = (size_t)(at_b / SEGMENT_BLOCK_B);
+
+    if (source == SEGMENT_MISSING || source == SEGMENT_EARLIER || at_b % SEGMENT_BLOCK_B ||
+        i >= p->map.n || n != segment_block_b(&p->map, i))
+        return err_new(ERR_BUG, "a piece that is no block");
+    *ret_writer = p->map.blocks[i];
+    if (p->map.blocks[i] != SEGMENT_MISSING)
+        return compare(p, at_b, data, n, ret);
+    TRY(pwrite_all(place_fd(p->place), data, n, at_b, p->name));
+    FAULT("partial-block");
+    TRY(mark(p, i, source));
+    *ret = PARTIAL_WRITTEN;
+    return NULL;
+}
+
+struct err *partial_forget(struct partial *p, uint8_t source)
+{
+    struct err *e;
+
+    if (!p->map.n)
+        return NULL;
+    __atomic_add_fetch(&p->epoch, 1, __ATOMIC_RELEASE);
+    pthread_mutex_lock(&p->syncing);
+    pthread_mutex_lock(&p->lock);
+    for (size_t i = 0; i < p->map.n; i++)
+        if (source == SEGMENT_MISSING || p->map.blocks[i] == source)
+            p->map.blocks[i] = SEGMENT_MISSING;
+    pthread_mutex_unlock(&p->lock);
+    count(p);
+    if (source == SEGMENT_MISSING || source == SEGMENT_EARLIER)
+        p->resumed_b = 0;
+    e = write_map(p, false);
+    if (!e)
+        e = sync_now(p);
+    pthread_mutex_unlock(&p->syncing);
+    return e;
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static void remove_map(struct partial *p)
+{
+    (void)unlinkat(p->side_fd, p->map_name, 0); /* a map without its file is nothing */
+    (void)unlinkat(place_dir_fd(p->place), FOLDER, AT_REMOVEDIR); /* others may use it */
+}
+
+struct err *partial_finish(struct partial *p, uint32_t uid, uint32_t gid)
+{
+    if (!partial_whole(p))
+        return err_new(ERR_BUG, "'%s' is not whole", p->name);
+    stop_keeper(p);
+    TRY(err_hint(place_finish(p->place, uid, gid, 0644), "run this again to go on"));
+    p->finished = true;
+    remove_map(p);
+    return NULL;
+}
+
+void partial_discard(struct partial *p)
+{
+    p->discarded = true;
+}
+
+struct partial *partial_free(struct partial *p)
+{
+    bool stays;
+
+    if (!p)
+        return NULL;
+    stop_keeper(p);
+    stays = !p->finished && !p->discarded && p->have_b > 0;
+    if (stays)
+        err_free(partial_sync(p)); /* what was not made durable still counts until the next boot */
+    if (p->opened && !p->finished)
+        place_keep(p->place, stays);
+    if (p->map_fd >= 0 && !p->finished && !stays)
+        remove_map(p);
+    place_free(p->place);
+    closep(&p->map_fd);
+    closep(&p->side_fd);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->syncing);
+    segment_map_clear(&p->map);
+    err_free(p->failed);
+    free(p->dir);
+    free(p->name);
+    free(p->map_name);
+    free(p);
+    return NULL;
+}
+
+void partial_freep(struct partial **p)
+{
+    *p = partial_free(*p);
+}
+
+/* ---- what others left --------------------------------------------------------------------- */
+
+/* Ours are root's and for nobody else until they are whole. */
+static bool is_half(int dir_fd, const char *file, struct stat *st)
+{
+    return fstatat(dir_fd, file, st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st->st_mode) &&
+           st->st_uid == geteuid() && (st->st_mode & 07777) == 0600;
+}
+
+/* name: the final one. Nothing is done while somebody has the lock of its map. */
+static struct err *sweep_one(int dir_fd, int side_fd, const char *dir, const char *name,
+                             uint64_t *ret_b)
+{
+    AUTO(freep) char *tmp = xasprintf("tmp-%s", name);
+    AUTO(freep) char *map_name = xasprintf("%s.map", name);
+    AUTO(closep) int map_fd = -1;
+    struct stat st;
+    struct err *e = side_fd < 0 ? NULL : lock_map(side_fd, map_name, 0, &map_fd);
+
+    if (e && (e->kind == ERR_REFUSED || e->sys != ENOENT)) {
+        log_debug("'%s/%s' stays: %s", dir, tmp, e->text);
+        err_free(e);
+        return NULL;
+    }
+    err_free(e);
+    if (is_half(dir_fd, tmp, &st)) {
+        if (unlinkat(dir_fd, tmp, 0) < 0)
+            return err_sys(errno, "cannot remove '%s/%s'", dir, tmp);
+        *ret_b += (uint64_t)st.st_blocks * 512;
+    }
+    if (map_fd >= 0 && unlinkat(side_fd, map_name, 0) < 0)
+        return err_sys(errno, "cannot remove '%s/" FOLDER "/%s'", dir, map_name);
+    return NULL;
+}
+
+/* The final name in "tmp-NAME" or "NAME.map"; NULL: it is no such thing. To be freed. */
+static char *name_in(const char *file)
+{
+    struct snapshot_name parsed;
+    AUTO(freep) char *name = NULL;
+    struct err *e;
+
+    if (str_starts(file, "tmp-"))
+        name = xstrdup(file + 4);
+    else if (str_ends(file, ".map"))
+        name = xstrndup(file, strlen(file) - 4);
+    e = name ? snapshot_name_parse(name, &parsed) : NULL;
+    return e ? (err_free(e), NULL) : TAKE(name);
+}
+
+/* Of all the files of that folder; no folder: nothing in it. */
+static struct err *sweep_list(struct ctx *ctx, const char *list, int dir_fd, int side_fd,
+                              const char *dir, const struct strlist *keep, uint64_t *ret_b)
+{
+    AUTO(strlist_clear) struct strlist files = {0};
+    struct err *e = fsroot_list(ctx->root, list, &files);
+
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    for (size_t i = 0; i < files.n; i++) {
+        AUTO(freep) char *name = name_in(files.items[i]);
+
+        if (name && !strlist_has(keep, name))
+            TRY(sweep_one(dir_fd, side_fd, dir, name, ret_b));
+    }
+    return NULL;
+}
+
+struct err *partial_sweep(struct ctx *ctx, const char *dir, const struct strlist *keep,
+                          uint64_t *ret_b)
+{
+    AUTO(freep) char *side = xasprintf("%s/" FOLDER, dir);
+    AUTO(closep) int dir_fd = -1;
+    AUTO(closep) int side_fd = -1;
+    struct err *e = fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &dir_fd);
+    uint64_t freed_b = 0;
+
+    if (e && e->kind != ERR_NOTFOUND)
+        return e;
+    err_free(e);
+    if (dir_fd >= 0) {
+        side_fd = openat(dir_fd, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        TRY(sweep_list(ctx, dir, dir_fd, side_fd, dir, keep, &freed_b));
+        TRY(sweep_list(ctx, side, dir_fd, side_fd, dir, keep, &freed_b));
+        (void)unlinkat(dir_fd, FOLDER, AT_REMOVEDIR); /* others may use it */
+    }
+    *ret_b = freed_b;
+    return NULL;
+}
