@@ -17,11 +17,12 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "fetch/place.h"
+#include "fetch/provenance.h"
 #include "fetch/segment_map.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
 
-#define FOLDER       ".agavectl"
+#define FOLDER       STORE_DIR
 #define BOOT_ID      "/proc/sys/kernel/random/boot_id"
 #define SYNC_EVERY_B ((uint64_t)256 << 20)
 #define SYNC_EVERY_S 10
@@ -49,18 +50,6 @@ struct partial {
 };
 
 /* ---- opening ------------------------------------------------------------------------------ */
-
-static struct err *open_side(struct partial *p)
-{
-    int dir_fd = place_dir_fd(p->place);
-
-    if (mkdirat(dir_fd, FOLDER, 0755) < 0 && errno != EEXIST)
-        return err_sys(errno, "cannot make '%s/" FOLDER "'", p->dir);
-    p->side_fd = openat(dir_fd, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (p->side_fd < 0)
-        return err_sys(errno, "cannot open the folder '%s/" FOLDER "'", p->dir);
-    return NULL;
-}
 
 /* *ret_fd -1: it was removed by its owner just now; try again. */
 static struct err *lock_map(int side_fd, const char *map_name, int flags, int *ret_fd)
@@ -243,7 +232,7 @@ struct err *partial_open(struct ctx *ctx, const char *dir, const char *name, str
     if (strlen(name) >= sizeof(p->map.name))
         return err_new(ERR_BADINPUT, "the name is too long");
     TRY(place_prepare(ctx->root, dir, name, &p->place));
-    TRY(open_side(p));
+    TRY(store_dir_open(ctx, dir, true, &p->side_fd));
     TRY_CTX(open_map(p), "'%s/%s'", dir, name);
     read_boot(ctx, p);
     TRY(resume(p, &found));
@@ -690,11 +679,12 @@ struct err *partial_sweep(struct ctx *ctx, const char *dir, const struct strlist
     struct err *e = fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &dir_fd);
     uint64_t freed_b = 0;
 
+    if (!e)
+        e = store_dir_open(ctx, dir, false, &side_fd);
     if (e && e->kind != ERR_NOTFOUND)
         return e;
     err_free(e);
     if (dir_fd >= 0) {
-        side_fd = openat(dir_fd, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         TRY(sweep_list(ctx, dir, dir_fd, side_fd, dir, keep, &freed_b));
         TRY(sweep_list(ctx, side, dir_fd, side_fd, dir, keep, &freed_b));
         (void)unlinkat(dir_fd, FOLDER, AT_REMOVEDIR); /* others may use it */
