@@ -196,16 +196,6 @@ static const struct scenario scenarios[] = {
 
 /* --- going on, as an operator would --- */
 
-static bool unfinished(struct op *ret)
-{
-    AUTO(op_dirs_clear) struct op_dirs dirs = {0};
-    bool found = false;
-
-    op_dirs_get(&w.ctx, &dirs);
-    assert_ok(op_unfinished(&w.ctx, &dirs, ret, &found));
-    return found;
-}
-
 /* How many operations of that flow have come to their end; *ret_open: is one unfinished? */
 static unsigned count_done(const char *flow, bool *ret_open)
 {
@@ -251,7 +241,7 @@ static void finish(const struct scenario *s, unsigned done_before, unsigned *aga
     for (int i = 0; i < RESUMES_MAX; i++) {
         AUTO(op_clear) struct op op = {0};
 
-        if (!unfinished(&op))
+        if (!world_unfinished(&w, &op))
             return;
         AUTO(freep) char *line = op_line(&op);
         assert_non_null(strstr(line, op.id));
@@ -426,7 +416,7 @@ static const char *const points[] = {"unbegun",
 static void named(const struct scenario *s, const char *point)
 {
     AUTO(op_clear) struct op op = {0};
-    bool found = unfinished(&op);
+    bool found = world_unfinished(&w, &op);
 
     if (str_eq(point, "unbegun") || str_eq(point, "unsynced@END"))
         return;

@@ -74,21 +74,11 @@ static void up_killed_at(const char *point)
     assert_true(WIFSIGNALED(status));
 }
 
-static bool unfinished(struct op *ret)
-{
-    AUTO(op_dirs_clear) struct op_dirs dirs = {0};
-    bool found = false;
-
-    op_dirs_get(&w.ctx, &dirs);
-    assert_ok(op_unfinished(&w.ctx, &dirs, ret, &found));
-    return found;
-}
-
 static void nothing_is_unfinished(void)
 {
     AUTO(op_clear) struct op op = {0};
 
-    assert_false(unfinished(&op));
+    assert_false(world_unfinished(&w, &op));
 }
 
 /* The operation at that place from the end of the list. */
@@ -119,7 +109,7 @@ static void other_flows_are_refused_with_the_way_out(void **state)
 
     world_reset(&w);
     up_killed_at("entered@snapshot");
-    assert_true(unfinished(&op));
+    assert_true(world_unfinished(&w, &op));
     AUTO(freep) char *go_on = xasprintf("go on with 'agavectl op resume %s'", op.id);
     AUTO(freep) char *give_up = xasprintf("'agavectl op abandon %s'", op.id);
     struct prepare_opts all = {0};
@@ -139,7 +129,7 @@ static void the_same_command_goes_on(void **state)
 
     world_reset(&w);
     up_killed_at("acted@start");
-    assert_true(unfinished(&op));
+    assert_true(world_unfinished(&w, &op));
     assert_ok(up(false));
     assert_true(done.resumed);
     assert_string_equal(done.id, op.id);
@@ -154,7 +144,7 @@ static void with_another_wish_it_is_given_up(void **state)
 
     world_reset(&w);
     up_killed_at("acted@start");
-    assert_true(unfinished(&op));
+    assert_true(world_unfinished(&w, &op));
     assert_ok(up(true));
     assert_false(done.resumed);
     state_is(1, "up", OP_ABANDONED);
@@ -250,7 +240,7 @@ static void a_stop_suspends_and_the_rest_goes_on_after_it(void **state)
     assert_true(world_has(&w, "/world/process"));
     assert_ok(stop());
     assert_false(world_has(&w, "/world/process"));
-    assert_true(unfinished(&op));
+    assert_true(world_unfinished(&w, &op));
     assert_string_equal(op.flow, "up");
     assert_int_equal(op.state, OP_SUSPENDED);
     latest(0, &stopped);
@@ -311,7 +301,7 @@ static void a_stop_goes_on_without_a_journal(void **state)
     assert_int_equal(chmod(dir, 0700), 0);
     assert_ok(e);
     assert_false(world_has(&w, "/world/process"));
-    assert_true(unfinished(&op));
+    assert_true(world_unfinished(&w, &op));
     assert_int_equal(op.state, OP_SUSPENDED);
     assert_int_equal(world_effects(&w, "VIOLATION"), 0);
 }
@@ -357,7 +347,7 @@ static void an_unreadable_journal_is_in_the_way_until_it_is_put_aside(void **sta
     world_reset(&w);
     world_prepared(&w, true);
     world_write(&w, "/var/lib/agavectl/op/20261123T044422Z-up.j", head, sizeof(head));
-    assert_true(unfinished(&op));
+    assert_true(world_unfinished(&w, &op));
     assert_int_equal(op.state, OP_UNREADABLE);
     assert_err(up(false), ERR_REFUSED, "is a journal of version 2");
     assert_err(resume(FLOW_ASK), ERR_REFUSED, "is a journal of version 2");
@@ -459,7 +449,7 @@ static void a_failed_step_is_told_and_tried_again(void **state)
     struct err *e = resume(FLOW_ASK);
     w.ctx = was;
     assert_err(e, ERR_CANCELLED, "go on with 'agavectl op resume'");
-    assert_true(unfinished(&op));
+    assert_true(world_unfinished(&w, &op));
     assert_non_null(strstr(op.error, "interrupted"));
     assert_ok(resume(FLOW_ASK));
 }
@@ -556,19 +546,6 @@ static void the_order_is_not_the_clocks(void **state)
     }
 }
 
-static void fill(const char *dir)
-{
-    AUTO(freep) char *path = xasprintf("%s/filler", dir);
-    char block[4096] = "x";
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-
-    assert_true(fd >= 0);
-    while (write(fd, block, sizeof(block)) > 0)
-        ;
-    assert_int_equal(errno, ENOSPC);
-    close(fd);
-}
-
 /* A stop with /var full, then read-only; in a mount namespace that a child has for itself. */
 static int stop_without_var(void)
 {
@@ -584,9 +561,9 @@ static int stop_without_var(void)
     assert_ok(fsroot_open(w.dir, &mine.ctx.root)); /* sees what was mounted */
     w = mine;
     up_killed_at("acted@start");
-    fill(var);
+    fill_disk(var);
     assert_ok(stop());
-    assert_true(unfinished(&op));
+    assert_true(world_unfinished(&w, &op));
     assert_int_equal(op.state, OP_SUSPENDED);
     assert_ok(resume(FLOW_ASK)); /* its room was taken when it began */
     assert_true(world_has(&w, "/world/process"));

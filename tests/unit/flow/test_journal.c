@@ -309,19 +309,6 @@ static void old_ones_are_removed(void **state)
     assert_true(strlist_has(&ids, "notes.txt"));
 }
 
-static void fill_disk(const char *dir)
-{
-    AUTO(freep) char *path = xasprintf("%s/filler", dir);
-    char block[4096] = "x";
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-
-    assert_true(fd >= 0);
-    while (write(fd, block, sizeof(block)) > 0)
-        ;
-    assert_int_equal(errno, ENOSPC);
-    close(fd);
-}
-
 /* A disk of its own, in memory, in a namespace of its own; false: not without root. The namespace
  * comes before the fixture: a descriptor from before does not see what is mounted in it. */
 static bool own_disk(struct fixture *f)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -116,8 +117,10 @@ static pid_t holder(void (*hold)(void))
     fflush(NULL);
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         hold();
+    }
     assert_ok(wait_until(&ctx, "a holder", 10000, 5, is_held, NULL));
     return pid;
 }

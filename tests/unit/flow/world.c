@@ -517,6 +517,16 @@ void world_reboot(struct world *w)
     put(&w->ctx, BOOT_ID, "bbbbbbbb-0000-0000-0000-000000000000\n");
 }
 
+bool world_unfinished(struct world *w, struct op *ret)
+{
+    AUTO(op_dirs_clear) struct op_dirs dirs = {0};
+    bool found = false;
+
+    op_dirs_get(&w->ctx, &dirs);
+    assert_ok(op_unfinished(&w->ctx, &dirs, ret, &found));
+    return found;
+}
+
 unsigned world_effects(const struct world *w, const char *name)
 {
     AUTO(freep) char *text = NULL;

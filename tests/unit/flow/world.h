@@ -6,6 +6,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "config/config.h"
+#include "flow/op.h"
 #include "runtime/runtime.h"
 
 /* A made-up host for the flows: its storage, its unit and its cluster are files in a folder, so
@@ -40,6 +41,8 @@ void world_write(struct world *w, const char *path, const void *data, size_t n);
 bool world_has(const struct world *w, const char *path);
 /* What is true of the host, as one text; to be freed. */
 char *world_text(const struct world *w);
+/* The unfinished operation, if there is one: *ret is the caller's to clear. */
+bool world_unfinished(struct world *w, struct op *ret);
 /* How often effects began whose names begin so. */
 unsigned world_effects(const struct world *w, const char *name);
 

@@ -1,12 +1,15 @@
 /* A made-up host: files in a temporary folder that fsroot takes for "/". */
 #include "fixture.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -35,11 +38,35 @@ void assert_err_(struct err *e, int kind, const char *part, const char *file, in
         _fail(file, line);
 }
 
+/* Folders that this process made: a test that fails jumps over fixture_clear. */
+static struct {
+    pid_t pid;
+    struct strlist dirs;
+} made;
+
+static void remove_made(void)
+{
+    for (size_t i = 0; getpid() == made.pid && i < made.dirs.n; i++)
+        remove_tree(made.dirs.items[i]);
+    strlist_clear(&made.dirs);
+}
+
+static void note_made(const char *dir)
+{
+    if (made.pid != getpid()) { /* a child leaves its parent's alone */
+        strlist_clear(&made.dirs);
+        made.pid = getpid();
+        atexit(remove_made);
+    }
+    strlist_add(&made.dirs, dir);
+}
+
 void fixture_new(struct fixture *f)
 {
     char dir[] = "/tmp/agavectl-unit-XXXXXX";
 
     assert_non_null(mkdtemp(dir));
+    note_made(dir);
     f->dir = xstrdup(dir);
     f->ctx = (struct ctx){.clock = &clock_system, .proc = &proc_system};
     assert_ok(fsroot_open(dir, &f->ctx.root));
@@ -53,6 +80,19 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 void remove_tree(const char *dir)
 {
     nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+void fill_disk(const char *dir)
+{
+    AUTO(freep) char *path = xasprintf("%s/filler", dir);
+    char block[4096] = "x";
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    while (write(fd, block, sizeof(block)) > 0)
+        ;
+    assert_int_equal(errno, ENOSPC);
+    close(fd);
 }
 
 void fixture_clear(struct fixture *f)

@@ -11,6 +11,7 @@ struct fixture {
     char *dir;
     struct ctx ctx;
 };
+/* What a failed test does not clear goes with the program. */
 void fixture_new(struct fixture *f);
 void fixture_clear(struct fixture *f);
 void fixture_put(struct fixture *f, const char *path, const char *fmt, ...) PRINTF(3, 4);
@@ -26,6 +27,8 @@ void fixture_thread(struct fixture *f, int pid, int tid, const char *comm, char 
                     const char *wchan, const char *stack);
 /* Removes a folder with everything in it. */
 void remove_tree(const char *dir);
+/* Writes into a file in dir until its disk is full. */
+void fill_disk(const char *dir);
 /* Fails the test with the error's text. */
 void assert_ok_(struct err *e, const char *file, int line);
 #define assert_ok(call) assert_ok_(call, __FILE__, __LINE__)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,6 +132,7 @@ static void child_is(struct fixture *f, int way, bool want)
     if (id.pid == 0) {
         sigset_t set;
 
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         sigemptyset(&set);
         sigaddset(&set, SIGUSR1);
         signal(SIGUSR1, way == 1 ? ignore : way == 2 ? SIG_IGN : SIG_DFL);

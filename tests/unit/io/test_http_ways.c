@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -451,8 +452,10 @@ static void a_request_is_made_in_another_namespace(void **state)
     }
     assert_int_equal(pipe(p), 0);
     pid_t pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         serve_elsewhere(p[1]);
+    }
     close(p[1]);
     if (read(p[0], &port, sizeof(port)) != sizeof(port))
         fail_msg("the namespace could not be made");

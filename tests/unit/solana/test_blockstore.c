@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <cmocka.h>
@@ -285,6 +286,7 @@ static pid_t start_writer(const char *dir, int *ret_ready)
     fflush(stdout);
     child = fork();
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(pipes[1], STDOUT_FILENO);
         execl("/proc/self/exe", "test_blockstore", "--write", dir, NULL);
         _exit(127);

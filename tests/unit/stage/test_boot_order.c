@@ -19,6 +19,7 @@
 /* What systemd 252 ships, as far as it matters here. */
 static void packages(struct fixture *f)
 {
+    fixture_new(f);
     fixture_put(f, LIB "/local-fs.target",
                 "[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\n"
                 "After=local-fs-pre.target\n");
@@ -29,6 +30,15 @@ static void packages(struct fixture *f)
                 "[Unit]\nRequires=sysinit.target\nWants=sockets.target timers.target\n"
                 "After=sysinit.target sockets.target\n");
     fixture_put(f, LIB "/docker.service", "[Unit]\nAfter=network-online.target\n[Service]\n");
+}
+
+/* Docker and accounts.service, which lies in dir. more: further lines of Docker's. */
+static void after_each_other(struct fixture *f, const char *dir, const char *more)
+{
+    AUTO(freep) char *path = xasprintf("%s/accounts.service", dir);
+
+    fixture_put(f, ETC "/docker.service.d/a.conf", "[Unit]\nAfter=accounts.service\n%s", more);
+    fixture_put(f, path, "[Unit]\nAfter=docker.service\n[Service]\n");
 }
 
 static void fstab(struct fixture *f, const char *ramdisk_options)
@@ -69,7 +79,6 @@ static void the_right_files_have_none(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
 
-    fixture_new(&f);
     packages(&f);
     fstab(&f, ",nofail");
     fixture_put(&f, ETC "/format.service", FORMAT,
@@ -92,7 +101,6 @@ static void a_format_with_default_dependencies_is_one(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
 
-    fixture_new(&f);
     packages(&f);
     fstab(&f, "");
     fixture_put(&f, ETC "/format.service", FORMAT, "");
@@ -109,11 +117,8 @@ static void two_that_wait_for_each_other(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
 
-    fixture_new(&f);
     packages(&f);
-    fixture_put(&f, ETC "/docker.service.d/a.conf",
-                "[Unit]\nAfter=accounts.service\nWants=accounts.service\n");
-    fixture_put(&f, ETC "/accounts.service", "[Unit]\nAfter=docker.service\n[Service]\n");
+    after_each_other(&f, ETC, "Wants=accounts.service\n");
     assert_circle(&f, "docker.service");
     assert_circle(&f, "accounts.service");
 }
@@ -123,10 +128,8 @@ static void a_unit_that_is_not_started_makes_none(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
 
-    fixture_new(&f);
     packages(&f);
-    fixture_put(&f, ETC "/docker.service.d/a.conf", "[Unit]\nAfter=accounts.service\n");
-    fixture_put(&f, ETC "/accounts.service", "[Unit]\nAfter=docker.service\n[Service]\n");
+    after_each_other(&f, ETC, "");
     assert_no_circle(&f);
     fixture_link(&f, ETC "/multi-user.target.wants/accounts.service", "../accounts.service");
     assert_circle(&f, "accounts.service");
@@ -137,11 +140,8 @@ static void words_and_links_both_count(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
 
-    fixture_new(&f);
     packages(&f);
-    fixture_put(&f, ETC "/docker.service.d/a.conf",
-                "[Unit]\nAfter=accounts.service\nWants=accounts.service\n");
-    fixture_put(&f, ETC "/accounts.service", "[Unit]\nAfter=docker.service\n[Service]\n");
+    after_each_other(&f, ETC, "Wants=accounts.service\n");
     fixture_put(&f, ETC "/other.service", "[Service]\n");
     fixture_link(&f, ETC "/docker.service.wants/other.service", "../other.service");
     assert_circle(&f, "accounts.service");
@@ -151,11 +151,8 @@ static void a_masked_unit_makes_none(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
 
-    fixture_new(&f);
     packages(&f);
-    fixture_put(&f, ETC "/docker.service.d/a.conf",
-                "[Unit]\nAfter=accounts.service\nWants=accounts.service\n");
-    fixture_put(&f, LIB "/accounts.service", "[Unit]\nAfter=docker.service\n[Service]\n");
+    after_each_other(&f, LIB, "Wants=accounts.service\n");
     assert_circle(&f, "accounts.service");
     fixture_link(&f, ETC "/accounts.service", "/dev/null");
     assert_no_circle(&f);
@@ -166,7 +163,6 @@ static void the_generators_old_file_does_not_count(void **state)
 {
     AUTO(fixture_clear) struct fixture f = {0};
 
-    fixture_new(&f);
     packages(&f);
     fstab(&f, ",nofail");
     fixture_put(&f, ETC "/format.service", FORMAT, "DefaultDependencies=no\n");

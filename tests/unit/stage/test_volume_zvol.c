@@ -91,18 +91,24 @@ static void a_missing_one_is_made_formatted_and_mounted(void **state)
     assert_string_equal(p.items[2].arg, "zvol tank/solana");
 }
 
+/* Of that many sectors; 1.5 TiB are asked for. */
+static void host_with_zvol(struct tree *t, const char *sectors)
+{
+    host(t, "1536");
+    fixture_link(&t->f, "/dev/zvol/tank/solana", "../../zd0");
+    fixture_link(&t->f, "/sys/dev/block/230:0", "../../block/zd0");
+    fixture_put(&t->f, "/sys/block/zd0/size", "%s\n", sectors);
+    fixture_dir(&t->f, "/sys/block/zd0/holders");
+    look(t, PROGRAM "," ZD, "");
+}
+
 /* What was decided before it was there is what is decided when it is. */
 static void one_that_was_made_is_the_one_that_was_planned(void **state)
 {
     AUTO(tree_clear) struct tree t;
     AUTO(plan_clear) struct plan p = {0};
 
-    host(&t, "1536");
-    fixture_link(&t.f, "/dev/zvol/tank/solana", "../../zd0");
-    fixture_link(&t.f, "/sys/dev/block/230:0", "../../block/zd0");
-    fixture_put(&t.f, "/sys/block/zd0/size", "3221225472\n");
-    fixture_dir(&t.f, "/sys/block/zd0/holders");
-    look(&t, PROGRAM "," ZD, "");
+    host_with_zvol(&t, "3221225472");
     tree_has_not(&t, "volume.zvol");
     tree_has_not(&t, "volume.size");
     plan(&t, &p);
@@ -117,12 +123,7 @@ static void one_of_another_size_is_not_formatted(void **state)
     AUTO(tree_clear) struct tree t;
     AUTO(plan_clear) struct plan p = {0};
 
-    host(&t, "1536");
-    fixture_link(&t.f, "/dev/zvol/tank/solana", "../../zd0");
-    fixture_link(&t.f, "/sys/dev/block/230:0", "../../block/zd0");
-    fixture_put(&t.f, "/sys/block/zd0/size", "3221225470\n");
-    fixture_dir(&t.f, "/sys/block/zd0/holders");
-    look(&t, PROGRAM "," ZD, "");
+    host_with_zvol(&t, "3221225470");
     tree_is(&t, "volume.size", SEV_FAIL, "has 1.5 TiB (1649267440640 bytes), and storage.volume");
     plan(&t, &p);
     assert_int_equal(p.n, 0);
