@@ -3,13 +3,25 @@
  * call (systemd pulls the unit in whenever Docker is started) does not do it again. */
 #include "boot/boot.h"
 
+#include <fcntl.h>
+
 #include "boot/boot_parts.h"
+#include "io/fsroot.h"
 #include "stage/ramdisk.h"
+
+/* Before anything else, and also when it fails: a second formatter would not make it better. */
+static struct err *claim(struct ctx *ctx)
+{
+    AUTO(closep) int fd = -1;
+
+    return fsroot_openat(ctx->root, BOOT_FORMATS_PATH, O_WRONLY | O_CREAT | O_NOFOLLOW, 0644, &fd);
+}
 
 static struct err *format(struct ctx *ctx, struct boot_proof *p, struct strlist *ret_said)
 {
     AUTO(ramdisk_fresh_clear) struct ramdisk_fresh fresh = {0};
 
+    TRY(claim(ctx));
     TRY(ramdisk_make_fresh(ctx, p->formatted_at != 0, &fresh));
     if (!fresh.formatted) {
         strlist_addf(ret_said, "nothing is formatted: %s",

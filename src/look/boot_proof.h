@@ -17,6 +17,9 @@
 /* Made by `boot finish` when nothing is wrong: docker and the others assert it (tmpfs: of this
  * boot). Holds the boot's id and a newline. */
 #define BOOT_OK_PATH "/run/agavectl/boot-ok"
+/* There while `boot format` has the RAM disk in this boot: whatever else is meant to format it
+ * waits for that and is not run then. Its content means nothing. */
+#define BOOT_FORMATS_PATH "/run/agavectl/formats"
 
 struct boot_device {
     char *path;            /* as configured; NULL: no device is */

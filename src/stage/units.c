@@ -219,6 +219,9 @@ static char *purpose_of(const char *name)
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_eq(known[i].name, name))
             return xstrdup(known[i].what);
+    if (str_ends(name, ".d/" UNITS_YIELD))
+        return xasprintf("%.*s does not run where ours does",
+                         (int)(strlen(name) - strlen(".d/" UNITS_YIELD)), name);
     if (str_ends(name, ".d/" UNITS_DROPIN))
         return xasprintf("%.*s starts with the storage only",
                          (int)(strlen(name) - strlen(".d/" UNITS_DROPIN)), name);

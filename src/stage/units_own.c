@@ -15,12 +15,14 @@
 #include "stage/ramdisk.h"
 #include "stage/self.h"
 #include "stage/service.h"
+#include "stage/units_found.h"
 
 void units_own_clear(struct units_own *o)
 {
     free(o->program);
     free(o->config);
     free(o->validator);
+    free(o->formatter);
     free(o->states);
     free(o->unsafe);
     units_files_clear(&o->files);
@@ -140,12 +142,26 @@ static struct err *find_validator(struct ctx *ctx, struct scene *scene, struct u
     return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
 }
 
+/* Of others. Ours has no mkfs on its command line. */
+static struct err *find_formatter(struct ctx *ctx, struct scene *scene, struct units_own *o)
+{
+    AUTO(units_look_clear) struct units_look l = {0};
+    AUTO(unit_file_clear) struct unit_file u = {0};
+    bool found = false;
+
+    TRY(units_look_open(ctx, scene, &l));
+    TRY(units_find_formatter(&l, &u, &found));
+    o->formatter = found ? xstrdup(u.name) : NULL;
+    return NULL;
+}
+
 struct err *units_own_want(struct ctx *ctx, struct scene *scene, struct units_own *ret)
 {
     TRY(find_program(ctx, ret));
     TRY(self_unsafe(ctx, ret->program, &ret->unsafe));
     find_late(ctx->cfg, ret);
     TRY(find_validator(ctx, scene, ret));
+    TRY(find_formatter(ctx, scene, ret));
     if (shown_to_containers(ctx->cfg)) {
         TRY(is_there(ctx, "docker.service", ret, &ret->facts.docker));
         TRY(is_there(ctx, "kubelet.service", ret, &ret->facts.kubelet));
@@ -153,6 +169,7 @@ struct err *units_own_want(struct ctx *ctx, struct scene *scene, struct units_ow
     ret->facts.program = ret->program;
     ret->facts.config = ret->config;
     ret->facts.validator = ret->validator;
+    ret->facts.formatter = ret->formatter;
     units_files_make(ctx->cfg, &ret->facts, &ret->files);
     return NULL;
 }

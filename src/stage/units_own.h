@@ -11,7 +11,7 @@
 /* Our own files as they must be on this host, and as they are. */
 struct units_own {
     struct units_facts facts; /* its texts are below */
-    char *program, *config, *validator;
+    char *program, *config, *validator, *formatter;
     struct units_files files;
     char *states;          /* for files, one letter each: '=', '+' is missing, '*' is missing with
                               its folder, '~' is another, '!' is somebody else's */

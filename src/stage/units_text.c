@@ -242,6 +242,15 @@ static void dropin_text(const struct config *cfg, const struct units_facts *f, s
     strbuf_puts(b, "AssertPathExists=" BOOT_OK_PATH "\n");
 }
 
+/* For somebody else's unit that formats the RAM disk, and that one line or link may still start: it
+ * comes after ours, and is not run when ours is. Both at once would be two mkfs on one device. */
+static void yield_text(const struct config *cfg, const struct units_facts *f, struct strbuf *b)
+{
+    (void)cfg;
+    (void)f;
+    strbuf_puts(b, "[Unit]\nAfter=" UNITS_RAMDISK "\nConditionPathExists=!" BOOT_FORMATS_PATH "\n");
+}
+
 static bool always(const struct config *cfg, const struct units_facts *f)
 {
     return true;
@@ -267,8 +276,14 @@ static bool with_validator(const struct config *cfg, const struct units_facts *f
     return f->validator != NULL;
 }
 
-/* The one table, in the order of writing: what a drop-in waits for is there before the drop-in. A
- * "%s" of a name is the validator's service. */
+static bool with_formatter(const struct config *cfg, const struct units_facts *f)
+{
+    return ramdisk_is_device(cfg) && f->formatter;
+}
+
+/* The one table, in the order of writing: what a drop-in waits for is there before the drop-in, and
+ * all of it before the line of fstab. A "%s" of a name is the validator's service, "%f" somebody
+ * else's that formats. */
 static const struct {
     const char *name;
     bool (*when)(const struct config *cfg, const struct units_facts *f);
@@ -281,6 +296,7 @@ static const struct {
     {UNITS_SEEN ".timer", always, timer_text, NULL},
     {"multi-user.target.wants/" UNITS_BOOT, always, NULL, "../" UNITS_BOOT},
     {"timers.target.wants/" UNITS_SEEN ".timer", always, NULL, "../" UNITS_SEEN ".timer"},
+    {"%f.d/" UNITS_YIELD, with_formatter, yield_text, NULL},
     {"docker.service.d/" UNITS_DROPIN, with_docker, dropin_text, NULL},
     {"kubelet.service.d/" UNITS_DROPIN, with_kubelet, dropin_text, NULL},
     {"%s.d/" UNITS_DROPIN, with_validator, dropin_text, NULL},
@@ -288,8 +304,9 @@ static const struct {
 
 static char *path_of(const char *name, const struct units_facts *f)
 {
-    return str_starts(name, "%s") ? xasprintf(UNITS_ETC "/%s%s", f->validator, name + 2)
-                                  : xasprintf(UNITS_ETC "/%s", name);
+    if (*name != '%')
+        return xasprintf(UNITS_ETC "/%s", name);
+    return xasprintf(UNITS_ETC "/%s%s", name[1] == 's' ? f->validator : f->formatter, name + 2);
 }
 
 void units_files_make(const struct config *cfg, const struct units_facts *facts,
@@ -311,7 +328,7 @@ void units_files_make(const struct config *cfg, const struct units_facts *facts,
             .path = TAKE(path),
             .text = parts[i].text ? strbuf_take(&b) : NULL,
             .link = parts[i].link ? xstrdup(parts[i].link) : NULL,
-            .dropin = parts[i].text == dropin_text,
+            .dropin = parts[i].text == dropin_text || parts[i].text == yield_text,
         };
     }
 }

@@ -13,6 +13,7 @@
 #define UNITS_BOOT    "agavectl-boot.service"
 #define UNITS_SEEN    "agavectl-boot-seen"
 #define UNITS_DROPIN  "50-agavectl.conf"
+#define UNITS_YIELD   "50-agavectl-yield.conf"
 /* Ends the name of a unit of others that was turned off: no ending that systemd reads. */
 #define UNITS_ASIDE ".agavectl-aside"
 
@@ -21,6 +22,7 @@ struct units_facts {
     const char *config;    /* absolute path of its config; NULL: the defaults */
     bool docker, kubelet;  /* the host has these units, and they are shown the storage */
     const char *validator; /* the validator's own service, or NULL */
+    const char *formatter; /* somebody else's unit that formats the RAM disk, or NULL */
 };
 struct units_file {
     char *path;

@@ -49,6 +49,17 @@ static void runbook(struct tree *t)
     runbook_docker(&t->f);
 }
 
+/* The same, and what formats is started by itself as well, as `systemctl enable` leaves it. */
+static void runbook_enabled(struct tree *t)
+{
+    runbook(t);
+    fixture_dir(&t->f, ETC "local-fs.target.wants");
+    fixture_link(&t->f, ETC "local-fs.target.wants/format-ramdisk.service",
+                 "/etc/systemd/system/format-ramdisk.service");
+}
+
+static void (*const by_others[])(struct tree *) = {runbook, runbook_enabled};
+
 /* ---- everything below /etc as one text: path, content or target */
 
 static int by_text(const void *a, const void *b)
@@ -214,6 +225,8 @@ static size_t undo(struct tree *t, const struct work *w)
             l.what = NULL;
             assert_ok(d->stage->undo_look(&t->f.ctx, &d->c, &l));
             assert_int_equal(l.verdict, UNDO_GONE);
+            if (w->after)
+                w->after(t);
         }
         kept += l.verdict == UNDO_KEEP;
         free(l.what);
@@ -362,6 +375,32 @@ static void right_ones_are_left_alone(void **state)
     assert_string_equal(findings_find(&t.found, "adopt.host")->fix, "agavectl prepare --adopt");
 }
 
+#define THEIR_FORMATTER "format-ramdisk.service"
+
+/* As systemd decides it: ours is pulled in by the line of fstab alone. */
+static void formatted_once(struct tree *t, const struct strlist *needed)
+{
+    AUTO(unit_file_clear) struct unit_file u = {0};
+    AUTO(strlist_clear) struct strlist by = {0};
+    bool ours = strlist_has(needed, UNITS_RAMDISK), theirs = strlist_has(needed, THEIR_FORMATTER);
+    struct err *e = unit_file_load(&t->f.ctx, THEIR_FORMATTER, &u);
+
+    if (e && e->kind == ERR_NOTFOUND) {
+        err_free(e);
+        assert_true(ours && !theirs);
+        return;
+    }
+    assert_ok(e);
+    assert_ok(unit_file_wanted_by(&t->f.ctx, THEIR_FORMATTER, &by));
+    theirs = theirs || by.n;
+    /* after ours it finds the mark of this boot, and is not run */
+    if (ours && unit_file_has_word(&u, "Unit", "After", UNITS_RAMDISK) &&
+        unit_file_has_word(&u, "Unit", "ConditionPathExists", "!" BOOT_FORMATS_PATH))
+        theirs = false;
+    if (ours + theirs != 1)
+        fail_msg("%s%s: would format the RAM disk", ours ? "ours " : "", theirs ? "theirs" : "");
+}
+
 static const char *const places[] = {"/srv/solana", "/srv/solana/ramdisk", "/srv/kind/solana"};
 
 /* Would a boot that began now find everything? One line for each place, and no unit that somebody
@@ -395,14 +434,15 @@ static void boots(struct tree *t)
         assert_true(unit_file_has_word(&docker, "Unit", "Wants", UNITS_BOOT));
     }
     assert_true(needed.n > 0);
+    formatted_once(t, &needed);
 }
 
-static void taken_over_and_given_back(void **state)
+static void taken_over(void (*host)(struct tree *))
 {
     AUTO(tree_clear) struct tree t;
     AUTO(work_clear) struct work w = {.stop = SIZE_MAX, .after = boots};
 
-    runbook(&t);
+    host(&t);
     AUTO(freep) char *before = etc_of(&t);
     assert_ok(prepare(&t, &w, true, false));
     clean(&t);
@@ -419,9 +459,15 @@ static void taken_over_and_given_back(void **state)
     assert_string_equal(after, before);
 }
 
+static void taken_over_and_given_back(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(by_others); i++)
+        taken_over(by_others[i]);
+}
+
 /* Whenever the power goes: it boots, the next try ends as an undisturbed one, and all of it can be
  * taken back. */
-static void a_power_loss_at_any_point(void **state)
+static void power_loss_at_any_point(void (*host)(struct tree *))
 {
     AUTO(freep) char *want = NULL;
 
@@ -430,7 +476,7 @@ static void a_power_loss_at_any_point(void **state)
         AUTO(work_clear) struct work w = {.stop = stop, .after = boots};
         struct err *e;
 
-        runbook(&t);
+        host(&t);
         AUTO(freep) char *before = etc_of(&t);
         e = prepare(&t, &w, true, false);
         boots(&t);
@@ -449,6 +495,12 @@ static void a_power_loss_at_any_point(void **state)
             return;
     }
     fail_msg("it never ends");
+}
+
+static void a_power_loss_at_any_point(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(by_others); i++)
+        power_loss_at_any_point(by_others[i]);
 }
 
 /* A undo that is interrupted after any of its changes is gone on with. */
