@@ -199,7 +199,8 @@ const struct cmd cmd_prepare = {
         "there before, in made.json beside the journals. A file system stays, and so does "
         "a folder with content and what others have changed since; that is listed as kept. A "
         "mount is taken away only when nobody holds it: not in any mount namespace, and no "
-        "process.\n\n"
+        "process. Of the stages units and fstab none goes alone: Docker would wait for mounts that "
+        "nothing makes any more, or a mount for a unit.\n\n"
         "A captured host (--root) is a folder that tools/capture-host made: what would be planned "
         "on that machine, with its own /etc/agavectl/agavectl.yaml unless --config is given.",
     .example = "agavectl prepare --apply volume",

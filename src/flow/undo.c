@@ -11,6 +11,7 @@
 #include "flow/made.h"
 #include "flow/prepare.h"
 #include "flow/unit_state.h"
+#include "stage/engine.h"
 #include "stage/unmount.h"
 
 /* What the steps share. */
@@ -160,17 +161,57 @@ static const struct step step_forget = {
 
 /* --- the decision --- */
 
-static bool is_wanted(const struct undo_opts *o, const struct stage *s)
+/* Whose changes are taken back: those that were asked for, and those that must go with them. */
+struct wanted {
+    struct strlist names, with; /* with: for whom, "" for one that was asked for */
+    bool all;
+};
+
+static void wanted_clear(struct wanted *w)
 {
+    strlist_clear(&w->names);
+    strlist_clear(&w->with);
+}
+
+static void want(struct wanted *w, const char *name, const char *with)
+{
+    if (strlist_has(&w->names, name))
+        return;
+    strlist_add(&w->names, name);
+    strlist_add(&w->with, with);
+}
+
+/* The list grows while it is walked. */
+static void wanted_fill(const struct undo_opts *o, struct wanted *w)
+{
+    w->all = !o->stages || !o->stages[0];
     for (size_t i = 0; o->stages && o->stages[i]; i++)
-        if (str_eq(o->stages[i], s->name))
-            return true;
-    return !o->stages;
+        want(w, o->stages[i], "");
+    for (size_t i = 0; i < w->names.n; i++) {
+        const struct stage *s = stage_by_name(stage_table, w->names.items[i]);
+
+        for (size_t k = 0; s && s->undo_with && s->undo_with[k]; k++)
+            want(w, s->undo_with[k], s->name);
+    }
+}
+
+/* *ret_with: the stage that this one goes with, or NULL. */
+static bool is_wanted(const struct wanted *w, const struct stage *s, const char **ret_with)
+{
+    *ret_with = NULL;
+    for (size_t i = 0; i < w->names.n; i++) {
+        if (!str_eq(w->names.items[i], s->name))
+            continue;
+        *ret_with = *w->with.items[i] ? w->with.items[i] : NULL;
+        return true;
+    }
+    return w->all;
 }
 
 struct item {
     const struct made *m;
     struct undo_look l;
+    const char *with; /* the stage that it goes with; NULL: it was asked for */
 };
 struct items { /* in the order in which they are taken back */
     struct item *items;
@@ -225,17 +266,18 @@ static void put_rbinds_later(struct items *x)
     }
 }
 
-static struct err *look_at_all(struct ctx *ctx, const struct undo_opts *o,
+static struct err *look_at_all(struct ctx *ctx, const struct wanted *w,
                                const struct made_list *made, struct items *ret)
 {
     for (size_t i = made->n; i-- > 0;) {
         const struct made *m = &made->items[i];
+        const char *with = NULL;
 
-        if (!is_wanted(o, m->stage))
+        if (!is_wanted(w, m->stage, &with))
             continue;
         ret->items = xgrow(ret->items, &ret->cap, ret->n + 1, sizeof(*ret->items));
         struct item *it = &ret->items[ret->n++];
-        *it = (struct item){.m = m};
+        *it = (struct item){.m = m, .with = with};
         TRY(look_at(ctx, m->stage, &m->change, &it->l));
     }
     put_rbinds_later(ret);
@@ -265,8 +307,11 @@ static struct err *plan_one(struct ctx *ctx, const struct item *it, bool running
     char *hidden = xasprintf("take back what the mount hides: %s %s%s%s", change_kind_name(c->kind),
                              c->object, c->after ? ", " : "", c->after ? c->after : "");
     AUTO(freep) char *kept = xasprintf("kept: %s", l->what ? l->what : "");
+    AUTO(freep)
+    char *what = it->with ? xasprintf("%s (goes with stage '%s')", l->what, it->with)
+                          : xstrdup(l->what ? l->what : "");
     if (l->verdict == UNDO_DO)
-        add_step(it, &step_undo, l->what, ret);
+        add_step(it, &step_undo, what, ret);
     else if (l->verdict == UNDO_KEEP)
         add_step(it, &step_kept, kept, ret);
     else if (strlist_has(gone, c->object))
@@ -283,12 +328,14 @@ static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *r
     AUTO(made_list_clear) struct made_list made = {0};
     AUTO(items_clear) struct items items = {0};
     AUTO(strlist_clear) struct strlist gone = {0};
+    AUTO(wanted_clear) struct wanted wanted = {0};
     bool running = false;
 
+    wanted_fill(opts, &wanted);
     TRY(made_load(ctx, &made));
     TRY(unit_config_look(ctx, NULL, &u));
     TRY(unit_look(ctx, u, &running));
-    TRY(look_at_all(ctx, opts, &made, &items));
+    TRY(look_at_all(ctx, &wanted, &made, &items));
     for (size_t i = 0; i < items.n; i++)
         TRY(plan_one(ctx, &items.items[i], running, &gone, ret));
     return NULL;

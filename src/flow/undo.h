@@ -9,7 +9,8 @@
  * blocks, files, values, empty folders. A file system stays, and so does what others have changed
  * since: the plan lists it as kept. An unfinished prepare is given up in its favour. */
 struct undo_opts {
-    const char *const *stages; /* names, NULL-terminated; NULL: all */
+    /* Names, NULL-terminated; NULL: all. With each go those that it names in undo_with. */
+    const char *const *stages;
 };
 extern const struct flow undo_flow; /* opts: struct undo_opts */
 /* Needs ctx->cfg and the host lock. ret_kept: why each of what stays does, appended; may be NULL.

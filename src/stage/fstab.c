@@ -589,6 +589,9 @@ static struct err *fstab_undo(struct ctx *ctx, const struct change *c)
     return reload_do(ctx);
 }
 
+/* The drop-ins would keep Docker from starting: they wait for mounts that nothing makes any more.
+ */
+static const char *const fstab_undo_with[] = {"units", NULL};
 static const char *const fstab_after[] = {"volume", "ramdisk", "bind", "units", NULL};
 
 const struct stage stage_fstab = {
@@ -604,4 +607,5 @@ const struct stage stage_fstab = {
     .apply = fstab_apply,
     .undo_look = fstab_undo_look,
     .undo = fstab_undo,
+    .undo_with = fstab_undo_with,
 };

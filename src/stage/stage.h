@@ -97,6 +97,9 @@ struct stage {
      * again after a crash in its middle. */
     struct err *(*undo_look)(struct ctx *ctx, const struct change *c, struct undo_look *ret);
     struct err *(*undo)(struct ctx *ctx, const struct change *c);
+    /* Stages whose changes do harm without what this one made: they are taken back with it.
+     * NULL-terminated; NULL: none. */
+    const char *const *undo_with;
 };
 /* The one list, in the order of application; NULL-terminated. */
 extern const struct stage *const stage_table[];

@@ -339,6 +339,8 @@ static struct err *units_undo(struct ctx *ctx, const struct change *c)
     return etc_link_undo(ctx, c);
 }
 
+/* A line of fstab waits for the unit that formats, and what others had for a boot is turned off. */
+static const char *const units_undo_with[] = {"fstab", "adopt", NULL};
 static const char *const units_after[] = {"ramdisk", NULL};
 
 const struct stage stage_units = {
@@ -354,4 +356,5 @@ const struct stage stage_units = {
     .apply = units_apply,
     .undo_look = units_undo_look,
     .undo = units_undo,
+    .undo_with = units_undo_with,
 };

@@ -185,6 +185,34 @@ static void somebodys_next_boot(struct bed *b)
     runbook_units(&b->tree);
 }
 
+/* Nothing is formatted there, so that no line waits for a unit of theirs. */
+static void somebodys_tmpfs(struct bed *b)
+{
+    prepared_for_this_boot(b);
+    bed_config(b, "storage:\n  volume: {device: /dev/zvol/tank/solana}\n"
+                  "  ramdisk: {kind: tmpfs, size_gib: 1}\nvalidator: {runtime: kubernetes}\n");
+    fixture_put(&b->tree, "/proc/self/mountinfo",
+                "27 1 254:0 / / rw - ext4 /dev/vda rw\n"
+                "28 27 230:0 / /srv/solana rw,noatime shared:1 - xfs /dev/zd0 rw\n"
+                "29 28 0:40 / /srv/solana/ramdisk rw shared:2 - tmpfs tmpfs rw,size=1048576k\n"
+                "30 27 254:0 /srv/kind /srv/kind rw shared:3 - ext4 /dev/vda rw\n"
+                "31 30 230:0 / /srv/kind/solana rw shared:4 master:1 - xfs /dev/zd0 rw\n"
+                "32 31 0:40 / /srv/kind/solana/ramdisk rw shared:5 master:2 - tmpfs tmpfs rw\n");
+    fixture_put(&b->tree, "/proc/1/comm", "systemd\n");
+    fixture_put(&b->tree, "/proc/sys/kernel/osrelease", "6.1.0\n");
+    fixture_put(&b->tree, "/usr/lib/systemd/system/docker.service", "[Service]\nExecStart=/d\n");
+    fixture_put(&b->tree, "/etc/fstab", "%s",
+                BY_HAND "\n/dev/zvol/tank/solana\t/srv/solana\txfs\tnoatime,nofail 0 0\n"
+                        "tmpfs /srv/solana/ramdisk tmpfs noatime,nofail,size=1g,mode=0755 0 0\n"
+                        "/srv/solana /srv/kind/solana none rbind,rslave,rshared,nofail 0 0\n");
+    fixture_put(&b->tree, ETC "ramdisk-accounts.service",
+                "[Unit]\nRequiresMountsFor=/srv/solana/ramdisk\n[Service]\n"
+                "ExecStart=/usr/bin/install -d -m 0755 -o 1000 -g 1000 "
+                "/srv/solana/ramdisk/accounts\n[Install]\nWantedBy=multi-user.target\n");
+    fixture_link(&b->tree, ETC "multi-user.target.wants/ramdisk-accounts.service",
+                 "/etc/systemd/system/ramdisk-accounts.service");
+}
+
 /* --- settings --- */
 
 /* A fresh distribution: nothing is set. */
@@ -265,6 +293,8 @@ ROW(units, .stages = STAGES("units"), .break_it = nothing_for_the_next_boot);
 ROW(fstab, .stages = STAGES("fstab", "units"), .break_it = nothing_for_the_next_boot);
 ROW(adopt, .stages = STAGES("adopt", "units", "fstab"), .break_it = somebodys_next_boot,
     .adopt = true);
+ROW(adopt_tmpfs, .stages = STAGES("adopt", "units", "fstab"), .break_it = somebodys_tmpfs,
+    .adopt = true);
 ROW(sysctl, .stages = STAGES("sysctl"), .break_it = low_values);
 ROW(limits, .stages = STAGES("limits"), .break_it = low_values);
 ROW(limits_of_service, .stages = STAGES("limits"), .break_it = low_limits_of_a_service);
@@ -272,7 +302,22 @@ ROW(logrotate, .stages = STAGES("logrotate"), .break_it = a_log_that_nobody_turn
 ROW(time_service, .stages = STAGES("time"), .break_it = a_clock_that_nobody_sets_after_a_boot);
 
 const struct row *const rows[] = {
-    &kind_root, &kind_root_private, &volume,    &volume_folder, &ramdisk, &bind,
-    &dirs,      &storage,           &units,     &fstab,         &adopt,   &sysctl,
-    &limits,    &limits_of_service, &logrotate, &time_service,  NULL,
+    &kind_root,
+    &kind_root_private,
+    &volume,
+    &volume_folder,
+    &ramdisk,
+    &bind,
+    &dirs,
+    &storage,
+    &units,
+    &fstab,
+    &adopt,
+    &adopt_tmpfs,
+    &sysctl,
+    &limits,
+    &limits_of_service,
+    &logrotate,
+    &time_service,
+    NULL,
 };

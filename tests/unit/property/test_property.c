@@ -326,6 +326,41 @@ static void there_and_back(void **state)
     }
 }
 
+/* What would do harm alone goes with what it needs, and the plan says so. */
+static void a_stage_takes_with_it_what_needs_it(void **state)
+{
+    static const struct {
+        const char *row, *asked, *with; /* with: whose change the plan names, or NULL */
+    } cases[] = {
+        {"fstab", "fstab", "units"},       {"fstab", "units", "fstab"},
+        {"adopt", "fstab", "adopt"},       {"adopt", "units", "adopt"},
+        {"adopt_tmpfs", "units", "adopt"}, {"adopt_tmpfs", "fstab", "adopt"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *const only[] = {cases[i].asked, NULL};
+        const struct undo_opts opts = {.stages = only};
+        const struct row *row = NULL;
+        struct flow_result r;
+        bool named = false;
+
+        for (size_t k = 0; rows[k]; k++)
+            row = str_eq(rows[k]->name, cases[i].row) ? rows[k] : row;
+        assert_non_null(row);
+        AUTO(bed_clear) struct bed b = bed_new(row);
+        AUTO(flow_plan_clear) struct flow_plan p = {0};
+        AUTO(freep) char *before = state_of(&b);
+        assert_ok(prepare(&b, row));
+        assert_ok(flow_plan_make(&b.ctx, &undo_flow, &opts, &p));
+        for (size_t k = 0; k < p.n; k++)
+            named = named || (str_eq(p.items[k].title, cases[i].with) &&
+                              strstr(p.items[k].what, "goes with stage '"));
+        assert_true(named);
+        assert_ok(flow_undo(&b.ctx, &opts, NULL, &r, NULL));
+        same_state(&b, row, cases[i].asked, before);
+    }
+}
+
 /* --- killed --- */
 
 #ifdef AGAVECTL_FAULTS
@@ -536,6 +571,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_stage_with_a_plan_has_a_row),
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(a_stage_takes_with_it_what_needs_it),
         cmocka_unit_test(a_read_only_etc),
 #ifdef AGAVECTL_FAULTS
         cmocka_unit_test(killed_between_changes),
