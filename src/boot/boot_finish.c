@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "boot/boot_parts.h"
 #include "config/config.h"
+#include "io/folder.h"
 #include "io/fsroot.h"
 #include "stage/bank_state.h"
 #include "stage/storage_now.h"
@@ -91,23 +92,17 @@ static bool is_owned(const struct finish *f)
            (f->now.gid == c->validator.gid || f->validator) && f->now.mode == fit_mode(f->now.mode);
 }
 
-/* The folder itself, never what is in it. Its place may be planted by whoever may write above it:
- * made and changed through a descriptor that follows no link. */
+/* The folder itself, never what is in it. Its place may be planted by whoever may write above it,
+ * as node and pod can: made and changed through descriptors that follow no link, of no folder above
+ * it. */
 static struct err *make_owned(struct finish *f)
 {
     const struct config *c = f->ctx->cfg;
-    const char *dir = c->validator.accounts, *slash = strrchr(dir, '/');
-    AUTO(freep) char *parent = xstrndup(dir, slash > dir ? (size_t)(slash - dir) : 1);
-    AUTO(closep) int parent_fd = -1, fd = -1;
+    const char *dir = c->validator.accounts;
+    AUTO(closep) int fd = -1;
     struct stat st;
 
-    TRY(fsroot_mkdirs(f->ctx->root, parent, DIR_MODE));
-    TRY(fsroot_openat(f->ctx->root, parent, O_RDONLY | O_DIRECTORY, 0, &parent_fd));
-    if (mkdirat(parent_fd, slash + 1, DIR_MODE) < 0 && errno != EEXIST)
-        return err_sys(errno, "cannot make '%s'", dir);
-    fd = openat(parent_fd, slash + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return err_sys(errno, "cannot open the folder '%s'", dir);
+    TRY(folder_open(f->ctx->root, dir, DIR_MODE, &fd));
     if (fstat(fd, &st) < 0)
         return err_sys(errno, "cannot look at '%s'", dir);
     if (fchown(fd, (uid_t)c->validator.uid, (gid_t)c->validator.gid) < 0)

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "host/mounts.h"
+#include "io/folder.h"
 #include "io/fsroot.h"
 
 static char *parent_of(const char *path)
@@ -141,9 +142,10 @@ struct err *folders_remove(struct ctx *ctx, const char *list)
     char *save = NULL;
 
     for (char *d = strtok_r(copy, "\n", &save); d; d = strtok_r(NULL, "\n", &save)) {
-        struct err *e = fsroot_rmdir(ctx->root, d);
-        bool stays =
-            e && (e->sys == ENOTEMPTY || e->sys == EEXIST || e->sys == EBUSY || e->sys == ENOTDIR);
+        /* not through a link that somebody has put there since the look */
+        struct err *e = folder_remove(ctx->root, d);
+        bool stays = e && (e->kind == ERR_REFUSED || e->sys == ENOTEMPTY || e->sys == EEXIST ||
+                           e->sys == EBUSY || e->sys == ENOTDIR);
 
         if (stays) /* it has content or is a mount point: the next look says so */
             return err_free(e);

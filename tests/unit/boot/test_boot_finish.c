@@ -267,9 +267,35 @@ static void a_link_in_place_of_the_accounts_is_not_followed(void **state)
     AUTO(freep) char *precious = fsroot_path(h.f.ctx.root, "/etc/precious");
     assert_int_equal(chmod(precious, 0777), 0);
     fixture_link(&h.f, ACCOUNTS, "../../../etc/precious");
-    assert_err(boot_finish(&h.f.ctx, &h.said), ERR_CORRUPT, "cannot open the folder");
+    assert_err(boot_finish(&h.f.ctx, &h.said), ERR_CORRUPT, "will not follow the symbolic link");
     assert_int_equal(stat(precious, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0777);
+}
+
+/* Of a folder above it, which the pod can write. */
+static void a_link_above_the_accounts_is_not_followed(void **state)
+{
+    AUTO(host_clear) struct host h;
+    struct stat st;
+
+    host_new(&h, "");
+    free(TAKE(h.cfg->validator.accounts));
+    h.cfg->validator.accounts = xstrdup("/srv/solana/ramdisk/pod/deep/accounts");
+    fixture_dir(&h.f, "/etc/precious/deep/accounts");
+    AUTO(freep) char *precious = fsroot_path(h.f.ctx.root, "/etc/precious/deep/accounts");
+    AUTO(freep) char *made = fsroot_path(h.f.ctx.root, "/etc/precious/deep");
+    assert_int_equal(chmod(precious, 0777), 0);
+    fixture_link(&h.f, "/srv/solana/ramdisk/pod", "../../../etc/precious");
+    assert_err(boot_finish(&h.f.ctx, &h.said), ERR_CORRUPT,
+               "will not follow the symbolic link '/srv/solana/ramdisk/pod'");
+    assert_int_equal(stat(precious, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0777);
+    assert_int_equal(rmdir(precious), 0);
+    assert_err(boot_finish(&h.f.ctx, &h.said), ERR_CORRUPT, NULL);
+    assert_int_equal(rmdir(made), 0); /* nothing was made in it */
+    free(TAKE(h.cfg->validator.accounts));
+    h.cfg->validator.accounts = xstrdup("/srv/solana/ramdisk/own/deep/accounts");
+    assert_ok(boot_finish(&h.f.ctx, &h.said)); /* plain ones are made */
 }
 
 static void no_mark_while_a_validator_is_left(void **state)
@@ -350,6 +376,7 @@ int main(void)
         cmocka_unit_test(another_group_is_no_fault_under_a_validator),
         cmocka_unit_test(a_damaged_proof_is_made_anew),
         cmocka_unit_test(a_link_in_place_of_the_accounts_is_not_followed),
+        cmocka_unit_test(a_link_above_the_accounts_is_not_followed),
         cmocka_unit_test(no_mark_while_a_validator_is_left),
         cmocka_unit_test(a_mark_of_this_boot_goes_with_the_next_finish),
         cmocka_unit_test(a_boot_that_cannot_be_noted_is_not_ready),

@@ -2,6 +2,8 @@
  * seccomp filter has taken it away from this process, with the links followed by hand. */
 #include "io/fsroot.h"
 
+#include "io/folder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -336,6 +338,47 @@ static void folders_are_made_with_their_parents(void **state)
     assert_int_equal(access(leaked, F_OK), -1);
 }
 
+/* Links inside are followed by all others; here not even one in the middle. */
+static void folders_by_their_names_alone(void **state)
+{
+    struct place *p = *state;
+    struct stat st;
+    AUTO(closep) int fd = -1, again = -1;
+
+    assert_null(folder_open(p->root, "/plain/b//c/", 0751, &fd));
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0751);
+    assert_null(folder_open(p->root, "plain/./b", 0, &again));
+    put_link(p, "b", "plain/link");
+    static const struct {
+        const char *path;
+        mode_t make;
+        enum err_kind kind;
+        const char *part;
+    } bad[] = {
+        {"/plain/link", 0, ERR_REFUSED, "'/plain/link'"},
+        {"/plain/link/c", 0755, ERR_REFUSED, "'/plain/link'"},
+        {"/plain/link/new", 0755, ERR_REFUSED, "'/plain/link'"},
+        {"/plain/none", 0, ERR_NOTFOUND, "/plain/none"},
+        {"/plain/../plain", 0, ERR_BADINPUT, "plain path"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        AUTO(closep) int none = -1;
+        AUTO(err_freep)
+        struct err *e = folder_open(p->root, bad[i].path, bad[i].make, &none);
+
+        assert_err(e, bad[i].kind, bad[i].part);
+        assert_int_equal(none, -1);
+    }
+    AUTO(err_freep) struct err *link = folder_remove(p->root, "/plain/link/c");
+    assert_err(link, ERR_REFUSED, "'/plain/link'");
+    assert_null(fsroot_stat(p->root, "/plain/b/c", &st));
+    assert_null(folder_remove(p->root, "/plain/b/c"));
+    assert_null(folder_remove(p->root, "/plain/b/c"));
+    AUTO(err_freep) struct err *gone = fsroot_stat(p->root, "/plain/b/c", &st);
+    assert_err(gone, ERR_NOTFOUND, "/plain/b/c");
+}
+
 static void real_is(struct place *p, const char *path, const char *want)
 {
     AUTO(freep) char *got = NULL;
@@ -538,9 +581,9 @@ static void links_and_names(void **state)
         TEST(writing_wants_an_existing_file), TEST(atomic_writing_replaces_with_the_exact_mode),   \
         TEST(atomic_writing_replaces_a_link_itself),                                               \
         TEST(a_failed_atomic_write_keeps_the_old_text), TEST(a_folder_is_not_replaced),            \
-        TEST(folders_are_made_with_their_parents), TEST(paths_are_named_as_the_kernel_names_them), \
-        TEST(deleting_what_is_absent_is_fine), TEST(names_are_sorted_bytewise),                    \
-        TEST(descriptors_are_closed_at_exec),                                                      \
+        TEST(folders_are_made_with_their_parents), TEST(folders_by_their_names_alone),             \
+        TEST(paths_are_named_as_the_kernel_names_them), TEST(deleting_what_is_absent_is_fine),     \
+        TEST(names_are_sorted_bytewise), TEST(descriptors_are_closed_at_exec),                     \
         TEST(a_link_at_the_end_is_not_followed_when_told_so), TEST(the_names_for_others),          \
         TEST(the_whole_machine_is_a_root_too)
 

@@ -69,12 +69,32 @@ static void one_above_is_a_mount_by_now(void **state)
     looks(&f, UNDO_DO, "remove the empty folder '/srv/a/b'");
 }
 
+/* Somebody puts a link there between the look and the removal. */
+static void none_goes_through_a_link(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+    struct stat st;
+
+    fixture_new(&f);
+    put_mounts(&f, "");
+    make(&f, "/srv/a/b");
+    looks(&f, UNDO_DO, "remove the empty folder '/srv/a/b'");
+    assert_ok(fsroot_rmdir(f.ctx.root, "/srv/a/b"));
+    assert_ok(fsroot_rmdir(f.ctx.root, "/srv/a"));
+    make(&f, "/theirs/b");
+    fixture_link(&f, "/srv/a", "../theirs");
+    assert_ok(folders_remove(&f.ctx, MADE));
+    assert_ok(fsroot_stat(f.ctx.root, "/theirs/b", &st));
+    looks(&f, UNDO_KEEP, "'/srv/a/b' is behind a symbolic link by now");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_are_empty),
         cmocka_unit_test(one_above_has_content_of_others),
         cmocka_unit_test(one_above_is_a_mount_by_now),
+        cmocka_unit_test(none_goes_through_a_link),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
