@@ -5,6 +5,8 @@
 /* clang-format off */
 static const struct cmd *const snapshot_subs[] = {
     &cmd_snapshot_find,
+    &cmd_snapshot_list,
+    &cmd_snapshot_verify,
     NULL,
 };
 /* clang-format on */

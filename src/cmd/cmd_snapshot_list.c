@@ -1,0 +1,320 @@
+/* agavectl snapshot list: what lies in the folder of snapshots, and what a start would begin from.
+ * Looks at names and marks alone; whether an archive is whole is verify's business. */
+#include "cmd/commands.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cmd/agave_of.h"
+#include "cmd/path_arg.h"
+#include "config/config.h"
+#include "fetch/provenance.h"
+#include "look/snapshot_rules.h"
+
+#define SHOWN_MAX 200 /* of a name */
+
+struct list_opts {
+    const char *snapshots, *accounts, *agave_version;
+    bool explain;
+};
+
+static const struct opt list_options[] = {
+    {.type = OPT_STR,
+     .lng = "snapshots",
+     .arg = "DIR",
+     .help = "the folder of snapshots, in place of the config's",
+     .offset = offsetof(struct list_opts, snapshots)},
+    {.type = OPT_STR,
+     .lng = "accounts",
+     .arg = "DIR",
+     .help = "the validator's accounts, in place of the config's",
+     .offset = offsetof(struct list_opts, accounts)},
+    AGAVE_VERSION_OPT(struct list_opts, agave_version),
+    {.type = OPT_FLAG,
+     .lng = "explain",
+     .help = "say of each why it would be loaded or not",
+     .offset = offsetof(struct list_opts, explain)},
+    {0},
+};
+
+/* What is listed, and who has vouched for it. */
+struct listing {
+    struct snaplocal l;
+    struct snapload d;
+    struct agave_version version;
+    char *no_version;         /* why it is not known */
+    struct provenance *notes; /* by file; name NULL: nothing is known */
+};
+
+static void listing_clear(struct listing *s)
+{
+    for (size_t i = 0; s->notes && i < s->l.n; i++)
+        provenance_clear(&s->notes[i]);
+    free(s->notes);
+    free(s->no_version);
+    snapload_clear(&s->d);
+    snaplocal_clear(&s->l);
+}
+
+/* A note that cannot be read is as good as none, but said. */
+static void read_notes(struct ctx *ctx, struct listing *s)
+{
+    s->notes = xcalloc(s->l.n + 1, sizeof(*s->notes));
+    for (size_t i = 0; i < s->l.n; i++) {
+        const struct snaplocal_file *f = &s->l.files[i];
+        struct err *e = f->kind == SNAPLOCAL_ARCHIVE
+                            ? provenance_read(ctx, s->l.dir, f->file, &s->notes[i])
+                            : NULL;
+
+        if (e && e->kind != ERR_NOTFOUND)
+            log_note("note: %s", e->text);
+        err_free(e);
+    }
+}
+
+/* A folder of the command line or the config's; *ret NULL: neither. */
+static struct err *folder(const char *given, const char *configured, char **ret)
+{
+    if (given)
+        return path_arg(given, ret);
+    *ret = configured ? xstrdup(configured) : NULL;
+    return NULL;
+}
+
+static struct err *look(struct ctx *ctx, const struct list_opts *o, struct listing *s)
+{
+    const struct config *cfg = ctx->cfg;
+    AUTO(freep) char *dir = NULL, *accounts = NULL;
+    struct snapload_rules rules;
+
+    TRY(folder(o->snapshots, cfg ? cfg->validator.snapshots : NULL, &dir));
+    /* The config's accounts are those of the config's snapshots. */
+    TRY(folder(o->accounts, cfg && !o->snapshots ? cfg->validator.accounts : NULL, &accounts));
+    if (!dir)
+        return err_new(ERR_BADINPUT,
+                       "no folder of snapshots is known; give --snapshots DIR or --config FILE");
+    TRY(agave_of(ctx, o->agave_version, &s->version, &s->no_version));
+    TRY(snaplocal_read(ctx, dir, accounts, &s->l));
+    rules = snapshot_rules(cfg, &s->version);
+    snapload_decide(&s->l, &rules, &s->d);
+    read_notes(ctx, s);
+    return NULL;
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------
+ */
+
+static struct json *known_json(const struct known_u64 *v)
+{
+    return v->known ? json_new_u64(v->v) : NULL;
+}
+
+static const char *kind_of(const struct snaplocal_file *f)
+{
+    if (f->kind == SNAPLOCAL_HALF)
+        return "half";
+    if (f->kind == SNAPLOCAL_LEFT)
+        return "left";
+    return f->name.incremental ? "incremental" : "full";
+}
+
+static struct json *json_file(const struct snaplocal_file *f, const struct provenance *note)
+{
+    static const char *const makers[] = {
+        [SNAPLOCAL_OURS] = "agavectl", [SNAPLOCAL_AGAVE] = "agave"};
+    struct json *j = json_new_object();
+
+    json_put(j, "path", json_new_str(f->path));
+    json_put(j, "kind", json_new_str(kind_of(f)));
+    json_put(j, "where", json_new_str(snaplocal_place_name(f->place)));
+    json_put(j, "slot", f->named ? json_new_u64(f->name.slot) : NULL);
+    json_put(j, "base", f->named && f->name.incremental ? json_new_u64(f->name.base) : NULL);
+    json_put(j, "hash", json_new_str(f->named ? f->name.hash : NULL));
+    json_put(j, "usable", json_new_bool(f->kind == SNAPLOCAL_ARCHIVE && !f->name.legacy));
+    json_put(j, "size_b", json_new_u64(f->size_b));
+    json_put(j, "disk_b", json_new_u64(f->disk_b));
+    if (f->kind == SNAPLOCAL_HALF) {
+        json_put(j, "of", json_new_str(makers[f->maker]));
+        json_put(j, "being_fetched", json_new_bool(f->busy));
+    }
+    json_put(j, "loaded", json_new_bool(f->loaded));
+    json_put(j, "why", json_new_str(f->why));
+    json_put(j, "fetched", note->name ? provenance_json(note) : NULL);
+    return j;
+}
+
+static struct json *json_bank(const struct snaplocal_bank *b)
+{
+    struct json *j = json_new_object();
+
+    json_put(j, "path", json_new_str(b->path));
+    json_put(j, "slot", json_new_u64(b->slot));
+    json_put(j, "full_snapshot_slot", known_json(&b->full_slot));
+    json_put(j, "fastboot_version", known_json(&b->fastboot));
+    json_put(j, "storages_flushed", json_new_bool(b->flushed));
+    json_put(j, "accounts", b->accounts_known ? json_new_bool(b->has_accounts) : NULL);
+    json_put(j, "loaded", json_new_bool(b->loaded));
+    json_put(j, "why", json_new_str(b->why));
+    return j;
+}
+
+static struct json *path_of(const struct snaplocal *l, size_t i)
+{
+    return i == SNAPLOAD_NONE ? NULL : json_new_str(l->files[i].path);
+}
+
+static struct json *json_load(const struct listing *s)
+{
+    struct json *j = json_new_object(), *doubts = json_new_array();
+
+    for (size_t i = 0; i < s->d.doubts.n; i++)
+        json_push(doubts, json_new_str(s->d.doubts.items[i]));
+    json_put(j, "from", json_new_str(snapload_from_name(s->d.from)));
+    json_put(j, "slot", s->d.from == SNAPLOAD_GENESIS ? NULL : json_new_u64(s->d.slot));
+    json_put(j, "full", path_of(&s->l, s->d.full));
+    json_put(j, "incremental", path_of(&s->l, s->d.incr));
+    json_put(j, "bank",
+             s->d.bank == SNAPLOAD_NONE ? NULL : json_new_str(s->l.banks[s->d.bank].path));
+    json_put(j, "why", json_new_str(s->d.why));
+    json_put(j, "doubts", doubts);
+    return j;
+}
+
+static char *version_text(const struct agave_version *v)
+{
+    return v->known ? xasprintf("%u.%u.%u", v->major, v->minor, v->patch) : NULL;
+}
+
+static void print_json(const struct listing *s, struct out *out)
+{
+    struct json *doc = answer_new(), *files = json_new_array(), *banks = json_new_array();
+    AUTO(freep) char *version = version_text(&s->version);
+
+    for (size_t i = 0; i < s->l.n; i++)
+        json_push(files, json_file(&s->l.files[i], &s->notes[i]));
+    for (size_t i = 0; i < s->l.n_banks; i++)
+        json_push(banks, json_bank(&s->l.banks[i]));
+    json_put(doc, "dir", json_new_str(s->l.dir));
+    json_put(doc, "agave_version", json_new_str(version));
+    json_put(doc, "would_load", json_load(s));
+    json_put(doc, "files", files);
+    json_put(doc, "bank_snapshots", banks);
+    out_json(out, doc);
+}
+
+/* ---- text -------------------------------------------------------------------------------------
+ */
+
+static const char *trust_of(const struct snaplocal_file *f, const struct provenance *note)
+{
+    if (f->kind != SNAPLOCAL_ARCHIVE || !note->name)
+        return "";
+    return str_eq(note->trust, "any") ? "nobody" : note->trust;
+}
+
+static void file_row(struct table *t, const struct snaplocal_file *f, const struct provenance *note,
+                     bool explain)
+{
+    AUTO(freep) char *slot = f->named ? xasprintf("%" PRIu64, f->name.slot) : NULL;
+    AUTO(freep)
+    char *base =
+        f->named && f->name.incremental ? xasprintf("%" PRIu64, f->name.base) : xstrdup("");
+    AUTO(freep) char *name = str_shown(f->file, SHOWN_MAX);
+    char size[32];
+    const char *const cells[] = {f->loaded ? "*" : "",
+                                 slot,
+                                 kind_of(f),
+                                 base,
+                                 fmt_size(f->size_b, size, sizeof(size)),
+                                 snaplocal_place_name(f->place),
+                                 trust_of(f, note),
+                                 explain ? f->why : name,
+                                 NULL};
+
+    table_row(t, cells);
+}
+
+static void print_files(const struct listing *s, bool explain, struct out *out)
+{
+    static const char *const plain[] = {"",      ">SLOT", "KIND", ">BASE", ">SIZE",
+                                        "WHERE", "TRUST", "NAME", NULL};
+    static const char *const with_why[] = {"",      ">SLOT", "KIND", ">BASE", ">SIZE",
+                                           "WHERE", "TRUST", "WHY",  NULL};
+    AUTO(table_freep) struct table *t = table_new(explain ? with_why : plain);
+
+    for (size_t i = 0; i < s->l.n; i++)
+        file_row(t, &s->l.files[i], &s->notes[i], explain);
+    if (s->l.n)
+        table_print(t, out);
+    else
+        out_printf(out, "no archive is in '%s'\n", s->l.dir);
+}
+
+static void print_banks(const struct listing *s, struct out *out)
+{
+    static const char *const headers[] = {"", ">SLOT", "BANK SNAPSHOT: WHY", NULL};
+    AUTO(table_freep) struct table *t = table_new(headers);
+
+    if (!s->l.n_banks)
+        return;
+    for (size_t i = 0; i < s->l.n_banks; i++) {
+        const struct snaplocal_bank *b = &s->l.banks[i];
+        AUTO(freep) char *slot = xasprintf("%" PRIu64, b->slot);
+        const char *const cells[] = {b->loaded ? "*" : "", slot, b->why, NULL};
+
+        table_row(t, cells);
+    }
+    out_printf(out, "\n");
+    table_print(t, out);
+}
+
+static void print_list(const struct listing *s, bool explain, struct out *out)
+{
+    AUTO(freep) char *version = version_text(&s->version);
+
+    print_files(s, explain, out);
+    if (explain)
+        print_banks(s, out);
+    out_printf(out, "\na start of Agave%s%s: %s\n", version ? " " : "", version ? version : "",
+               s->d.why);
+    for (size_t i = 0; i < s->d.doubts.n; i++)
+        out_printf(out, "  doubt: %s\n", s->d.doubts.items[i]);
+    if (explain && s->no_version)
+        out_printf(out, "  its version is not known (%s); give --agave-version\n", s->no_version);
+}
+
+static struct err *snapshot_list_run(struct ctx *ctx, const void *opts, int argc, char **argv,
+                                     struct out *out)
+{
+    AUTO(listing_clear) struct listing s = {0};
+    const struct list_opts *o = opts;
+
+    TRY(look(ctx, o, &s));
+    if (out->json)
+        print_json(&s, out);
+    else
+        print_list(&s, o->explain, out);
+    return NULL;
+}
+
+const struct cmd cmd_snapshot_list = {
+    .name = "list",
+    .summary = "show the local snapshots and what would be loaded",
+    .usage = "",
+    .detail =
+        "Shows every archive in the folder and in its remote/, what waits in .agavectl/ until the "
+        "validator is stopped, half files, and what a start would begin from (*): the highest full "
+        "archive and the highest incremental that builds on just that one, unless a local bank "
+        "snapshot is as new and can be loaded (fast boot). With --explain it says so of each, and "
+        "lists the bank snapshots. What can be loaded differs between 3.0, 3.1 and 4.0.\n"
+        "TRUST tells why the hash of an archive that agavectl has fetched is believed; nobody: it "
+        "was taken with --trust-any.",
+    .example = "agavectl snapshot list --explain",
+    .flags = CMD_CONFIG_MAYBE | CMD_JSON,
+    .opts = list_options,
+    .opts_size = sizeof(struct list_opts),
+    .run = snapshot_list_run,
+};

@@ -1,0 +1,39 @@
+/* Flags of the start that decide what it begins from (agave-validator 3.0.14,
+ * commands/run/args.rs).
+ */
+#include "look/snapshot_rules.h"
+
+#include <string.h>
+
+#include "base/str.h"
+
+#define USE "--use-snapshot-archives-at-startup"
+
+/* "--flag=value", or the word after it; NULL: not given. */
+static const char *value_of(const struct strlist *args, const char *flag)
+{
+    size_t n = strlen(flag);
+
+    for (size_t i = 0; i < args->n; i++) {
+        const char *a = args->items[i];
+
+        if (str_starts(a, flag) && a[n] == '=')
+            return a + n + 1;
+        if (str_eq(a, flag) && i + 1 < args->n)
+            return args->items[i + 1];
+    }
+    return NULL;
+}
+
+struct snapload_rules snapshot_rules(const struct config *cfg, const struct agave_version *v)
+{
+    struct snapload_rules r = {.version = *v};
+    const char *use = cfg ? value_of(&cfg->validator.args, USE) : NULL;
+
+    if (str_eq(use, "always"))
+        r.use = SNAPLOAD_ALWAYS;
+    else if (str_eq(use, "never"))
+        r.use = SNAPLOAD_NEVER;
+    r.no_snapshots = cfg && strlist_has(&cfg->validator.args, "--no-snapshots");
+    return r;
+}
