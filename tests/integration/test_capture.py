@@ -4,6 +4,7 @@ that may be private is in it."""
 import importlib.machinery, importlib.util, json, os, re, shutil, socket
 from pathlib import Path
 
+import lab
 from harness import BUILD, SOURCE, Skip, main, test
 
 TOOL = SOURCE / "tools" / "capture-host"
@@ -31,9 +32,7 @@ def a_capture_answers_as_the_host(t):
     for program in ("nsenter", "blkid"):
         if not shutil.which(program):
             raise Skip(f"no {program}", part="namespaces")
-    t.later(lambda: t.run("lab", "down"))
-    r = t.run("lab", "up", timeout=180)
-    assert r.code == 0, r
+    lab.up(t)
     r = t.run("up", "--lab", "--yes", timeout=300)
     assert r.code == 0, r
     mount = next(p for p in (NS / "mnt", NS / "mount") if p.exists())
