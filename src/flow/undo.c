@@ -256,7 +256,7 @@ static void put_rbinds_later(struct items *x)
         const struct item it = x->items[i];
         size_t to = i;
 
-        if (it.l.unmounts != UNDO_RBIND)
+        if (it.l.unmounts != UNDO_RBIND || !it.l.source)
             continue;
         for (size_t k = i + 1; k < x->n; k++)
             if (x->items[k].l.unmounts == UNDO_MOUNT &&

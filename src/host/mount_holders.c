@@ -308,21 +308,6 @@ struct err *mount_holders(struct ctx *ctx, const struct mount_gone *g, char **re
     return NULL;
 }
 
-/* Is there a mount that this one came from: of the same group, or the one it receives from? */
-static bool came_with(const struct mounts *m, const struct mount_info *x, const char *bind)
-{
-    for (size_t i = 0; i < m->n; i++) {
-        const struct mount_info *y = &m->items[i];
-
-        if (at_or_below(y->target, bind) || !same_device(x, y) || !str_eq(x->root, y->root) ||
-            !y->shared)
-            continue;
-        if (y->shared == x->shared || y->shared == x->master)
-            return true;
-    }
-    return false;
-}
-
 /* How many mounts it stands on, up to that one; 0: it does not. */
 static int height_above(const struct mounts *m, const struct mount_info *x,
                         const struct mount_info *base)
@@ -331,6 +316,25 @@ static int height_above(const struct mounts *m, const struct mount_info *x,
         if (x == base)
             return n;
     return 0;
+}
+
+/* Is there a mount that this one came from: of the same group, or the one it receives from? Or, of
+ * a folder that is bound on itself, the one at its own place, which the bind hides? */
+static bool came_with(const struct mounts *m, const struct mount_info *x,
+                      const struct mount_info *bind)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct mount_info *y = &m->items[i];
+
+        if (y == bind || height_above(m, y, bind) > 0 || !same_device(x, y) ||
+            !str_eq(x->root, y->root))
+            continue;
+        if (str_eq(x->target, y->target))
+            return true;
+        if (y->shared && (y->shared == x->shared || y->shared == x->master))
+            return true;
+    }
+    return false;
 }
 
 struct err *mount_bound_below(struct ctx *ctx, const char *target, struct strlist *ret)
@@ -345,7 +349,7 @@ struct err *mount_bound_below(struct ctx *ctx, const char *target, struct strlis
 
             if (height_above(&m, x, bind) != height)
                 continue;
-            if (!came_with(&m, x, target))
+            if (!came_with(&m, x, bind))
                 return err_new(ERR_REFUSED, "'%s' is mounted below '%s': unmount it first",
                                x->target, target);
             strlist_add(ret, x->target);

@@ -56,9 +56,20 @@ static struct err *list(struct ctx *ctx, const char *folder, struct strlist *ret
     return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
 }
 
-/* Links to a unit in the folders of /etc that pull it in. */
-static struct err *find_links(struct ctx *ctx, const char *name, char **ret)
+/* Is that "X.requires" of somebody who starts without that unit once ours are there? Docker and
+ * kubelet have our drop-ins, and a target is reached in any case. */
+static bool may_lose(const struct adopt_found *a, const char *folder)
 {
+    AUTO(freep) char *who = xstrndup(folder, strlen(folder) - strlen(".requires"));
+
+    return str_ends(who, ".target") || str_eq(who, "docker.service") ||
+           str_eq(who, "kubelet.service") || strlist_has(&a->names, who);
+}
+
+/* Links to a unit in the folders of /etc that pull it in. */
+static struct err *find_links(struct ctx *ctx, struct adopt_file *f, struct adopt_found *found)
+{
+    const char *name = strrchr(f->path, '/') + 1;
     AUTO(strlist_clear) struct strlist names = {0};
     AUTO(strbuf_clear) struct strbuf b = {0};
 
@@ -71,12 +82,14 @@ static struct err *find_links(struct ctx *ctx, const char *name, char **ret)
         if (!str_ends(names.items[i], ".wants") && !str_ends(names.items[i], ".requires"))
             continue;
         e = fsroot_readlink(ctx->root, path, &to);
-        if (!e && !strchr(to, '\n'))
+        if (!e && str_ends(names.items[i], ".requires") && !may_lose(found, names.items[i]))
+            strlist_addf(&found->blocked, "'%s' requires %s: remove that", path, name);
+        else if (!e && !strchr(to, '\n'))
             strbuf_printf(&b, "%s\n%s\n", path, to);
         err_free(e); /* no such link */
     }
-    free(*ret);
-    *ret = strbuf_take(&b);
+    free(f->links);
+    f->links = strbuf_take(&b);
     return NULL;
 }
 
@@ -223,19 +236,19 @@ static struct err *see_dropin(void *arg, const char *path, bool dropin, const st
     return NULL;
 }
 
-static struct err *add_service(struct ctx *ctx, const struct unit_file *u, struct adopt_found *ret)
+static void add_service(const struct unit_file *u, struct adopt_found *ret)
 {
     AUTO(freep) char *own = xasprintf(UNITS_ETC "/%s", u->name);
 
     if (has_path(ret, own))
-        return NULL;
+        return;
     if (!str_eq(u->path, own)) {
         strlist_addf(&ret->blocked, "'%s' is not in '" UNITS_ETC "': systemctl disable it",
                      u->path);
-        return NULL;
+        return;
     }
     strlist_add(&ret->names, u->name);
-    return find_links(ctx, u->name, &add_file(ret, own, false)->links);
+    add_file(ret, own, false);
 }
 
 static int dropins_first(const void *a, const void *b)
@@ -276,9 +289,11 @@ struct err *adopt_find(struct ctx *ctx, struct scene *scene, struct adopt_found 
     TRY(units_find_formatter(&l, &formatter, &formats));
     TRY(units_find_maker(&l, &maker, &makes));
     if (formats)
-        TRY(add_service(ctx, &formatter, ret));
+        add_service(&formatter, ret);
     if (makes)
-        TRY(add_service(ctx, &maker, ret));
+        add_service(&maker, ret);
+    for (size_t i = 0; i < ret->n; i++) /* all of them are known by then */
+        TRY(find_links(ctx, &ret->items[i], ret));
     cover_fill(ctx->cfg, &ret->names, &s.cover);
     struct err *e = visit_all(ctx, see_dropin, &s);
     cover_clear(&s.cover);

@@ -106,7 +106,7 @@ struct err *shared_undo_look(struct ctx *ctx, const struct change *c, struct und
             *ret = (struct undo_look){
                 .verdict = UNDO_DO,
                 .what = xasprintf("unmount '%s', which is bound on itself", c->object),
-                .unmounts = UNDO_BIND};
+                .unmounts = UNDO_RBIND};
         return NULL;
     }
     for (char *l = strtok_r(old, "\n", &save); l && !ret->what; l = strtok_r(NULL, "\n", &save))
@@ -125,7 +125,7 @@ struct err *shared_undo(struct ctx *ctx, const struct change *c)
     unsigned long type;
 
     if (str_eq(old, SELF_BIND))
-        return unmount_now(ctx, c->object, UNDO_BIND);
+        return unmount_now(ctx, c->object, UNDO_RBIND); /* with what was mounted below it before */
     TRY(mounts_read(ctx, &m));
     for (char *l = strtok_r(old, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
         if (!to_restore(&m, l, &type, &target))

@@ -62,7 +62,7 @@ struct undo_look {
     /* With UNDO_DO: this mount point (the change's object) would be unmounted. Who holds it is the
      * flow's question, which knows what else is taken away before it. */
     enum undo_mount unmounts;
-    char *source; /* of UNDO_RBIND: the folder that it shows. Owned */
+    char *source; /* of UNDO_RBIND: the folder that it shows; NULL: its own. Owned */
 };
 void undo_look_clear(struct undo_look *l);
 

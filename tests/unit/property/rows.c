@@ -55,6 +55,16 @@ static void private_kind_root(struct bed *b)
     tmpfs_at(b, "/srv/kind/data/deep");
 }
 
+/* It has no mount of its own, and others have mounted something below it. */
+static void mounts_below_kind_root(struct bed *b)
+{
+    no_kind_root(b);
+    make(b, "/srv/kind", 0755, 0);
+    tmpfs_at(b, "/srv/kind/data");
+    make(b, "/srv/kind/data/sub", 0755, 5);
+    tmpfs_at(b, "/srv/kind/data/sub/deep");
+}
+
 static void blank_volume(struct bed *b)
 {
     bed_config(b,
@@ -282,6 +292,8 @@ static void a_clock_that_nobody_sets_after_a_boot(struct bed *b)
 #define ROW(id, ...) static const struct row id = {.name = #id, __VA_ARGS__}
 ROW(kind_root, .stages = STAGES("kind-root"), .real = true, .break_it = no_kind_root);
 ROW(kind_root_private, .stages = STAGES("kind-root"), .real = true, .break_it = private_kind_root);
+ROW(kind_root_above, .stages = STAGES("kind-root"), .real = true,
+    .break_it = mounts_below_kind_root);
 ROW(volume, .stages = STAGES("volume"), .real = true, .break_it = blank_volume, .kept = stays);
 ROW(volume_folder, .stages = STAGES("volume"), .real = true, .break_it = missing_folder);
 ROW(ramdisk, .stages = STAGES("ramdisk"), .real = true, .break_it = blank_ram_disk, .kept = stays);
@@ -304,6 +316,7 @@ ROW(time_service, .stages = STAGES("time"), .break_it = a_clock_that_nobody_sets
 const struct row *const rows[] = {
     &kind_root,
     &kind_root_private,
+    &kind_root_above,
     &volume,
     &volume_folder,
     &ramdisk,

@@ -223,6 +223,39 @@ static void what_is_blocked_is_not_taken_over_in_part(void **state)
     assert_false(fixture_has(&t.f, ETC UNITS_RAMDISK));
 }
 
+/* A link in X.requires/ is as good as a line in X: only those who have our drop-ins lose it. */
+static void who_requires_theirs_by_a_link_keeps_it(void **state)
+{
+    static const struct {
+        const char *folder;
+        bool blocked;
+    } cases[] = {
+        {"local-fs.target.requires", false},
+        {"docker.service.requires", false},
+        {"ramdisk-accounts.service.requires", false}, /* goes as well */
+        {"backup.service.requires", true},
+        {"other.mount.requires", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(tree_clear) struct tree t;
+        AUTO(freep) char *folder = xasprintf(ETC "%s", cases[i].folder);
+        AUTO(freep) char *link = xasprintf("%s/format-ramdisk.service", folder);
+
+        others(&t);
+        fixture_dir(&t.f, folder);
+        fixture_link(&t.f, link, "/etc/systemd/system/format-ramdisk.service");
+        assert_ok(prepare(&t, all, true));
+        assert_int_equal(fixture_has(&t.f, link), cases[i].blocked);
+        assert_int_equal(fixture_has(&t.f, ETC "format-ramdisk.service"), cases[i].blocked);
+        assert_int_equal(fstab_says(&t, UNITS_RAMDISK), !cases[i].blocked);
+        tree_check(&t, "adopt");
+        if (cases[i].blocked)
+            tree_is(&t, "adopt.blocked", SEV_NOTE, link);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +263,7 @@ int main(void)
         cmocka_unit_test(what_comes_late_is_not_waited_for),
         cmocka_unit_test(root_runs_no_program_of_others),
         cmocka_unit_test(root_runs_no_file_of_others),
+        cmocka_unit_test(who_requires_theirs_by_a_link_keeps_it),
         cmocka_unit_test(what_is_blocked_is_not_taken_over_in_part),
     };
 
