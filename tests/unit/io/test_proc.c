@@ -575,7 +575,7 @@ int main(void)
     size_t n = ARRAY_LEN(tests) - (geteuid() == 0 ? 0 : 1);
 
     if (geteuid() != 0)
-        puts("# left out: only root can start a daemon as another user");
+        puts("# not real: users: needs root, to start a daemon as another one");
     /* orphans come to us: whoever is pid 1 here may not reap, and the tests want to wait for them
      */
     prctl(PR_SET_CHILD_SUBREAPER, 1);

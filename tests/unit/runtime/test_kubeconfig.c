@@ -375,7 +375,7 @@ static void only_trusted_files_are_read(void **state)
     AUTO(err_freep) struct err *open_folder = load(h, "/home/wide/config", &none);
     assert_err(open_folder, ERR_REFUSED, "the folder of '/home/wide/config' can be written");
     if (geteuid() != 0) {
-        puts("# left out: needs root, to make files of other users");
+        puts("# not real: users: needs root, to make files of other users");
         return;
     }
     put(h, "/home/user/config", good, 0600, 1000);
