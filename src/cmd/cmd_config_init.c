@@ -164,7 +164,7 @@ const struct cmd cmd_config_init = {
     .detail =
         "Looks for a validator: one that runs (its arguments, folders and user), laconic-so's "
         "deployment folder (spec.yml, deployment.yml, kind-config.yml), a systemd unit, the mounts "
-        "and devices behind the folders, a kubeconfig. Prints a config of what differs from the "
+        "and devices behind the folders and how large they are, a kubeconfig. Prints a config of what differs from the "
         "defaults: each key with where it comes from, what contradicts it (what runs wins), and "
         "what could not be found. 'agavectl config check' takes it.\n\n"
         "The deployment folder is --deployment-dir, else the config's laconic.deployment_dir, else "

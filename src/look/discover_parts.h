@@ -78,3 +78,12 @@ struct err *ask_units(struct asking *a) MUST_CHECK;
 void ask_deployed(struct asking *a);
 /* From where the ledger and the accounts are: devices, mounts, the bind, who owns them. */
 struct err *discover_storage(struct asking *a) MUST_CHECK;
+
+/* How the storage is made, after its devices and mounts are known (discover_sizes.c). m: what is
+ * mounted for the ledger, or for the accounts; a line of fstab where nothing is. */
+void found_volume_size(struct asking *a, const struct mount_info *m);
+struct err *found_ramdisk_device(struct asking *a, const struct mount_info *m) MUST_CHECK;
+void found_ramdisk_tmpfs(struct asking *a, const struct mount_info *m);
+/* m: of ledger and accounts, which lie on one file system. */
+void found_no_ramdisk(struct asking *a, const struct mount_info *m);
+void found_kind_dataset(struct asking *a);

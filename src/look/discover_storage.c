@@ -44,8 +44,9 @@ static struct err *set_device(struct ctx *ctx, struct discovery *d, const char *
     return NULL;
 }
 
-static struct err *volume(struct ctx *ctx, struct discovery *d, const struct mount_info *m)
+static struct err *volume(struct asking *a, const struct mount_info *m)
 {
+    struct discovery *d = a->d;
     const char *ledger = d->cfg->validator.ledger;
     AUTO(freep) char *folder = folder_of(ledger);
 
@@ -56,28 +57,41 @@ static struct err *volume(struct ctx *ctx, struct discovery *d, const struct mou
         return NULL;
     }
     found_text(d, "storage.volume.mount", m->target, MOUNTS);
-    if (is_block(m))
-        return set_device(ctx, d, "storage.volume.device", m);
+    if (is_block(m)) {
+        TRY(set_device(a->ctx, d, "storage.volume.device", m));
+        found_volume_size(a, m);
+        return NULL;
+    }
     not_found(d, "storage.volume.device", "'%s' is on %s ('%s'), which is no block device", ledger,
               m->fstype, m->source);
     return NULL;
 }
 
-static struct err *ramdisk(struct ctx *ctx, struct discovery *d, const struct mount_info *m,
+static struct err *ramdisk(struct asking *a, const struct mount_info *m,
                            const struct mount_info *volume)
 {
+    struct discovery *d = a->d;
     const char *accounts = d->cfg->validator.accounts;
 
     if ((volume && str_eq(m->target, volume->target)) || str_eq(m->target, "/")) {
         if (is_found(d, "validator.accounts"))
             found_text(d, "storage.ramdisk.mount", accounts, "the accounts have no mount");
-        not_found(d, "storage.ramdisk.device", "'%s' is on the same file system as '%s'", accounts,
-                  m->target);
+        if (volume && str_eq(m->target, volume->target))
+            found_no_ramdisk(a, m);
+        if (!is_found(d, "storage.ramdisk.kind"))
+            not_found(d, "storage.ramdisk.device", "'%s' is on the same file system as '%s'",
+                      accounts, m->target);
         return NULL;
     }
     found_text(d, "storage.ramdisk.mount", m->target, MOUNTS);
-    if (is_block(m) && is_ram(m->source))
-        return set_device(ctx, d, "storage.ramdisk.device", m);
+    if (is_block(m) && is_ram(m->source)) {
+        TRY(set_device(a->ctx, d, "storage.ramdisk.device", m));
+        return found_ramdisk_device(a, m);
+    }
+    if (str_eq(m->fstype, "tmpfs")) {
+        found_ramdisk_tmpfs(a, m);
+        return NULL;
+    }
     not_found(d, "storage.ramdisk.device", "'%s' is on %s ('%s'), which is no RAM disk", accounts,
               m->fstype, m->source);
     return NULL;
@@ -170,6 +184,7 @@ static const struct mount_info *mount_of(const struct asking *a, const char *pat
     *room = (struct mount_info){.root = (char *)(uintptr_t) "/",
                                 .target = f->target,
                                 .fstype = f->type,
+                                .fs_options = f->options,
                                 .source = *ret_device};
     return room;
 }
@@ -198,9 +213,10 @@ struct err *discover_storage(struct asking *a)
 
     TRY(kind_storage(a->ctx, d, a->has_laconic));
     if (v)
-        TRY(volume(a->ctx, d, v));
+        TRY(volume(a, v));
     if (r)
-        TRY(ramdisk(a->ctx, d, r, v));
+        TRY(ramdisk(a, r, v));
+    found_kind_dataset(a);
     if (own && v != &v_room && *d->cfg->storage.kind_root)
         bind(d, &a->host, v);
     if (own && *d->cfg->storage.kind_root && !is_found(d, "storage.bind"))

@@ -14,7 +14,7 @@ other host is an overlay, so that the difference is the fault: a folder with an 
 and files of its own, which replace the base's. In "host" a null removes a member, objects are merged member by
 member, and lists (programs, answers) are put before the base's: the first that fits answers.
 """
-import json, os, shutil
+import json, os, shutil, subprocess
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -32,6 +32,17 @@ def overlay_of(name):
 
 def golden_of(name):
     return HERE / f"{name}.golden.json"
+
+
+def init_of(name):
+    """What config init answers there."""
+    return HERE / f"{name}.init.yaml"
+
+
+def init_text(program, root):
+    """Its answer for a host that has no config yet. It changes the host: call it last."""
+    (root / "etc/agavectl/agavectl.yaml").unlink(missing_ok=True)
+    return subprocess.run([str(program), "config", "init", "--root", str(root)], capture_output=True, text=True).stdout
 
 
 def merge(base, over):
