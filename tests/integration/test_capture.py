@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tools/capture-host on this machine: what check says of the capture is what it says of the lab itself, and nothing
 that may be private is in it."""
-import importlib.machinery, importlib.util, json, os, re, shutil, socket
+import importlib.machinery, importlib.util, json, os, re, shutil, socket, subprocess
 from pathlib import Path
 
 import lab
@@ -106,6 +106,16 @@ def secrets_become_placeholders(t):
     assert "hidden" not in s.assignments('Environment=NAME=hidden "OTHER=hidden"')
     assert module.without_values({"env": [{"value": "hidden"}], "a": {"annotations": {"x": "hidden"}, "b": [1]}}) == {"a": {"b": [1]}}
     assert module.hex_address(s, "0100007F:1F90") == "0100007F:1F90" and "04040808" not in module.hex_address(s, "04040808:1F90")
+
+
+@test
+def a_process_that_ends_meanwhile_is_left_out(t):
+    capture = scrub().Capture
+    with subprocess.Popen(["sleep", "60"]) as p:
+        at = f"/proc/{p.pid}"
+        assert capture.names(f"{at}/task") == [str(p.pid)] and not capture.is_stuck(f"{at}/task/{p.pid}")
+        p.kill()
+    assert capture.names(f"{at}/task") == [] and not capture.is_stuck(f"{at}/task/{p.pid}")
 
 
 @test
