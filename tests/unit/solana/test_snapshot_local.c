@@ -3,11 +3,9 @@
  * program. */
 #include "solana/snapshot_load.h"
 
-#include "base/bytes.h"
-#include "io/fsroot.h"
+#include "unit/snapshot_folder.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -17,97 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-#define HASH             "GupLekLKvChSdAVpYZvMdESWrG1UFBr7rgcGPq5exWnR"
-#define HASH2            "5vz4jENNJdy3VU1fUMjz9qomfbEaExGFtyJtmcTtQDYq"
-#define FULL(slot)       "snapshot-" slot "-" HASH ".tar.zst"
-#define INCR(base, slot) "incremental-snapshot-" base "-" slot "-" HASH ".tar.zst"
-
-struct world {
-    char dir[64];
-    struct fsroot *root;
-    struct ctx ctx;
-};
-
-static int setup(void **state)
-{
-    struct world *w = xcalloc(1, sizeof(*w));
-
-    snprintf(w->dir, sizeof(w->dir), "/tmp/agavectl-test-XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
-    assert_null(fsroot_open(w->dir, &w->root));
-    assert_null(fsroot_mkdirs(w->root, "/s", 0755));
-    w->ctx = (struct ctx){.root = w->root};
-    *state = w;
-    return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    return remove(path);
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-
-    assert_int_equal(nftw(w->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-    fsroot_close(w->root);
-    free(w);
-    return 0;
-}
-
-static void put(struct world *w, const char *path, const void *data, size_t n)
-{
-    AUTO(freep) char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-
-    assert_null(fsroot_mkdirs(w->root, folder, 0755));
-    assert_null(fsroot_write_atomic(w->root, path, data, n, 0644));
-}
-
-static void touch(struct world *w, const char *name)
-{
-    AUTO(freep) char *path = xasprintf("/s/%s", name);
-
-    put(w, path, "x", 1);
-}
-
-/* A bank snapshot as 3.0.14 leaves it: c(omplete) f(lushed) p(re), s: full_snapshot_slot, or a
- * fastboot version ("2.0.0"). */
-struct bank {
-    uint64_t slot;
-    const char *marks;
-    uint64_t full_slot;
-    const char *fastboot, *version;
-};
-
-static void put_bank(struct world *w, const struct bank *b)
-{
-    AUTO(freep) char *dir = xasprintf("/s/snapshots/%llu", (unsigned long long)b->slot);
-    const char *const names[] = {"status_cache", "state_complete", "storages_flushed"};
-    uint8_t slot[8];
-    AUTO(freep) char *bank = xasprintf("%s/%llu", dir, (unsigned long long)b->slot);
-    AUTO(freep) char *pre = xasprintf("%s.pre", bank);
-    AUTO(freep) char *version = xasprintf("%s/version", dir);
-    AUTO(freep) char *full = xasprintf("%s/full_snapshot_slot", dir);
-    AUTO(freep) char *fastboot = xasprintf("%s/fastboot_version", dir);
-
-    put(w, bank, "bank", 4);
-    put(w, version, b->version ? b->version : "1.2.0", b->version ? strlen(b->version) : 5);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        AUTO(freep) char *path = xasprintf("%s/%s", dir, names[i]);
-
-        if (i == 0 || strchr(b->marks, i == 1 ? 'c' : 'f'))
-            put(w, path, "", 0);
-    }
-    if (strchr(b->marks, 'p'))
-        put(w, pre, "", 0);
-    put_le64(slot, b->full_slot);
-    if (strchr(b->marks, 's'))
-        put(w, full, slot, 8);
-    if (b->fastboot)
-        put(w, fastboot, b->fastboot, strlen(b->fastboot));
-}
 
 struct answer {
     struct snaplocal l;
@@ -120,7 +27,7 @@ static void answer_clear(struct answer *a)
     snaplocal_clear(&a->l);
 }
 
-static void look(struct world *w, const struct snapload_rules *rules, struct answer *ret)
+static void look(struct snapshot_folder *w, const struct snapload_rules *rules, struct answer *ret)
 {
     assert_null(snaplocal_read(&w->ctx, "/s", NULL, &ret->l));
     snapload_decide(&ret->l, rules, &ret->d);
@@ -150,28 +57,28 @@ static void expect_why(const struct answer *a, const char *path, const char *why
 
 static void every_kind_of_file(void **state)
 {
-    struct world *w = *state;
+    struct snapshot_folder *w = *state;
     AUTO(answer_clear) struct answer a = {0};
 
-    touch(w, FULL("100"));
-    touch(w, FULL("200"));
-    touch(w, "snapshot-900-" HASH ".tar.bz2");
-    touch(w, INCR("200", "250"));
-    touch(w, INCR("100", "290"));
-    touch(w, "remote/" INCR("200", "260"));
-    touch(w, ".agavectl/" FULL("400"));
-    touch(w, ".agavectl/" FULL("400") ".json");
-    touch(w, ".agavectl/" FULL("100") ".json");
-    touch(w, ".agavectl/" FULL("50") ".json");
-    touch(w, "tmp-" FULL("500"));
-    touch(w, ".agavectl/" FULL("500") ".map");
-    touch(w, ".agavectl/" FULL("200") ".map");
-    touch(w, "tmp-snapshot-archive-abc");
-    touch(w, "remote/tmp-" FULL("300"));
-    touch(w, FULL("300") ".aria2");
-    touch(w, "genesis.tar.bz2");
-    touch(w, "snapshot-1-x.tar.zst");
-    touch(w, "tmp-other");
+    folder_touch(w, FULL("100"));
+    folder_touch(w, FULL("200"));
+    folder_touch(w, "snapshot-900-" HASH ".tar.bz2");
+    folder_touch(w, INCR("200", "250"));
+    folder_touch(w, INCR("100", "290"));
+    folder_touch(w, "remote/" INCR("200", "260"));
+    folder_touch(w, ".agavectl/" FULL("400"));
+    folder_touch(w, ".agavectl/" FULL("400") ".json");
+    folder_touch(w, ".agavectl/" FULL("100") ".json");
+    folder_touch(w, ".agavectl/" FULL("50") ".json");
+    folder_touch(w, "tmp-" FULL("500"));
+    folder_touch(w, ".agavectl/" FULL("500") ".map");
+    folder_touch(w, ".agavectl/" FULL("200") ".map");
+    folder_touch(w, "tmp-snapshot-archive-abc");
+    folder_touch(w, "remote/tmp-" FULL("300"));
+    folder_touch(w, FULL("300") ".aria2");
+    folder_touch(w, "genesis.tar.bz2");
+    folder_touch(w, "snapshot-1-x.tar.zst");
+    folder_touch(w, "tmp-other");
     assert_null(fsroot_mkdirs(w->root, "/s/" FULL("999"), 0755)); /* a folder is no archive */
 
     look(w, &v30, &a);
@@ -200,12 +107,12 @@ static void every_kind_of_file(void **state)
 
 static void a_half_that_is_being_fetched(void **state)
 {
-    struct world *w = *state;
+    struct snapshot_folder *w = *state;
     AUTO(answer_clear) struct answer a = {0};
     AUTO(closep) int fd = -1;
 
-    touch(w, "tmp-" FULL("500"));
-    touch(w, ".agavectl/" FULL("500") ".map");
+    folder_touch(w, "tmp-" FULL("500"));
+    folder_touch(w, ".agavectl/" FULL("500") ".map");
     AUTO(freep) char *map = xasprintf("%s/s/.agavectl/" FULL("500") ".map", w->dir);
     fd = open(map, O_RDWR | O_CLOEXEC);
     assert_int_equal(flock(fd, LOCK_EX), 0);
@@ -220,7 +127,7 @@ static void a_half_that_is_being_fetched(void **state)
 static void fast_boot_by_version(void **state)
 {
     static const struct {
-        struct bank banks[2];
+        struct folder_bank banks[2];
         int from30, from31, from40; /* 0: archives; else the slot of the bank snapshot */
     } rows[] = {
         {{{300, "cfs", 200, NULL, NULL}}, 300, 300, 0},      /* of 3.0 */
@@ -243,13 +150,13 @@ static void fast_boot_by_version(void **state)
     static const struct snapload_rules *const rules[] = {&v30, &v31, &v40};
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct world *w = *state;
+        struct snapshot_folder *w = *state;
         const int want[] = {rows[i].from30, rows[i].from31, rows[i].from40};
 
-        touch(w, FULL("200"));
-        touch(w, INCR("200", "260"));
+        folder_touch(w, FULL("200"));
+        folder_touch(w, INCR("200", "260"));
         for (size_t b = 0; b < 2 && rows[i].banks[b].slot; b++)
-            put_bank(w, &rows[i].banks[b]);
+            folder_bank(w, &rows[i].banks[b]);
         for (size_t k = 0; k < ARRAY_LEN(rules); k++) {
             AUTO(answer_clear) struct answer a = {0};
 
@@ -262,30 +169,30 @@ static void fast_boot_by_version(void **state)
                 assert_non_null(a.l.banks[b].why);
             assert_int_equal(a.d.bank_needs_full, got && k == 0);
         }
-        assert_int_equal(teardown(state), 0);
-        assert_int_equal(setup(state), 0);
+        assert_int_equal(snapshot_folder_teardown(state), 0);
+        assert_int_equal(snapshot_folder_setup(state), 0);
     }
 }
 
 static void options_of_the_start(void **state)
 {
-    struct world *w = *state;
-    const struct bank b = {300, "cfs", 200, NULL, NULL}, other = {310, "c", 0, NULL, NULL};
+    struct snapshot_folder *w = *state;
+    const struct folder_bank b = {300, "cfs", 200, NULL, NULL}, other = {310, "c", 0, NULL, NULL};
     struct snapload_rules always = v30, never = v30, none = v30;
 
     always.use = SNAPLOAD_ALWAYS;
     never.use = SNAPLOAD_NEVER;
     none.no_snapshots = true;
-    touch(w, FULL("200"));
-    put_bank(w, &b);
+    folder_touch(w, FULL("200"));
+    folder_bank(w, &b);
     AUTO(answer_clear) struct answer one = {0}, two = {0}, three = {0}, four = {0}, five = {0};
     look(w, &always, &one);
     assert_int_equal(one.d.from, SNAPLOAD_ARCHIVES);
-    touch(w, INCR("200", "320"));
+    folder_touch(w, INCR("200", "320"));
     look(w, &never, &two);
     assert_int_equal(two.d.from, SNAPLOAD_BANK);
     assert_int_equal(two.d.slot, 300);
-    put_bank(w, &other);
+    folder_bank(w, &other);
     look(w, &never, &three);
     assert_int_equal(three.d.from, SNAPLOAD_FAILS);
     AUTO(freep) char *incr = xasprintf("%s/s/" INCR("200", "320"), w->dir);
@@ -302,13 +209,14 @@ static void options_of_the_start(void **state)
 
 static void what_may_make_it_otherwise(void **state)
 {
-    struct world *w = *state;
-    const struct bank b = {300, "cfs", 100, NULL, NULL}, good = {301, "cfs", 200, "2.0.0", NULL};
+    struct snapshot_folder *w = *state;
+    const struct folder_bank b = {300, "cfs", 100, NULL, NULL},
+                             good = {301, "cfs", 200, "2.0.0", NULL};
 
-    touch(w, FULL("200"));
-    touch(w, "snapshot-200-" HASH2 ".tar.lz4");
-    put(w, "/s/" INCR("200", "260"), "", 0);
-    put_bank(w, &b);
+    folder_touch(w, FULL("200"));
+    folder_touch(w, "snapshot-200-" HASH2 ".tar.lz4");
+    folder_put(w, "/s/" INCR("200", "260"), "", 0);
+    folder_bank(w, &b);
     AUTO(answer_clear) struct answer a = {0}, lost = {0};
     look(w, &unknown, &a);
     assert_int_equal(a.d.from, SNAPLOAD_ARCHIVES);
@@ -319,7 +227,7 @@ static void what_may_make_it_otherwise(void **state)
         strstr(a.d.doubts.items[2], "3.1 fast boot from the bank snapshot of slot 300"));
     assert_non_null(strstr(a.l.banks[0].why, "it builds on the full snapshot of slot 100"));
 
-    put_bank(w, &good);
+    folder_bank(w, &good);
     assert_null(fsroot_mkdirs(w->root, "/accounts", 0755));
     assert_null(snaplocal_read(&w->ctx, "/s", "/accounts", &lost.l));
     snapload_decide(&lost.l, &v30, &lost.d);
@@ -327,7 +235,7 @@ static void what_may_make_it_otherwise(void **state)
     assert_non_null(strstr(lost.d.doubts.items[1], "the start ends with an error"));
     snapload_clear(&lost.d);
     snaplocal_clear(&lost.l);
-    put(w, "/accounts/snapshot/301/7.1", "a", 1);
+    folder_put(w, "/accounts/snapshot/301/7.1", "a", 1);
     assert_null(snaplocal_read(&w->ctx, "/s", "/accounts", &lost.l));
     snapload_decide(&lost.l, &unknown, &lost.d);
     assert_int_equal(lost.d.from, SNAPLOAD_BANK);
@@ -336,7 +244,7 @@ static void what_may_make_it_otherwise(void **state)
 
 static void no_folder(void **state)
 {
-    struct world *w = *state;
+    struct snapshot_folder *w = *state;
     struct snaplocal l = {0};
     AUTO(err_freep) struct err *e = snaplocal_read(&w->ctx, "/nowhere", NULL, &l);
 
@@ -381,12 +289,17 @@ static void versions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_kind_of_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_half_that_is_being_fetched, setup, teardown),
-        cmocka_unit_test_setup_teardown(fast_boot_by_version, setup, teardown),
-        cmocka_unit_test_setup_teardown(options_of_the_start, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_may_make_it_otherwise, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_kind_of_file, snapshot_folder_setup,
+                                        snapshot_folder_teardown),
+        cmocka_unit_test_setup_teardown(a_half_that_is_being_fetched, snapshot_folder_setup,
+                                        snapshot_folder_teardown),
+        cmocka_unit_test_setup_teardown(fast_boot_by_version, snapshot_folder_setup,
+                                        snapshot_folder_teardown),
+        cmocka_unit_test_setup_teardown(options_of_the_start, snapshot_folder_setup,
+                                        snapshot_folder_teardown),
+        cmocka_unit_test_setup_teardown(what_may_make_it_otherwise, snapshot_folder_setup,
+                                        snapshot_folder_teardown),
+        cmocka_unit_test_setup_teardown(no_folder, snapshot_folder_setup, snapshot_folder_teardown),
         cmocka_unit_test(versions),
     };
 

@@ -1,0 +1,479 @@
+/* See prune.h. What goes is decided from names and slots alone; then the start is decided twice,
+ * with and without what goes, and what would change it is not done without the operator's word. */
+#include "fetch/prune.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fetch/partial.h"
+#include "fetch/provenance.h"
+#include "io/fsroot.h"
+
+void prune_plan_clear(struct prune_plan *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->items[i].why);
+    free(p->items);
+    free(p->refused);
+    free(p->refused_name);
+    strlist_clear(&p->notes);
+    *p = (struct prune_plan){0};
+}
+
+/* What is decided about. */
+struct plan {
+    struct snaplocal *l;
+    const struct prune_want *w;
+    struct prune_plan *p;
+};
+
+static void say(struct plan *s, size_t i, bool remove, char *why)
+{
+    struct prune_item *item = &s->p->items[i];
+
+    free(item->why);
+    item->remove = remove;
+    item->why = why;
+}
+
+/* ---- archives ---------------------------------------------------------------------------------
+ */
+
+static bool is_usable(const struct snaplocal_file *f)
+{
+    return f->kind == SNAPLOCAL_ARCHIVE && !f->name.legacy && f->size_b > 0;
+}
+
+static bool is_seen(const struct snaplocal_file *f)
+{
+    return f->place != SNAPLOCAL_STAGED;
+}
+
+/* The highest slot below limit of usable full archives that are seen, or that wait. */
+static bool next_full(const struct snaplocal *l, bool seen, uint64_t limit, uint64_t *ret)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const struct snaplocal_file *f = &l->files[i];
+
+        if (!is_usable(f) || f->name.incremental || is_seen(f) != seen || f->name.slot >= limit)
+            continue;
+        if (!any || f->name.slot > *ret)
+            *ret = f->name.slot;
+        any = true;
+    }
+    return any;
+}
+
+/* A copy of it lies in a better place: one that is seen before one that waits, the folder before
+ * remote/. Files of one slot are sorted by place. */
+static bool is_copy(const struct snaplocal *l, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (is_usable(&l->files[i]) && str_eq(l->files[i].file, l->files[at].file))
+            return true;
+    return false;
+}
+
+/* The highest incremental of a base, of those that are seen or of those that wait. */
+static uint64_t highest_incremental(const struct snaplocal *l, uint64_t base, bool seen)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const struct snaplocal_file *f = &l->files[i];
+
+        if (is_usable(f) && f->name.incremental && f->name.base == base && is_seen(f) == seen)
+            return f->name.slot;
+    }
+    return 0;
+}
+
+static void keep_full(struct plan *s, uint64_t slot, bool seen)
+{
+    uint64_t here = highest_incremental(s->l, slot, true);
+
+    for (size_t i = 0; i < s->l->n; i++) {
+        const struct snaplocal_file *f = &s->l->files[i];
+        uint64_t top = highest_incremental(s->l, slot, is_seen(f));
+
+        if (!is_usable(f) || is_copy(s->l, i))
+            continue;
+        if (!f->name.incremental && f->name.slot == slot && is_seen(f) == seen)
+            say(s, i, false,
+                xstrdup(seen ? "one of the highest full archives"
+                             : "waits until the validator is stopped"));
+        else if (f->name.incremental && f->name.base == slot && f->name.slot == top &&
+                 (is_seen(f) || f->name.slot > here))
+            say(s, i, false, xasprintf("the highest incremental of slot %" PRIu64, slot));
+    }
+}
+
+static char *why_goes(const struct snaplocal *l, size_t i)
+{
+    const struct snaplocal_file *f = &l->files[i];
+
+    if (f->name.legacy)
+        return xstrdup("in a format that 3.0 and later do not read");
+    if (f->size_b == 0)
+        return xstrdup("it is empty: a start would end on it");
+    if (is_copy(l, i))
+        return xstrdup("the same archive is there a second time");
+    return xstrdup(f->name.incremental ? "a higher one is there, or its full archive is not kept"
+                                       : "higher full archives are there");
+}
+
+static void decide_archives(struct plan *s)
+{
+    uint64_t limit = UINT64_MAX, slot = 0, highest = 0;
+    uint64_t n = s->w->keep_full ? s->w->keep_full : 1;
+    bool any = false;
+
+    for (size_t i = 0; i < s->l->n; i++)
+        if (s->l->files[i].kind == SNAPLOCAL_ARCHIVE)
+            say(s, i, true, why_goes(s->l, i));
+    for (uint64_t k = 0; k < n && next_full(s->l, true, limit, &slot); k++) {
+        keep_full(s, slot, true);
+        highest = any ? highest : slot;
+        any = true;
+        limit = slot;
+    }
+    /* Only the highest of those that wait is of any use, and only when it is higher. */
+    if (next_full(s->l, false, UINT64_MAX, &slot) && (!any || slot > highest)) {
+        keep_full(s, slot, false);
+        any = true;
+    }
+    for (size_t i = 0; i < s->l->n && !any; i++)
+        if (s->l->files[i].kind == SNAPLOCAL_ARCHIVE)
+            say(s, i, false, xstrdup("no full archive is there that can be used"));
+}
+
+/* ---- halves -----------------------------------------------------------------------------------
+ */
+
+/* Nobody would go on with it: what it would become is there, or something better. */
+static bool is_overtaken(const struct plan *s, const struct snaplocal_file *half)
+{
+    bool base_kept = !half->name.incremental;
+
+    for (size_t i = 0; i < s->l->n; i++) {
+        const struct snaplocal_file *f = &s->l->files[i];
+
+        if (!is_usable(f) || s->p->items[i].remove)
+            continue;
+        if (f->name.incremental == half->name.incremental && f->name.slot >= half->name.slot &&
+            (!half->name.incremental || f->name.base == half->name.base))
+            return true;
+        base_kept |= !f->name.incremental && f->name.slot == half->name.base;
+    }
+    for (size_t i = 0; i < s->l->n; i++) {
+        const struct snaplocal_file *f = &s->l->files[i];
+
+        base_kept |= f->kind == SNAPLOCAL_HALF && f->named && !f->name.incremental &&
+                     f->name.slot == half->name.base;
+    }
+    return !base_kept;
+}
+
+/* Agave removes its own staging at its next start, and downloads into remote/tmp-* anew. */
+static void decide_agaves(struct plan *s, size_t i)
+{
+    bool download = s->l->files[i].place == SNAPLOCAL_REMOTE;
+
+    if (s->w->running)
+        say(s, i, false, xstrdup("the validator's own, and it may be at work on it"));
+    else if (download)
+        say(s, i, true, xstrdup("half a download of the validator's own: it begins anew"));
+    else
+        say(s, i, false, xstrdup("the validator removes it at its next start"));
+}
+
+static void decide_rest(struct plan *s)
+{
+    for (size_t i = 0; i < s->l->n; i++) {
+        const struct snaplocal_file *f = &s->l->files[i];
+
+        if (f->kind == SNAPLOCAL_ARCHIVE)
+            continue;
+        if (f->kind == SNAPLOCAL_LEFT)
+            say(s, i, true, xstrdup("about an archive that is not there"));
+        else if (f->maker == SNAPLOCAL_ANYBODY)
+            say(s, i, false, xstrdup("of another program: remove it if nothing downloads"));
+        else if (f->maker == SNAPLOCAL_AGAVE)
+            decide_agaves(s, i);
+        else if (f->busy)
+            say(s, i, false, xstrdup("being fetched"));
+        else if (is_overtaken(s, f))
+            say(s, i, true, xstrdup("half a download of what is not needed any more"));
+        else
+            say(s, i, s->w->halves, xstrdup("half a download that can be gone on with"));
+    }
+}
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static struct err *find(const struct snaplocal *l, const char *name, size_t *ret)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const struct snaplocal_file *f = &l->files[i];
+
+        if (!str_eq(f->file, name) || f->kind == SNAPLOCAL_LEFT)
+            continue;
+        if (f->busy)
+            return err_new(ERR_REFUSED, "'%s' is being fetched", f->path);
+        if (f->kind == SNAPLOCAL_HALF && f->maker != SNAPLOCAL_OURS)
+            return err_new(ERR_REFUSED, "'%s' is not agavectl's: remove it by hand", f->path);
+        *ret = i;
+        return NULL;
+    }
+    return err_new(ERR_NOTFOUND, "there is no '%.200s' in '%s'; see 'agavectl snapshot list'", name,
+                   l->dir);
+}
+
+static struct err *decide_names(struct plan *s)
+{
+    size_t i = 0;
+
+    for (size_t k = 0; s->w->names && k < s->w->names->n; k++) {
+        TRY(find(s->l, s->w->names->items[k], &i));
+        say(s, i, true, xstrdup("named"));
+    }
+    return NULL;
+}
+
+/* ---- what it costs ----------------------------------------------------------------------------
+ */
+
+/* What a start would begin from when the files that go were gone. only: of these, this one alone.
+ */
+static void decide_without(const struct plan *s, const struct snapload_rules *rules, size_t only,
+                           struct snapload *ret)
+{
+    AUTO(freep) enum snaplocal_kind *kinds = xcalloc(s->l->n + 1, sizeof(*kinds));
+
+    for (size_t i = 0; i < s->l->n; i++) {
+        bool goes = s->p->items[i].remove && (only == SNAPLOAD_NONE || only == i);
+
+        kinds[i] = s->l->files[i].kind;
+        if (goes && kinds[i] == SNAPLOCAL_ARCHIVE)
+            s->l->files[i].kind = SNAPLOCAL_LEFT;
+    }
+    snapload_decide(s->l, rules, ret);
+    for (size_t i = 0; i < s->l->n; i++)
+        s->l->files[i].kind = kinds[i];
+}
+
+static bool is_same(const struct snapload *a, const struct snapload *b)
+{
+    return a->from == b->from && a->slot == b->slot && a->full == b->full && a->incr == b->incr &&
+           a->bank == b->bank;
+}
+
+static char *cost(const struct snapload *now, const struct snapload *then)
+{
+    if (now->from == SNAPLOAD_BANK && then->from != SNAPLOAD_BANK)
+        return xasprintf("without it the local state of slot %" PRIu64
+                         " is not loaded any more (fast boot): a start would take %s",
+                         now->slot, then->why);
+    if (then->full == SNAPLOAD_NONE)
+        return xstrdup("it is the last full archive that can be used");
+    return xasprintf("a start would then take %s", then->why);
+}
+
+/* Each by itself, so that the one that costs is named; what is not named is not done then. */
+static void weigh(struct plan *s, const struct snapload_rules *rules, const struct snapload *now)
+{
+    for (size_t i = 0; i < s->l->n; i++) {
+        const struct snaplocal_file *f = &s->l->files[i];
+        AUTO(snapload_clear) struct snapload then = {0};
+
+        if (!s->p->items[i].remove || f->kind != SNAPLOCAL_ARCHIVE)
+            continue;
+        decide_without(s, rules, i, &then);
+        if (is_same(now, &then))
+            continue;
+        AUTO(freep) char *why = cost(now, &then);
+        if (!s->w->names || !strlist_has(s->w->names, f->file)) {
+            say(s, i, false, xstrdup(why));
+        } else if (!s->w->destroy || !strlist_has(s->w->destroy, f->file)) {
+            if (!s->p->refused) {
+                s->p->refused = xstrdup(why);
+                s->p->refused_name = xstrdup(f->file);
+            }
+        } else {
+            strlist_addf(&s->p->notes, "'%s': %s", f->file, why);
+        }
+    }
+}
+
+/* All of it together must be as good as now, but for what the operator has named. */
+static void weigh_all(struct plan *s, const struct snapload_rules *rules,
+                      const struct snapload *now)
+{
+    AUTO(snapload_clear) struct snapload then = {0};
+
+    decide_without(s, rules, SNAPLOAD_NONE, &then);
+    if (is_same(now, &then) || s->p->refused || s->p->notes.n)
+        return;
+    for (size_t i = 0; i < s->l->n; i++)
+        if (s->p->items[i].remove && s->l->files[i].kind == SNAPLOCAL_ARCHIVE)
+            say(s, i, false, cost(now, &then));
+}
+
+struct err *prune_plan_make(struct snaplocal *l, const struct snapload_rules *rules,
+                            const struct prune_want *w, struct prune_plan *ret)
+{
+    AUTO(prune_plan_clear)
+    struct prune_plan p = {.items = xcalloc(l->n + 1, sizeof(*p.items)), .n = l->n};
+    AUTO(snapload_clear) struct snapload now = {0}, again = {0};
+    struct plan s = {.l = l, .w = w, .p = &p};
+
+    snapload_decide(l, rules, &now);
+    decide_archives(&s);
+    decide_rest(&s);
+    TRY(decide_names(&s));
+    weigh(&s, rules, &now);
+    weigh_all(&s, rules, &now);
+    snapload_decide(l, rules, &again); /* loaded and why are those of now */
+    for (size_t i = 0; i < l->n; i++) {
+        p.n_removed += p.items[i].remove;
+        p.freed_b += p.items[i].remove ? l->files[i].disk_b : 0;
+    }
+    *ret = p;
+    p = (struct prune_plan){0};
+    return NULL;
+}
+
+/* ---- carrying it out --------------------------------------------------------------------------
+ */
+
+static struct err *open_place(struct ctx *ctx, const char *dir, enum snaplocal_place place,
+                              int *ret_fd)
+{
+    AUTO(closep) int dir_fd = -1;
+    int fd;
+
+    if (place == SNAPLOCAL_STAGED)
+        return store_dir_open(ctx, dir, false, ret_fd);
+    TRY(fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &dir_fd));
+    if (place == SNAPLOCAL_TOP) {
+        *ret_fd = TAKE_FD(dir_fd);
+        return NULL;
+    }
+    fd = openat(dir_fd, "remote", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(errno, "cannot open '%s/remote'", dir);
+    *ret_fd = fd;
+    return NULL;
+}
+
+/* Not a folder, and not what has another name by now. */
+static struct err *remove_one(int fd, const struct snaplocal_file *f, size_t *ret_n)
+{
+    if (unlinkat(fd, f->file, 0) == 0)
+        ++*ret_n;
+    else if (errno != ENOENT)
+        return err_sys(errno, "cannot remove '%s'", f->path);
+    return NULL;
+}
+
+static bool is_left_elsewhere(const struct snaplocal *l, const struct prune_plan *p,
+                              const struct snaplocal_file *of)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (!p->items[i].remove && l->files[i].kind == SNAPLOCAL_ARCHIVE &&
+            str_eq(l->files[i].file, of->file))
+            return true;
+    return false;
+}
+
+/* Halves of ours go by way of their lock. */
+static bool is_swept(const struct snaplocal_file *f)
+{
+    bool map = f->kind == SNAPLOCAL_LEFT && str_ends(f->file, ".map");
+
+    return map || (f->kind == SNAPLOCAL_HALF && f->maker == SNAPLOCAL_OURS);
+}
+
+static struct err *remove_of(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
+                             enum snaplocal_place place, size_t *ret_n)
+{
+    AUTO(closep) int fd = -1;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const struct snaplocal_file *f = &l->files[i];
+
+        if (!p->items[i].remove || f->place != place || is_swept(f))
+            continue;
+        if (fd < 0)
+            TRY(open_place(ctx, l->dir, place, &fd));
+        TRY(remove_one(fd, f, ret_n));
+        if (f->kind == SNAPLOCAL_ARCHIVE && !is_left_elsewhere(l, p, f))
+            TRY(provenance_remove(ctx, l->dir, f->file));
+    }
+    if (fd >= 0 && fsync(fd) < 0)
+        return err_sys(errno, "cannot write the folder '%s'", l->dir);
+    return NULL;
+}
+
+static bool is_gone(struct ctx *ctx, const struct snaplocal_file *f)
+{
+    struct stat st;
+    struct err *e = fsroot_stat(ctx->root, f->path, &st);
+    bool gone = e && e->kind == ERR_NOTFOUND;
+
+    err_free(e);
+    return gone;
+}
+
+/* The halves of one folder; those that stay are named. */
+static struct err *sweep(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
+                         enum snaplocal_place place)
+{
+    AUTO(freep)
+    char *dir = place == SNAPLOCAL_TOP ? xstrdup(l->dir) : xasprintf("%s/" STORE_DIR, l->dir);
+    AUTO(strlist_clear) struct strlist keep = {0};
+    uint64_t freed_b = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const struct snaplocal_file *f = &l->files[i];
+        bool half = f->kind == SNAPLOCAL_HALF && f->maker == SNAPLOCAL_OURS;
+        /* A map that is left lies in .agavectl and belongs to the folder above. */
+        bool here = half ? f->place == place : place == SNAPLOCAL_TOP;
+
+        if (!is_swept(f) || !here)
+            continue;
+        if (p->items[i].remove)
+            n++;
+        else if (half)
+            strlist_add(&keep, f->file + strlen("tmp-"));
+    }
+    if (!n)
+        return NULL;
+    return partial_sweep(ctx, dir, &keep, &freed_b);
+}
+
+struct err *prune(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
+                  size_t *ret_n)
+{
+    static const enum snaplocal_place places[] = {SNAPLOCAL_TOP, SNAPLOCAL_REMOTE,
+                                                  SNAPLOCAL_STAGED};
+    size_t n = 0;
+
+    if (p->refused)
+        return err_new(ERR_REFUSED, "'%s' is not removed: %s", p->refused_name, p->refused);
+    TRY(sweep(ctx, l, p, SNAPLOCAL_TOP));
+    TRY(sweep(ctx, l, p, SNAPLOCAL_STAGED));
+    for (size_t i = 0; i < l->n; i++)
+        n += p->items[i].remove && is_swept(&l->files[i]) && is_gone(ctx, &l->files[i]);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        TRY(remove_of(ctx, l, p, places[i], &n));
+    *ret_n = n;
+    return NULL;
+}
