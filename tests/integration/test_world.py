@@ -2,7 +2,6 @@
 import http.client
 import socket
 import time
-from pathlib import Path
 
 import world
 from harness import main, test
@@ -50,8 +49,7 @@ def bytes_are_counted_as_they_leave(t):
     w.request(3, "HEAD", path)
     assert w.node(3)["bytes"] == size + 1000
     # A client that leaves: what it never read is not counted, but for what lies in its own kernel.
-    Path("/proc/sys/net/ipv4/tcp_rmem").write_text("4096 65536 65536")
-    Path("/proc/sys/net/ipv4/tcp_wmem").write_text("4096 65536 1048576")
+    w.small_buffers()
     with socket.create_connection(w.host(3).split(":")) as s:
         s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         got = 0
