@@ -190,8 +190,11 @@ static struct err *half_done(struct ctx *ctx, struct carry *c, size_t i, struct 
         return NULL;
     /* Of one that is looked at first nobody needs to be asked. */
     enum flow_answer answer = step->cls == STEP_ONCE ? take_answer(c, i) : FLOW_IS_DONE;
+    bool middle = false;
+    if (answer == FLOW_ASK && step->cut_off)
+        TRY(step->cut_off(ctx, s, &middle));
     if (answer == FLOW_ASK)
-        return ask_operator(c, i);
+        return middle ? NULL : ask_operator(c, i);
     if (answer == FLOW_IS_DONE)
         TRY(still_done(ctx, step, s, ret_done));
     if (step->cls == STEP_ONCE && answer == FLOW_IS_DONE && !*ret_done)

@@ -57,6 +57,9 @@ struct step {
     struct err *(*ready)(struct ctx *ctx, struct step_run *s);
     struct err *(*act)(struct ctx *ctx, struct step_run *s);
     struct err *(*verify)(struct ctx *ctx, struct step_run *s, bool *ret_done);
+    /* Of a once step that was begun: is what is there its middle, from which act goes on without
+     * harm? The operator is not asked then. NULL: never. */
+    struct err *(*cut_off)(struct ctx *ctx, struct step_run *s, bool *ret);
 };
 
 /* One step as it was decided. */

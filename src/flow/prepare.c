@@ -129,6 +129,23 @@ static struct err *must_not_run(struct ctx *ctx, const struct step_run *s, const
     return there ? not_while_running(what) : NULL;
 }
 
+/* As planned, or what is left of it to do after it was cut off. */
+static struct err *is_wanted(struct ctx *ctx, const struct stage *s, const struct change *c,
+                             bool *ret)
+{
+    TRY(stage_wants(ctx, s, c, ret));
+    return *ret ? NULL : stage_cut_off(ctx, s, c, ret);
+}
+
+static struct err *change_cut_off(struct ctx *ctx, struct step_run *s, bool *ret)
+{
+    AUTO(change_clear) struct change c = {0};
+    const struct stage *stage;
+
+    TRY(change_from_json(s->data, &stage, &c));
+    return stage_cut_off(ctx, stage, &c, ret);
+}
+
 static struct err *change_ready(struct ctx *ctx, struct step_run *s)
 {
     AUTO(change_clear) struct change c = {0};
@@ -136,7 +153,7 @@ static struct err *change_ready(struct ctx *ctx, struct step_run *s)
     bool wanted = false;
 
     TRY(change_from_json(s->data, &stage, &c));
-    TRY(stage_wants(ctx, stage, &c, &wanted));
+    TRY(is_wanted(ctx, stage, &c, &wanted));
     s->nothing = !wanted;
     if (!wanted) {
         s->text = in_place_text(&c);
@@ -168,7 +185,7 @@ static struct err *change_verify(struct ctx *ctx, struct step_run *s, bool *ret_
     bool wanted = false;
 
     TRY(change_from_json(s->data, &stage, &c));
-    TRY(stage_wants(ctx, stage, &c, &wanted));
+    TRY(is_wanted(ctx, stage, &c, &wanted));
     *ret_done = !wanted;
     if (!wanted && s->probing) /* by a run that was cut off */
         s->text = in_place_text(&c);
@@ -195,6 +212,7 @@ const struct step step_change_once = {
     .ready = change_ready,
     .act = change_act,
     .verify = change_verify,
+    .cut_off = change_cut_off,
 };
 
 /* A list that lives as long as the JSON that it is from. */

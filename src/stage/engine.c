@@ -403,6 +403,12 @@ struct err *stage_wants(struct ctx *ctx, const struct stage *s, const struct cha
     return NULL;
 }
 
+struct err *stage_cut_off(struct ctx *ctx, const struct stage *s, const struct change *c, bool *ret)
+{
+    *ret = false;
+    return s->cut_off ? err_wrap(s->cut_off(ctx, c, ret), "stage '%s'", s->name) : NULL;
+}
+
 struct err *stage_refresh(struct ctx *ctx, const struct stage *s, struct change *c)
 {
     AUTO(plan_clear) struct plan p = {.stage = s};

@@ -85,6 +85,9 @@ const struct stage *stage_by_name(const struct stage *const *table, const char *
  * or is not needed any more, is not. */
 struct err *stage_wants(struct ctx *ctx, const struct stage *s, const struct change *c, bool *ret)
     MUST_CHECK;
+/* Is it the middle of that change that is there (struct stage's cut_off)? */
+struct err *stage_cut_off(struct ctx *ctx, const struct stage *s, const struct change *c, bool *ret)
+    MUST_CHECK;
 /* What undo will need, as it is now: takes c->old of the same change as it would be planned now.
  * One that would not be planned keeps what it has. */
 struct err *stage_refresh(struct ctx *ctx, const struct stage *s, struct change *c) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "host/brd.h"
 #include "stage/bank_state.h"
 #include "stage/ramdisk_parts.h"
 #include "stage/table.h"
@@ -175,6 +176,18 @@ static struct err *ramdisk_apply(struct ctx *ctx, const struct change *c)
     return disk_apply(ctx, &d, c);
 }
 
+/* brd was unloaded and not loaded again: with it all that it held is gone. */
+static struct err *ramdisk_cut_off(struct ctx *ctx, const struct change *c, bool *ret)
+{
+    enum kmodule_state state = KMODULE_MISSING;
+
+    if (c->verb != RAMDISK_VERB_RELOAD || ramdisk_kind(ctx->cfg) != RAMDISK_BRD)
+        return NULL;
+    TRY(kmodule_look(ctx, BRD_MODULE, &state));
+    *ret = state == KMODULE_LOADABLE;
+    return NULL;
+}
+
 static const char *const ramdisk_after[] = {"volume", NULL};
 
 const struct stage stage_ramdisk = {
@@ -189,6 +202,7 @@ const struct stage stage_ramdisk = {
     .check = ramdisk_check,
     .plan = ramdisk_plan,
     .apply = ramdisk_apply,
+    .cut_off = ramdisk_cut_off,
     .undo_look = ramdisk_undo_look,
     .undo = ramdisk_undo,
 };

@@ -1,5 +1,6 @@
 /* The device of the kinds brd and zram: is its driver there, has it the configured size, may it be
  * made? Nothing here looks at what it holds but before a module is unloaded, which loses it. */
+#include "base/fault.h"
 #include "base/str.h"
 #include "config/config.h"
 #include "host/block.h"
@@ -249,6 +250,7 @@ static struct err *reload(struct ctx *ctx, const struct change *c)
             return err_new(ERR_REFUSED, "will not load brd anew: '%s' is not blank",
                            filled.items[i]);
     TRY(brd_unload(ctx));
+    FAULT("brd-unloaded");
     return load(ctx);
 }
 

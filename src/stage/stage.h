@@ -91,6 +91,10 @@ struct stage {
     struct err *(*plan)(const struct ctx *ctx, const struct findings *f,
                         struct plan *ret); /* NULL: check only */
     struct err *(*apply)(struct ctx *ctx, const struct change *c);
+    /* Of a change that may have been cut off in its middle, and that a new plan would not hold: is
+     * what is there just the middle of it, so that apply goes on without harm? Reads only. NULL:
+     * never. */
+    struct err *(*cut_off)(struct ctx *ctx, const struct change *c, bool *ret);
     /* Both or neither; neither asks the config. undo_look reads only; ERR_REFUSED when somebody
      * holds what would be taken away, with who (of a mount: see undo_look.unmounts). undo takes
      * back one change that was looked at and is UNDO_DO (a mount by stage/unmount.h); it is called

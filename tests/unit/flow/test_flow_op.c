@@ -178,6 +178,23 @@ static void once_means_once(void **state)
     assert_err(resume(FLOW_IS_DONE), ERR_BADINPUT, "waits for an answer");
 }
 
+/* What is there can only be the middle of it: nobody has to be asked. */
+static void a_once_step_goes_on_from_its_middle(void **state)
+{
+    static const char *const torn = "/torn";
+
+    world_reset(&w);
+    up_killed_at("acting@format");
+    assert_err(resume(FLOW_ASK), ERR_REFUSED, "look yourself");
+    world_write(&w, torn, "", 0);
+    struct err *e = resume(FLOW_ASK);
+    AUTO(freep) char *path = fsroot_path(w.ctx.root, torn);
+    assert_int_equal(unlink(path), 0);
+    assert_ok(e);
+    assert_int_equal(world_effects(&w, "format"), 2);
+    nothing_is_unfinished();
+}
+
 /* Two may be asked about: an answer is for the one that was. */
 static void an_answer_is_for_one_step(void **state)
 {
@@ -692,6 +709,7 @@ int main(void)
         cmocka_unit_test(the_same_command_goes_on),
         cmocka_unit_test(with_another_wish_it_is_given_up),
         cmocka_unit_test(once_means_once),
+        cmocka_unit_test(a_once_step_goes_on_from_its_middle),
         cmocka_unit_test(an_answer_is_for_one_step),
         cmocka_unit_test(a_changed_config_is_not_gone_on_with),
         cmocka_unit_test(a_stop_suspends_and_the_rest_goes_on_after_it),

@@ -147,8 +147,17 @@ static struct err *disk_check(struct ctx *ctx, struct scene *scene, struct findi
     return NULL;
 }
 
+/* Half of a format was seen there, which no plan would hold. */
+static struct err *disk_cut_off(struct ctx *ctx, const struct change *c, bool *ret)
+{
+    *ret = str_eq(c->object, "format") && has(ctx, "/torn") && !has(ctx, "/world/format");
+    return NULL;
+}
+
 static struct err *disk_plan(const struct ctx *ctx, const struct findings *f, struct plan *ret)
 {
+    if (has(ctx, "/torn") && fails(f, "volume.fstype"))
+        return NULL;
     if (fails(f, "volume.fstype"))
         plan_undoable(plan_one(ret, "format"), NULL)->once = true;
     if (fails(f, "volume.mount"))
@@ -202,7 +211,7 @@ static const char *const after_disk[] = {"disk", NULL};
                                            .undo_look = undo_look,                                 \
                                            .undo = undo,                                           \
                                            __VA_ARGS__}
-STAGE(disk, .enabled = on);
+STAGE(disk, .enabled = on, .cut_off = disk_cut_off);
 STAGE(wipe, .enabled = wipe_on);
 STAGE(dirs, .enabled = on, .after = after_disk);
 const struct stage *const stage_table[] = {&stage_disk, &stage_wipe, &stage_dirs, NULL};

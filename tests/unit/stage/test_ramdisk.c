@@ -610,6 +610,55 @@ static struct err *no_program(struct ctx *ctx, const struct proc_spec *spec,
 
 static const struct proc_ops fake_proc = {no_program};
 
+static unsigned loads, unloads; /* that modprobe was asked for */
+
+static struct err *modprobe(struct ctx *ctx, const struct proc_spec *spec, struct proc_result *ret)
+{
+    bool remove = str_eq(spec->argv[1], "-r");
+
+    (void)ctx;
+    loads += !remove;
+    unloads += remove;
+    *ret = (struct proc_result){.out = xstrdup(""), .err = xstrdup("")};
+    return NULL;
+}
+
+/* Killed when brd was unloaded and not loaded again: no plan holds the reload any more, and it goes
+ * on all the same. While another brd is there, that is for the operator to say. */
+static void a_reload_that_was_cut_off(void **state)
+{
+    static const struct proc_ops procs = {modprobe};
+    const struct stage *s = stage_by_name(stage_table, "ramdisk");
+    AUTO(freep) char *device = xstrdup("/dev/ram0"), *module = xstrdup("module brd");
+    struct change c = {.verb = RAMDISK_VERB_RELOAD, .object = device};
+    struct change load = {.verb = RAMDISK_VERB_LOAD, .object = module};
+    AUTO(tree_clear) struct tree gone, there;
+    bool middle = true, wanted = true;
+
+    (void)state;
+    host(&there, BRD);
+    brd_loaded(&there, 1, 65536);
+    assert_ok(stage_cut_off(&there.f.ctx, s, &c, &middle));
+    assert_false(middle);
+    host(&gone, BRD);
+    assert_ok(stage_wants(&gone.f.ctx, s, &c, &wanted));
+    assert_false(wanted);
+    assert_ok(stage_cut_off(&gone.f.ctx, s, &load, &middle));
+    assert_false(middle);
+    assert_ok(stage_cut_off(&gone.f.ctx, s, &c, &middle));
+    assert_true(middle);
+    fixture_put(&gone.f, "/bin/modprobe", "#!/bin/false\n");
+    AUTO(freep) char *prog = xasprintf("%s/bin/modprobe", gone.f.dir);
+    AUTO(freep) char *dir = xasprintf("%s/bin", gone.f.dir);
+    assert_int_equal(chmod(prog, 0755), 0);
+    assert_int_equal(setenv("PATH", dir, 1), 0);
+    gone.f.ctx.proc = &procs;
+    gone.f.ctx.clock = &clock_system;
+    err_free(s->apply(&gone.f.ctx, &c)); /* the device's node never comes here */
+    assert_int_equal(loads, 1);
+    assert_int_equal(unloads, 0);
+}
+
 static void what_needs_the_accounts_goes_with_brd(void **state)
 {
     const struct clock_ops clock = {clock_system.mono_ns, clock_system.wall_ms, wait_for_udev};
@@ -664,6 +713,7 @@ int main(void)
         cmocka_unit_test(brd_is_unloaded_only_for_ourselves),
         cmocka_unit_test(zram_stays_loaded_for_others),
         cmocka_unit_test(what_the_load_of_zram_is_for_is_noted),
+        cmocka_unit_test(a_reload_that_was_cut_off),
         cmocka_unit_test(what_needs_the_accounts_goes_with_brd),
     };
 
