@@ -9,8 +9,6 @@
 #include "fetch/find.h"
 #include "solana/rpc.h"
 
-#define FIND_MS 1500
-
 struct find_opts {
     struct strlist rpcs;
 };
@@ -45,7 +43,7 @@ static void print_json(const struct fetch_found *f, struct out *out)
 
     for (size_t i = 0; i < f->n; i++) {
         const struct fetch_offer *o = &f->offers[i];
-        AUTO(freep) char *label = rpc_url_label(o->source);
+        AUTO(freep) char *label = rpc_url_label(o->peer.url);
         struct json *j = json_new_object();
 
         json_put(j, "addr", json_new_str(label));
@@ -66,7 +64,7 @@ static void print_table(const struct fetch_found *f, struct out *out)
 
     for (size_t i = 0; i < f->n; i++) {
         const struct fetch_offer *o = &f->offers[i];
-        AUTO(freep) char *label = rpc_url_label(o->source);
+        AUTO(freep) char *label = rpc_url_label(o->peer.url);
         char full[24], incr[24], size[32];
         const char *const cells[] = {label, o->full.name ? full : NULL, o->incr.name ? incr : NULL,
                                      o->full.size_b == UINT64_MAX ? NULL : size,
@@ -92,7 +90,7 @@ static struct err *snapshot_find_run(struct ctx *ctx, const void *opts, int argc
                                             : &ctx->cfg->cluster.references;
     if (!rpcs->n)
         return err_new(ERR_BADINPUT, "nobody to ask is known; give --rpc URL or --config FILE");
-    TRY(fetch_find(ctx, (const char *const *)rpcs->items, rpcs->n, FIND_MS, &found));
+    TRY(fetch_find(ctx, &(struct fetch_scope){.rpcs = rpcs}, &found));
     if (out->json)
         print_json(&found, out);
     else

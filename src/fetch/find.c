@@ -1,230 +1,429 @@
-/* Asks the sources what they have. An Agave RPC node answers /snapshot.tar.bz2 and
- * /incremental-snapshot.tar.bz2 with a redirect to the real name, whatever the extension (rpc
- * 3.0.14, rpc_service.rs); that name is all that is taken from it, and it must be an archive's.
- * Listings can be stale: a source may name a file that it no longer has, so the file is asked for
- * as well. Choosing is pick.c's work. */
+/* Who has which snapshots: the lists of the cluster's nodes, and the questions to each of them, in
+ * one loop. A node is asked as soon as one list names it. What one node is asked is questions.c's
+ * work, what a list says peers.c's; choosing is done elsewhere. */
 #include "fetch/find.h"
 
-#include "io/http.h"
-#include "solana/snapshot_name.h"
+#include <stdlib.h>
+#include <string.h>
 
-#define ALIAS_BODY_B ((uint64_t)64 << 10) /* of a redirect's own page */
+#include "base/log.h"
+#include "fetch/peers.h"
+#include "fetch/questions.h"
+#include "io/clock.h"
+#include "io/http_loop.h"
+#include "solana/rpc.h"
 
-static const char *const aliases[] = {"/snapshot.tar.bz2", "/incremental-snapshot.tar.bz2"};
-enum { FULL, INCR, KINDS };
+#define LIST_MS     1500
+#define PEER_MS     1500
+#define TOTAL_MS    10000
+#define MAX_SOCKETS 512
+#define PROGRESS_NS 100000000ULL
+#define WAKE_MS     50
+#define LIST_ID     1
+#define TOLD_MAX    10
 
-/* One question of a round: which file of which offer the answer is for. */
-struct question {
+static const char *const json_headers[] = {"Content-Type: application/json", NULL};
+static const char list_call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"getClusterNodes\"}";
+
+struct search;
+
+/* A list of nodes that was asked for. */
+struct list {
+    struct search *s;
+    const char *url;
+    struct http_transfer *t; /* NULL: it is here, or will not be */
+    struct known_u64 shred_version;
+};
+/* A node: its offer, and who asks it; NULL: not yet, or no more. */
+struct asked {
+    struct search *s;
     struct fetch_offer *offer;
-    int kind;
-    char *url;
-};
-struct round {
-    struct question *items;
-    size_t n, cap;
-    const char *method;
+    struct questions *questions;
 };
 
-static void round_clear(struct round *r)
+struct search {
+    struct ctx *ctx;
+    const struct fetch_scope *scope;
+    struct http_loop *loop;
+    struct peers peers;
+    struct list *lists;
+    size_t lists_n, lists_open, listed_by;
+    struct strlist errors;
+    /* Those given first; all before next have been asked or are being asked. */
+    struct asked **nodes;
+    size_t n, cap, given, next, active, done, good;
+    uint64_t begun_ns, told_ns;
+};
+
+static uint64_t or_default(uint64_t v, uint64_t usual)
 {
-    for (size_t i = 0; i < r->n; i++)
-        free(r->items[i].url);
-    free(r->items);
-    *r = (struct round){0};
+    return v ? v : usual;
 }
 
-static void ask(struct round *r, struct fetch_offer *offer, int kind, char *owned_url)
+static uint64_t gone_ms(const struct search *s)
 {
-    r->items = xgrow(r->items, &r->cap, r->n + 1, sizeof(*r->items));
-    r->items[r->n++] = (struct question){.offer = offer, .kind = kind, .url = owned_url};
+    return (clock_mono_ns(s->ctx) - s->begun_ns) / 1000000;
 }
 
-static void drop_file(struct fetch_file *f)
+/* ---- nodes -------------------------------------------------------------------------------- */
+
+static void peer_clear(struct fetch_peer *p)
 {
-    free(f->name);
-    free(f->url);
-    *f = (struct fetch_file){.size_b = UINT64_MAX};
+    free(p->id);
+    free(p->url);
+    free(p->version);
 }
 
-/* Without its full archive an incremental is nothing. The first reason is kept. */
-static void give_up(struct fetch_offer *o, int kind, char *owned_why)
+static void offer_clear(struct fetch_offer *o)
 {
-    if (kind == FULL)
-        drop_file(&o->full);
-    drop_file(&o->incr);
-    if (o->why)
-        free(owned_why);
-    else
-        o->why = owned_why;
-}
-
-typedef void answer_fn(struct question *q, const struct http_response *r, struct round *ret_next);
-
-/* Sends all questions of a round at once and hands each answer on. */
-static struct err *run_round(struct ctx *ctx, struct round *r, uint32_t timeout_ms,
-                             answer_fn *answer, struct round *ret_next)
-{
-    AUTO(freep) struct http_request *reqs = xcalloc(r->n, sizeof(*reqs));
-    AUTO(freep) struct http_response *got = xcalloc(r->n, sizeof(*got));
-    struct err *e;
-
-    for (size_t i = 0; i < r->n; i++)
-        reqs[i] = (struct http_request){
-            .method = r->method,
-            .url = r->items[i].url,
-            .timeout_ms = timeout_ms,
-            .max_body_b = ALIAS_BODY_B,
-        };
-    e = r->n ? ctx->http->many(ctx, reqs, r->n, got) : NULL;
-    for (size_t i = 0; i < r->n; i++) {
-        if (!e)
-            answer(&r->items[i], &got[i], ret_next);
-        http_response_clear(&got[i]);
-    }
-    return e;
-}
-
-/* Where a redirect points, when it stays within the source's own host and port; NULL when not. */
-static char *resolve(const char *asked, const char *location)
-{
-    size_t n = http_origin_n(asked);
-    const char *slash = strrchr(asked, '/');
-
-    for (const char *p = location; *p; p++)
-        if (*p <= ' ' || *p > 126)
-            return NULL;
-    if (strstr(location, "://"))
-        return http_origin_n(location) == n && strncmp(asked, location, n) == 0 ? xstrdup(location)
-                                                                                : NULL;
-    if (str_starts(location, "//"))
-        return NULL;
-    if (*location == '/')
-        return xasprintf("%.*s%s", (int)n, asked, location);
-    return xasprintf("%.*s/%s", (int)(slash - asked), asked, location);
-}
-
-/* The redirect's target becomes the offer's file. */
-static char *take_target(struct question *q, const char *location)
-{
-    AUTO(freep) char *url = resolve(q->url, location);
-    const char *slash = url ? strrchr(url, '/') : NULL;
-    struct snapshot_name name;
-    struct fetch_file *f = q->kind == FULL ? &q->offer->full : &q->offer->incr;
-
-    if (!slash)
-        return xstrdup("it redirects to another place");
-    AUTO(err_freep) struct err *e = snapshot_name_parse(slash + 1, &name);
-    if (e)
-        return xasprintf("it redirects to what is no snapshot (%s)", e->text);
-    if (name.incremental != (q->kind == INCR))
-        return xasprintf("it answers %s with '%s'", aliases[q->kind], slash + 1);
-    if (name.legacy)
-        return xasprintf("'%s' is in a format that Agave 3.0 and later ignore", slash + 1);
-    f->name = xstrdup(slash + 1);
-    f->url = TAKE(url);
-    f->base = name.base;
-    f->slot = name.slot;
-    f->size_b = UINT64_MAX;
-    return NULL;
-}
-
-static bool is_redirect(int status)
-{
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-/* HEAD or GET of an alias. next is NULL in the second round. */
-static void answer_alias(struct question *q, const struct http_response *r, struct round *next)
-{
-    char *why = NULL;
-
-    if (r->err)
-        why = xstrdup(http_reason(r->err, q->url));
-    else if (is_redirect(r->status) && r->location)
-        why = take_target(q, r->location);
-    else if (next && (r->status == 405 || r->status == 501))
-        ask(next, q->offer, q->kind, xstrdup(q->url));
-    else if (r->status == 404 && q->kind == INCR)
-        return; /* none yet since the full one: nothing is wrong */
-    else if (r->status == 404)
-        why = xstrdup("it has no snapshot");
-    else
-        why = xasprintf("it answers %s with status %d", aliases[q->kind], r->status);
-    if (why)
-        give_up(q->offer, q->kind, why);
-}
-
-static void answer_file(struct question *q, const struct http_response *r, struct round *next)
-{
-    struct fetch_file *f = q->kind == FULL ? &q->offer->full : &q->offer->incr;
-
-    if (!f->name)
-        return; /* an incremental whose full archive turned out to be gone */
-    if (r->err)
-        give_up(q->offer, q->kind, xstrdup(http_reason(r->err, q->url)));
-    else if (r->status / 100 == 2)
-        f->size_b = r->length_b;
-    else if (r->status != 405 && r->status != 501)
-        give_up(q->offer, q->kind,
-                xasprintf("it names '%s' but answers it with status %d", f->name, r->status));
-}
-
-/* An incremental that builds on another full archive than the source's own: one of the two answers
- * came before, the other after a new full archive. */
-static void check_base(struct fetch_offer *o)
-{
-    if (!o->incr.name)
-        return;
-    if (!o->full.name)
-        drop_file(&o->incr);
-    else if (o->incr.base != o->full.slot)
-        give_up(o, INCR,
-                xasprintf("its incremental builds on slot %llu, its full one is %llu",
-                          (unsigned long long)o->incr.base, (unsigned long long)o->full.slot));
-}
-
-struct err *fetch_find(struct ctx *ctx, const char *const *sources, size_t n, uint32_t timeout_ms,
-                       struct fetch_found *ret)
-{
-    AUTO(fetch_found_clear) struct fetch_found found = {0};
-    AUTO(round_clear) struct round heads = {.method = "HEAD"}, again = {.method = "GET"};
-    AUTO(round_clear) struct round files = {.method = "HEAD"};
-
-    found.offers = xcalloc(n, sizeof(*found.offers));
-    found.n = n;
-    for (size_t i = 0; i < n; i++) {
-        struct fetch_offer *o = &found.offers[i];
-
-        o->source = xstrdup(sources[i]);
-        o->full.size_b = o->incr.size_b = UINT64_MAX;
-        for (int kind = 0; kind < KINDS; kind++)
-            ask(&heads, o, kind, http_join(sources[i], aliases[kind]));
-    }
-    TRY(run_round(ctx, &heads, timeout_ms, answer_alias, &again));
-    TRY(run_round(ctx, &again, timeout_ms, answer_alias, NULL));
-    for (size_t i = 0; i < n; i++) {
-        struct fetch_offer *o = &found.offers[i];
-
-        check_base(o);
-        if (o->full.name)
-            ask(&files, o, FULL, xstrdup(o->full.url));
-        if (o->incr.name)
-            ask(&files, o, INCR, xstrdup(o->incr.url));
-    }
-    TRY(run_round(ctx, &files, timeout_ms, answer_file, NULL));
-    *ret = found;
-    found = (struct fetch_found){0};
-    return NULL;
+    peer_clear(&o->peer);
+    fetch_file_clear(&o->full);
+    fetch_file_clear(&o->incr);
+    free(o->why);
 }
 
 void fetch_found_clear(struct fetch_found *f)
 {
-    for (size_t i = 0; i < f->n; i++) {
-        drop_file(&f->offers[i].full);
-        drop_file(&f->offers[i].incr);
-        free(f->offers[i].source);
-        free(f->offers[i].why);
-    }
+    for (size_t i = 0; i < f->n; i++)
+        offer_clear(&f->offers[i]);
     free(f->offers);
+    strlist_clear(&f->errors);
     *f = (struct fetch_found){0};
+}
+
+static void search_clear(struct search *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        questions_free(s->nodes[i]->questions);
+        if (s->nodes[i]->offer)
+            offer_clear(s->nodes[i]->offer);
+        free(s->nodes[i]->offer);
+        free(s->nodes[i]);
+    }
+    s->loop = http_loop_free(s->loop);
+    free(s->nodes);
+    free(s->lists);
+    strlist_clear(&s->errors);
+    peers_clear(&s->peers);
+}
+
+static struct fetch_offer *add_node(struct search *s, const char *url)
+{
+    struct asked *a = xcalloc(1, sizeof(*a));
+
+    a->s = s;
+    a->offer = xcalloc(1, sizeof(*a->offer));
+    a->offer->peer.url = http_join(url, "");
+    a->offer->full.size_b = a->offer->incr.size_b = UINT64_MAX;
+    a->offer->rate_b_s = -1;
+    a->offer->reason = FETCH_NO_ANSWER; /* until it is done */
+    s->nodes = xgrow(s->nodes, &s->cap, s->n + 1, sizeof(*s->nodes));
+    s->nodes[s->n++] = a;
+    return a->offer;
+}
+
+/* Its index + 1, or 0. */
+static size_t find_given(const struct search *s, const char *url)
+{
+    for (size_t i = 0; i < s->given; i++)
+        if (str_eq(s->nodes[i]->offer->peer.url, url))
+            return i + 1;
+    return 0;
+}
+
+static void add_given(struct search *s, const struct strlist *urls)
+{
+    for (size_t i = 0; urls && i < urls->n; i++) {
+        AUTO(freep) char *url = http_join(urls->items[i], "");
+
+        if (find_given(s, url))
+            continue;
+        add_node(s, url)->peer.given = true;
+        s->given = s->n;
+    }
+}
+
+/* A peer whose address is new: one of those given, or one more to ask. */
+static void on_peer(void *arg, struct peer *peer)
+{
+    struct search *s = arg;
+    AUTO(freep) char *url = xasprintf("http://%s", peer->rpc);
+    size_t at = find_given(s, url);
+
+    if (!at && s->scope->only_given)
+        return;
+    if (!at) {
+        add_node(s, url);
+        at = s->n;
+    }
+    peer->tag = at;
+}
+
+static void on_asked(void *arg, struct questions *q)
+{
+    struct asked *a = arg;
+    struct search *s = a->s;
+
+    a->questions = NULL;
+    s->active--;
+    s->done++;
+    s->good += a->offer->reason == FETCH_USABLE;
+}
+
+/* As many as there are sockets: one that waits for a place would lose its time. */
+static void ask_nodes(struct search *s)
+{
+    const struct fetch_scope *o = s->scope;
+    size_t places = or_default(o->max_sockets, MAX_SOCKETS);
+
+    for (; s->next < s->n && s->active + s->lists_open < places; s->next++, s->active++) {
+        struct asked *a = s->nodes[s->next];
+
+        a->offer->reason = FETCH_USABLE;
+        a->questions = questions_begin(s->loop, a->offer, (uint32_t)or_default(o->peer_ms, PEER_MS),
+                                       o->proxy, on_asked, a);
+    }
+}
+
+/* Who is not done by now is silent. */
+static void give_up_nodes(struct search *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct asked *a = s->nodes[i];
+
+        if (i < s->next && !a->questions)
+            continue;
+        questions_free(TAKE(a->questions));
+        fetch_file_clear(&a->offer->full);
+        fetch_file_clear(&a->offer->incr);
+        a->offer->reason = FETCH_NO_ANSWER;
+        free(TAKE(a->offer->why));
+        a->offer->why = xstrdup("the time for all was over");
+    }
+    s->next = s->n;
+    s->active = 0;
+}
+
+/* ---- lists -------------------------------------------------------------------------------- */
+
+static struct err *take_list(struct list *l, const struct http_response *r)
+{
+    struct search *s = l->s;
+    struct peers_list said;
+
+    if (r->err)
+        return err_new(r->err->kind, "%s", http_reason(r->err, l->url));
+    if (r->status != 200)
+        return err_remote(r->status, "it answers with status %d", r->status);
+    TRY(peers_add(&s->peers, r->body, r->body_n, LIST_ID, on_peer, s, &said));
+    l->shred_version = said.shred_version;
+    return NULL;
+}
+
+static void close_list(struct list *l, const char *why)
+{
+    AUTO(freep) char *label = rpc_url_label(l->url);
+
+    l->t = NULL;
+    l->s->lists_open--;
+    if (why)
+        strlist_addf(&l->s->errors, "%s: %s", label, why);
+    else
+        l->s->listed_by++;
+}
+
+static void on_list(void *arg, struct http_transfer *t, struct http_response *r)
+{
+    struct list *l = arg;
+    AUTO(err_freep) struct err *e = take_list(l, r);
+
+    close_list(l, e ? e->text : NULL);
+    ask_nodes(l->s);
+}
+
+static void ask_lists(struct search *s)
+{
+    const struct fetch_scope *o = s->scope;
+    uint64_t list_ms = or_default(o->list_ms, LIST_MS),
+             half_ms = or_default(o->total_ms, TOTAL_MS) / 2;
+
+    s->lists_n = o->rpcs ? o->rpcs->n : 0;
+    s->lists = xcalloc(s->lists_n, sizeof(*s->lists));
+    for (size_t i = 0; i < s->lists_n; i++) {
+        struct list *l = &s->lists[i];
+        const struct http_request req = {
+            .method = "POST",
+            .url = o->rpcs->items[i],
+            .body = list_call,
+            .body_n = strlen(list_call),
+            .headers = json_headers,
+            .proxy = o->proxy,
+            .timeout_ms = (uint32_t)(list_ms > half_ms ? list_ms : half_ms),
+            .max_body_b = PEERS_BODY_MAX,
+        };
+
+        *l = (struct list){.s = s, .url = req.url};
+        l->t = http_begin(s->loop, &req, on_list, l);
+        s->lists_open++;
+    }
+}
+
+static void give_up_lists(struct search *s)
+{
+    for (size_t i = 0; i < s->lists_n; i++) {
+        struct list *l = &s->lists[i];
+
+        if (!l->t)
+            continue;
+        http_cancel(l->t);
+        close_list(l, "its list of nodes did not come in time");
+    }
+}
+
+/* ---- the search --------------------------------------------------------------------------- */
+
+static struct err *on_tick(void *arg, bool *ret_stop)
+{
+    struct search *s = arg;
+    const struct fetch_scope *o = s->scope;
+    uint64_t now = clock_mono_ns(s->ctx), ms = gone_ms(s);
+
+    if (s->lists_open && s->listed_by && ms >= or_default(o->list_ms, LIST_MS))
+        give_up_lists(s);
+    if (ms >= or_default(o->total_ms, TOTAL_MS)) {
+        give_up_lists(s);
+        give_up_nodes(s);
+        *ret_stop = true;
+    }
+    ask_nodes(s);
+    if (o->progress && now - s->told_ns >= PROGRESS_NS) {
+        s->told_ns = now;
+        o->progress(o->arg, s->done, s->n, s->good);
+    }
+    return NULL;
+}
+
+/* That of most lists; where they are even, that of the list named first. */
+static struct known_u64 shred_version_of(const struct search *s)
+{
+    struct known_u64 best = {0};
+    size_t most = 0;
+
+    for (size_t i = 0; i < s->lists_n; i++) {
+        const struct known_u64 *v = &s->lists[i].shred_version;
+        size_t n = 0;
+
+        for (size_t k = 0; v->known && k < s->lists_n; k++)
+            n += s->lists[k].shred_version.known && s->lists[k].shred_version.v == v->v;
+        if (n > most) {
+            most = n;
+            best = *v;
+        }
+    }
+    return best;
+}
+
+static void reject_shred_version(struct fetch_offer *o, const struct known_u64 *cluster)
+{
+    const struct known_u64 *own = &o->peer.shred_version;
+
+    if (!own->known || !cluster->known || own->v == cluster->v)
+        return;
+    fetch_file_clear(&o->full);
+    fetch_file_clear(&o->incr);
+    free(o->why);
+    o->reason = FETCH_SHRED_VERSION;
+    o->why = xasprintf("its shred version is %llu, the cluster's %llu", (unsigned long long)own->v,
+                       (unsigned long long)cluster->v);
+}
+
+/* What the lists say of a node goes to its offer. */
+static void describe(struct search *s, const struct peer *p)
+{
+    struct fetch_peer *to = &s->nodes[p->tag - 1]->offer->peer;
+
+    if (to->id)
+        return; /* two ids claim one address: the first stays */
+    to->id = xstrdup(p->id);
+    to->version = p->version[0] ? xstrdup(p->version) : NULL;
+    to->shred_version = p->shred_version;
+    to->known = !p->disputed && s->scope->known && strlist_has(s->scope->known, p->id);
+}
+
+static void hand_over(struct search *s, struct fetch_found *ret)
+{
+    struct known_u64 cluster = shred_version_of(s);
+
+    *ret = (struct fetch_found){.listed_by = s->listed_by, .errors = s->errors};
+    s->errors = (struct strlist){0};
+    for (size_t i = 0; i < s->peers.n; i++) {
+        if (s->peers.items[i].tag)
+            describe(s, &s->peers.items[i]);
+        ret->without_rpc += !s->peers.items[i].rpc[0];
+    }
+    ret->offers = xcalloc(s->n, sizeof(*ret->offers));
+    for (; ret->n < s->n; ret->n++) {
+        struct fetch_offer *o = s->nodes[ret->n]->offer;
+
+        reject_shred_version(o, &cluster);
+        ret->offers[ret->n] = *o;
+        *o = (struct fetch_offer){0};
+    }
+    ret->cap = ret->n;
+}
+
+/* Silence everywhere: what each of those that were given did. */
+static struct err *nobody(const struct search *s)
+{
+    AUTO(strbuf_clear) struct strbuf b = {0};
+
+    for (size_t i = 0; i < s->given; i++) {
+        const struct fetch_offer *o = s->nodes[i]->offer;
+        AUTO(freep) char *label = rpc_url_label(o->peer.url);
+
+        if (s->listed_by || (o->reason != FETCH_NO_ANSWER && o->reason != FETCH_NOT_HTTP))
+            return NULL;
+        if (i < TOLD_MAX)
+            strbuf_printf(&b, "; %s: %s", label, o->why);
+    }
+    return err_remote(0, "no node could be asked for snapshots%s%s", strbuf_text(&b),
+                      s->given > TOLD_MAX ? "; …" : "");
+}
+
+struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct fetch_found *ret)
+{
+    AUTO(search_clear) struct search s = {.ctx = ctx, .scope = scope};
+    const struct http_loop_opts o = {.max_sockets = or_default(scope->max_sockets, MAX_SOCKETS)};
+
+    s.begun_ns = s.told_ns = clock_mono_ns(ctx);
+    TRY(http_loop_new(ctx, &o, &s.loop));
+    add_given(&s, scope->rpcs);
+    add_given(&s, scope->sources);
+    ask_lists(&s);
+    ask_nodes(&s);
+    TRY(http_loop_run(s.loop, WAKE_MS, on_tick, &s));
+    TRY(nobody(&s));
+    hand_over(&s, ret);
+    log_debug("asked %zu nodes for snapshots in %llu ms: %zu have some", s.n,
+              (unsigned long long)gone_ms(&s), s.good);
+    return NULL;
+}
+
+const char *fetch_reason_name(enum fetch_reason r)
+{
+    static const char *const names[FETCH_REASONS_N] = {
+        [FETCH_USABLE] = "usable",       [FETCH_NO_RPC] = "no-rpc",
+        [FETCH_NO_ANSWER] = "no-answer", [FETCH_NOT_HTTP] = "not-http",
+        [FETCH_STATUS] = "status",       [FETCH_NO_SNAPSHOT] = "no-snapshot",
+        [FETCH_ELSEWHERE] = "elsewhere", [FETCH_BAD_NAME] = "bad-name",
+        [FETCH_FORMAT] = "format",       [FETCH_VANISHED] = "vanished",
+        [FETCH_BAD_SIZE] = "bad-size",   [FETCH_SHRED_VERSION] = "shred-version",
+        [FETCH_VERSION] = "version",     [FETCH_BLACKLISTED] = "blacklisted",
+        [FETCH_AHEAD] = "ahead",         [FETCH_TOO_OLD] = "too-old",
+        [FETCH_TOO_LATE] = "too-late",   [FETCH_TOO_SLOW] = "too-slow",
+        [FETCH_TOO_FAR] = "too-far",     [FETCH_UNTRUSTED] = "untrusted",
+        [FETCH_NO_BASE] = "no-base",
+    };
+
+    return r < FETCH_REASONS_N ? names[r] : "?";
 }

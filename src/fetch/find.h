@@ -6,61 +6,104 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
+#include "base/known.h"
 #include "base/str.h"
 
-/* Which snapshots do the sources have, and which of them to take. A source is the base URL of an
- * RPC node (solana-rpc 3.0.14, rpc_service.rs) or of a file server with the same two redirects:
- * "http://host:8899". */
+/* Which snapshots do the nodes of a cluster have? Each one is asked by itself in one event loop, so
+ * that none waits for another. Choosing among the answers is trust.h's and rank.h's work. */
 
-/* One archive at one source. */
+/* A node that may have snapshots. */
+struct fetch_peer {
+    char *id;      /* base58; NULL: not known (a file server, or a node that is in no list) */
+    char *url;     /* "http://host:port", or as the operator gave it */
+    char *version; /* as it says in gossip; NULL: unknown */
+    struct known_u64 shred_version;
+    bool given; /* named by the operator */
+    bool known; /* one of the known validators */
+};
+
+/* One archive at one node. */
 struct fetch_file {
-    char *name;      /* final file name; NULL: the source has none */
+    char *name;      /* final file name; NULL: it has none */
     char *url;       /* where it is */
+    char *hash;      /* base58, from the name */
     uint64_t base;   /* incremental only */
     uint64_t slot;   /* the bank's */
-    uint64_t size_b; /* UINT64_MAX: the source does not say */
+    uint64_t size_b; /* UINT64_MAX: it does not say */
 };
+
+/* Why a node is not used; the words are those of the histogram (fetch_reason_name). */
+enum fetch_reason {
+    FETCH_USABLE,
+    FETCH_NO_RPC,        /* it tells no address */
+    FETCH_NO_ANSWER,     /* refused, or silent until the deadline */
+    FETCH_NOT_HTTP,      /* or nonsense, or a body without an end */
+    FETCH_STATUS,        /* 4xx, 5xx */
+    FETCH_NO_SNAPSHOT,   /* 404: it has none */
+    FETCH_ELSEWHERE,     /* redirects to another host, or in a circle */
+    FETCH_BAD_NAME,      /* of no snapshot */
+    FETCH_FORMAT,        /* one that the validator's version does not read */
+    FETCH_VANISHED,      /* named, and not there */
+    FETCH_BAD_SIZE,      /* 0, or more than any file system holds */
+    FETCH_SHRED_VERSION, /* another cluster, or another fork */
+    FETCH_VERSION,       /* an Agave that the operator excluded */
+    FETCH_BLACKLISTED,
+    FETCH_AHEAD,     /* claims slots that do not exist yet */
+    FETCH_TOO_OLD,   /* now */
+    FETCH_TOO_LATE,  /* too old when it would be here */
+    FETCH_TOO_SLOW,  /* below the least rate */
+    FETCH_TOO_FAR,   /* above the latency limit */
+    FETCH_UNTRUSTED, /* its hash is served by too few */
+    FETCH_NO_BASE,   /* incremental only: builds on a full archive that is not wanted */
+    FETCH_REASONS_N,
+};
+const char *fetch_reason_name(enum fetch_reason r); /* "no-answer" */
+
+enum fetch_ranges { FETCH_RANGES_UNKNOWN, FETCH_RANGES_NO, FETCH_RANGES_YES };
+
 struct fetch_offer {
-    char *source;           /* as given */
-    struct fetch_file full; /* name NULL: see why */
-    struct fetch_file incr; /* name NULL: none that builds on full */
-    char *why; /* why the source, or its incremental, is not used; NULL: nothing wrong */
+    struct fetch_peer peer;
+    struct fetch_file full;      /* name NULL: see reason */
+    struct fetch_file incr;      /* name NULL: none that builds on full */
+    struct known_u64 latency_us; /* the kernel's least round trip */
+    enum fetch_ranges ranges;    /* what a HEAD with a Range says; get finds out for certain */
+    double rate_b_s;             /* sustained; < 0: not measured */
+    enum fetch_reason reason;    /* FETCH_USABLE: the node can be used */
+    char *why; /* for people: why not, or what is wrong with its incremental; or NULL */
 };
 struct fetch_found {
-    struct fetch_offer *offers; /* one for each source, in their order */
-    size_t n;
+    struct fetch_offer *offers; /* the operator's own first, in their order */
+    size_t n, cap;
+    uint64_t without_rpc;  /* nodes of the cluster that tell no address */
+    uint64_t listed_by;    /* RPC nodes that told the cluster's nodes */
+    struct strlist errors; /* of those that did not: "http://host:port: why" */
 };
-
-/* Asks all sources at once; at most timeout_ms for each of three rounds (HEAD of the two fixed
- * names, GET where a server has no HEAD, HEAD of what they point to). A source that fails is an
- * offer with why set. The only error of the call is ERR_CANCELLED. */
-struct err *fetch_find(struct ctx *ctx, const char *const *sources, size_t n, uint32_t timeout_ms,
-                       struct fetch_found *ret) MUST_CHECK;
 void fetch_found_clear(struct fetch_found *f);
 
-/* Limits of a choice. The resulting slot (the incremental's, or the full one's without) must lie in
- * [min_slot, max_slot]. */
-struct fetch_want {
-    uint64_t min_slot, max_slot; /* max 0: no limit */
-    /* Resulting slots at most this far below the highest are as good as it: among them the choice
-     * that needs the fewest bytes wins. 0: the highest slot, whatever it costs. */
-    uint64_t near_slots;
-    /* Final names of archives that are here already and verified: nothing to fetch. May be NULL. */
-    const struct strlist *have;
-    /* Final names that no source could deliver: not chosen again. May be NULL. */
-    const struct strlist *avoid;
+struct fetch_scope {
+    const struct strlist *rpcs;    /* asked for the nodes of the cluster; each is one itself */
+    const struct strlist *sources; /* asked for snapshots only; these three may be NULL */
+    const struct strlist *known;   /* ids of known validators */
+    bool only_given;               /* the nodes of the cluster are not asked for snapshots */
+    /* For the lists; 0: 1,500. As long as there is none at all, up to half of total_ms. */
+    uint32_t list_ms;
+    uint32_t peer_ms;   /* for all questions to one node; 0: 1,500 */
+    uint32_t total_ms;  /* for everything; 0: 10,000. Who is not done by then is silent */
+    size_t max_sockets; /* 0: 512 */
+    const char *proxy;  /* io/http.h; may be NULL */
+    /* About ten times a second; may be NULL. */
+    void (*progress)(void *arg, size_t done, size_t all, size_t with_snapshot);
+    void *arg;
 };
-struct fetch_choice {
-    char *full, *incr;                   /* final names; incr NULL: the full one alone is best */
-    uint64_t full_slot, slot;            /* slot: the resulting one */
-    bool have_full, have_incr;           /* among want->have: nothing to fetch */
-    struct strlist full_urls, incr_urls; /* where each is, in the order of the sources */
-    uint64_t full_b, incr_b;             /* UINT64_MAX: unknown */
-    char *warning;                       /* sources disagree about a slot's hash, or NULL */
-};
-/* Pure. The pair with the highest resulting slot (see near_slots); between equals the one that
- * needs fewer bytes, then the source named first. When sources disagree about a slot's hash, what
- * most of them say is taken. ERR_NOTFOUND with every source's reason when nothing fits. */
-struct err *fetch_pick(const struct fetch_found *f, const struct fetch_want *want,
-                       struct fetch_choice *ret) MUST_CHECK;
-void fetch_choice_clear(struct fetch_choice *c);
+/* Lists the nodes (getClusterNodes of every RPC at once; who is listed first is asked at once) and
+ * asks each what it has. A node that fails is an offer with a reason. ERR_CANCELLED; ERR_REMOTE
+ * when nobody could be asked at all: no list and no source answered. */
+struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct fetch_found *ret)
+    MUST_CHECK;
+
+/* What an offer's files can be had at: the sustained rate of each of the first n_max usable offers,
+ * in the order given, measured side by side within total_ms (0: 10,000); the bytes are dropped. The
+ * rate is that of the later half of the time: what a node gives before it throttles does not count.
+ * ERR_CANCELLED. */
+struct err *fetch_measure(struct ctx *ctx, struct fetch_offer *const *offers, size_t n,
+                          uint32_t total_ms, const char *proxy) MUST_CHECK;

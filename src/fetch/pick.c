@@ -1,6 +1,6 @@
-/* Which of the offers to take: fetch_pick of find.h. Pure, so that every case of it can be a line
+/* Which of the offers to take. Pure, so that every case of it can be a line
  * in a test. */
-#include "fetch/find.h"
+#include "fetch/pick.h"
 
 #include "solana/rpc.h"
 
@@ -123,7 +123,7 @@ static struct err *nothing_fits(const struct fetch_found *f, const struct fetch_
     for (size_t i = 0; i < f->n && i < 10; i++) {
         const struct fetch_offer *o = &f->offers[i];
         uint64_t slot = o->incr.name ? o->incr.slot : o->full.slot;
-        AUTO(freep) char *label = rpc_url_label(o->source);
+        AUTO(freep) char *label = rpc_url_label(o->peer.url);
 
         strbuf_printf(&b, "; %s: ", label);
         if (!o->full.name)
@@ -149,7 +149,7 @@ static char *warning_about(const struct fetch_found *f, bool full, const struct 
 
     if (!rival)
         return NULL;
-    AUTO(freep) char *label = rpc_url_label(rival->source);
+    AUTO(freep) char *label = rpc_url_label(rival->peer.url);
     return xasprintf("%s has another hash for slot %llu: '%s'", label,
                      (unsigned long long)file->slot, file_of(rival, full)->name);
 }

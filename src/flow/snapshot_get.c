@@ -12,6 +12,7 @@
 
 #include "base/str.h"
 #include "fetch/find.h"
+#include "fetch/pick.h"
 #include "fetch/snapshot.h"
 #include "io/http.h"
 #include "solana/rpc.h"
@@ -127,7 +128,7 @@ static void reject(struct fetching *f, const char *source, const char *why)
 static void reject_offers(struct fetching *f, const struct fetch_found *found)
 {
     for (size_t i = 0; i < found->n; i++) {
-        AUTO(freep) char *label = rpc_url_label(found->offers[i].source);
+        AUTO(freep) char *label = rpc_url_label(found->offers[i].peer.url);
 
         if (found->offers[i].why)
             reject(f, label, found->offers[i].why);
@@ -178,10 +179,14 @@ static struct err *choose(struct ctx *ctx, const struct snapshot_want *want,
                           const struct strlist *have, struct fetching *f, struct fetch_choice *ret)
 {
     AUTO(fetch_found_clear) struct fetch_found found = {0};
+    AUTO(strlist_clear) struct strlist sources = {0};
+    const struct fetch_scope scope = {.sources = &sources, .peer_ms = FIND_MS};
     struct fetch_want limits = {.have = have, .avoid = &f->bad};
 
     limits.min_slot = want->tip > want->max_age_slots ? want->tip - want->max_age_slots : 0;
-    TRY(fetch_find(ctx, want->sources, want->n_sources, FIND_MS, &found));
+    for (size_t i = 0; i < want->n_sources; i++)
+        strlist_add(&sources, want->sources[i]);
+    TRY(fetch_find(ctx, &scope, &found));
     reject_offers(f, &found);
     return fetch_pick(&found, &limits, ret);
 }

@@ -83,6 +83,7 @@ struct http_response {
      * turn does not make longer; 0: unknown. */
     uint32_t rtt_us;
     struct err *err; /* http_many: the failure of this request alone; NULL: answered */
+    bool nonsense;   /* err: what came is no HTTP, or more than may come */
 };
 void http_response_clear(struct http_response *r);
 

@@ -28,15 +28,15 @@ char *http_header_value(const char *line, size_t n)
     return xstrndup(p, (size_t)(end - p));
 }
 
-/* Digits up to the next other character; none, or more than 63 bits of them: false. */
-static bool take_number(const char **p, uint64_t *ret)
+/* Digits up to the next other character; none, or more than max: false. */
+static bool take_number(const char **p, uint64_t max, uint64_t *ret)
 {
     const char *begin = *p;
     uint64_t v = 0;
 
     for (; **p >= '0' && **p <= '9'; (*p)++)
         if (__builtin_mul_overflow(v, (uint64_t)10, &v) ||
-            __builtin_add_overflow(v, (uint64_t)(**p - '0'), &v) || v > INT64_MAX)
+            __builtin_add_overflow(v, (uint64_t)(**p - '0'), &v) || v > max)
             return false;
     *ret = v;
     return *p > begin;
@@ -50,6 +50,17 @@ static bool take_char(const char **p, char c)
     return true;
 }
 
+bool http_content_length(const char *value, uint64_t *ret)
+{
+    const char *p = value;
+    uint64_t v;
+
+    if (!take_number(&p, UINT64_MAX, &v) || *p)
+        return false;
+    *ret = v;
+    return true;
+}
+
 bool http_content_range(const char *value, uint64_t *ret_first_b, uint64_t *ret_last_b,
                         uint64_t *ret_total_b)
 {
@@ -60,10 +71,10 @@ bool http_content_range(const char *value, uint64_t *ret_first_b, uint64_t *ret_
         return false;
     for (p += 5; *p == ' ' || *p == '\t'; p++)
         ;
-    if (!take_number(&p, &first) || !take_char(&p, '-') || !take_number(&p, &last) ||
-        !take_char(&p, '/'))
+    if (!take_number(&p, INT64_MAX, &first) || !take_char(&p, '-') ||
+        !take_number(&p, INT64_MAX, &last) || !take_char(&p, '/'))
         return false;
-    if (!take_char(&p, '*') && !take_number(&p, &total))
+    if (!take_char(&p, '*') && !take_number(&p, INT64_MAX, &total))
         return false;
     if (*p || last < first || (total != UINT64_MAX && last >= total))
         return false;

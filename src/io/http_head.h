@@ -11,6 +11,8 @@ bool http_header_is(const char *line, size_t n, const char *name);
 /* The value of a header line, without the blanks around it; to be freed. */
 char *http_header_value(const char *line, size_t n);
 
+/* The value of a Content-Length; false: no number, or of more than 64 bits. */
+bool http_content_length(const char *value, uint64_t *ret);
 /* "bytes 5-9/100" or "bytes 5-9/" and an asterisk, the value of a Content-Range (RFC 9110, 14.4).
  * False, and nothing is written, for every other text: no bytes, a last before its first or behind
  * the end, more than 63 bits. *ret_total_b is UINT64_MAX for the asterisk. */

@@ -47,7 +47,8 @@ struct http_wire {
     struct http_answer answer; /* of this hop's headers so far */
     uint64_t begun_ns, taken_b, headers_b;
     int redirects;
-    bool has_length, told;
+    uint64_t length_b; /* of the Content-Length, when it has one */
+    bool has_length, told, nonsense;
     struct err *err; /* set by a callback that ended the transfer */
     char detail[CURL_ERROR_SIZE];
 };
@@ -88,6 +89,17 @@ static uint32_t rtt_of(const struct http_wire *t)
     return info.tcpi_min_rtt ? info.tcpi_min_rtt : 1;
 }
 
+/* What is no number, curl refuses. */
+static void look_at_length(struct http_wire *t, const char *line, size_t n)
+{
+    AUTO(freep) char *value = NULL;
+
+    if (!http_header_is(line, n, "content-length"))
+        return;
+    value = http_header_value(line, n);
+    t->has_length = http_content_length(value, &t->length_b);
+}
+
 static void look_at_ranges(struct http_wire *t, const char *line, size_t n)
 {
     struct http_answer *a = &t->answer;
@@ -112,6 +124,7 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
         AUTO(freep) char *url = http_shown(t->url);
 
         t->err = err_remote(0, "%s: more than %d bytes of headers", url, HEADERS_MAX_B);
+        t->nonsense = true;
         return 0;
     }
     if (n > 5 && strncmp(line, "HTTP/", 5) == 0) {
@@ -123,8 +136,7 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg)
     }
     if (http_header_is(line, n, "location") && !t->ret->location)
         t->ret->location = http_header_value(line, n);
-    if (http_header_is(line, n, "content-length"))
-        t->has_length = true;
+    look_at_length(t, line, n);
     look_at_ranges(t, line, n);
     return n;
 }
@@ -138,6 +150,8 @@ static void look_at_answer(struct http_wire *t)
     curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     t->ret->status = (int)status;
     t->ret->length_b = t->has_length && length >= 0 ? (uint64_t)length : UINT64_MAX;
+    if (t->has_length && length < 0 && t->length_b > INT64_MAX)
+        t->ret->length_b = t->length_b; /* curl goes on without one that it cannot hold */
 }
 
 /* Once per 2xx answer, before its first piece or, when it has none, at its end. */
@@ -166,6 +180,7 @@ static struct err *take(struct http_wire *t, const char *data, size_t n)
     if (n > max_b - t->taken_b || (t->ret->length_b != UINT64_MAX && t->ret->length_b > max_b)) {
         AUTO(freep) char *url = http_shown(t->url);
 
+        t->nonsense = true;
         return err_remote(t->ret->status, "%s: the answer is larger than %llu bytes", url,
                           (unsigned long long)max_b);
     }
@@ -567,6 +582,15 @@ static void fill_response(struct http_wire *t)
     ret->body = t->req->on_data && is_success(t) ? NULL : strbuf_take(&t->body);
 }
 
+/* Something came, and it cannot be read. */
+static bool is_nonsense(const struct http_wire *t, CURLcode rc)
+{
+    if (rc == CURLE_RECV_ERROR)
+        return os_errno(t) <= 0;
+    return rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY ||
+           rc == CURLE_HTTP2 || rc == CURLE_BAD_CONTENT_ENCODING;
+}
+
 /* Writes the response, or says *ret_again when it goes on at another URL. */
 static void finish(struct http_wire *t, CURLcode rc, bool *ret_again)
 {
@@ -586,6 +610,7 @@ static void finish(struct http_wire *t, CURLcode rc, bool *ret_again)
     *ret_again = false;
     http_response_clear(t->ret);
     t->ret->err = e;
+    t->ret->nonsense = t->nonsense || is_nonsense(t, rc);
 }
 
 /* ---- the set ------------------------------------------------------------------------------ */

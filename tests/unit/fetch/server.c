@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -49,7 +50,7 @@ static const struct page *page_of(const struct server *s, const char *path)
     return &none;
 }
 
-static void answer(struct server *s, int fd, const char *method, const char *path)
+static void answer(struct server *s, int fd, const char *method, const char *path, bool range)
 {
     const struct page *p = page_of(s, path);
     bool head = str_eq(method, "HEAD"), half = p->manner == SERVE_SHORT;
@@ -57,6 +58,19 @@ static void answer(struct server *s, int fd, const char *method, const char *pat
     int status = head && p->head_status ? p->head_status : p->status ? p->status : 200;
     AUTO(strbuf_clear) struct strbuf b = {0};
 
+    if (p->raw) {
+        send_all(fd, p->raw, strlen(p->raw));
+        return;
+    }
+    if (range && p->ranges) {
+        strbuf_printf(&b,
+                      "HTTP/1.1 206 X\r\nConnection: close\r\nContent-Length: 1\r\n"
+                      "Content-Range: bytes 0-0/%zu\r\n\r\n",
+                      p->length ? p->length : p->body_n);
+        send_all(fd, b.data, b.len);
+        send_all(fd, p->body, head ? 0 : 1);
+        return;
+    }
     half = half || p->manner == SERVE_HALF_WAY || p->manner == SERVE_STALL;
     strbuf_printf(&b, "HTTP/1.1 %d X\r\nConnection: close\r\n", status);
     if (sized)
@@ -74,6 +88,15 @@ static void answer(struct server *s, int fd, const char *method, const char *pat
         (void)wait_for(s, fd);
 }
 
+static bool is_whole(const char *request)
+{
+    const char *body = strstr(request, "\r\n\r\n");
+    const char *length = strcasestr(request, "\r\ncontent-length:");
+
+    return body && (!length || length > body ||
+                    strlen(body + 4) >= strtoul(length + strlen("\r\ncontent-length:"), NULL, 10));
+}
+
 static void serve(struct server *s, int fd)
 {
     char request[4096], method[16], path[1024];
@@ -86,14 +109,14 @@ static void serve(struct server *s, int fd)
             return;
         n += (size_t)got;
         request[n] = 0;
-        if (strstr(request, "\r\n\r\n"))
+        if (is_whole(request))
             break;
     }
     if (sscanf(request, "%15s %1023s", method, path) != 2)
         return;
     strbuf_printf(&s->log, "%s %s%s\n", method, path,
                   strcasestr(request, "\r\nrange:") ? " with a range" : "");
-    answer(s, fd, method, path);
+    answer(s, fd, method, path, strcasestr(request, "\r\nrange:"));
 }
 
 static void *run(void *arg)

@@ -20,6 +20,8 @@ struct page {
     size_t length; /* 0: body_n */
     enum manner manner;
     int head_status; /* answer to HEAD; 0: the same */
+    const char *raw; /* all that is sent, whatever it is; NULL: an answer made of the above */
+    bool ranges;     /* a Range of the first byte is honoured */
 };
 struct server;
 
