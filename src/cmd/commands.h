@@ -28,6 +28,7 @@ extern const struct cmd cmd_snapshot;
 extern const struct cmd cmd_snapshot_find; /* parts of cmd_snapshot */
 extern const struct cmd cmd_snapshot_list;
 extern const struct cmd cmd_snapshot_serve;
+extern const struct cmd cmd_snapshot_prune;
 extern const struct cmd cmd_snapshot_verify;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_status;

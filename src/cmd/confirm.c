@@ -308,6 +308,19 @@ static struct err *ask(struct ctx *ctx, int fd, const char *plan)
     return err_new(ERR_REFUSED, "not confirmed; nothing was changed");
 }
 
+struct err *confirm_text(struct ctx *ctx, const char *plan, const char *command)
+{
+    AUTO(closep) int fd = open_terminal();
+
+    if (fd >= 0)
+        return ask(ctx, fd, plan);
+    log_note("%.*s", (int)(strlen(plan) - str_ends(plan, "\n")), plan); /* log_note ends the line */
+    return err_new(ERR_REFUSED,
+                   "nothing was changed: there is no terminal to ask on; say 'agavectl %s --yes', "
+                   "or look first with --plan",
+                   command);
+}
+
 struct err *confirm_ask(void *arg, const struct flow_plan *p, size_t from)
 {
     const struct confirm *c = arg;
@@ -317,13 +330,5 @@ struct err *confirm_ask(void *arg, const struct flow_plan *p, size_t from)
     if (c->opts->yes || !asks(p, from))
         return NULL;
     plan = plan_text(p, from);
-    AUTO(closep) int fd = open_terminal();
-    if (fd >= 0)
-        return ask(c->ctx, fd, plan);
-    plan[strlen(plan) - 1] = 0; /* log_note ends the line */
-    log_note("%s", plan);
-    return err_new(ERR_REFUSED,
-                   "nothing was changed: there is no terminal to ask on; say 'agavectl %s --yes', "
-                   "or look first with --plan",
-                   p->flow->name);
+    return confirm_text(c->ctx, plan, p->flow->name);
 }

@@ -45,6 +45,10 @@ struct confirm {
  * ERR_CANCELLED; ERR_TIMEOUT. */
 struct err *confirm_ask(void *arg, const struct flow_plan *p, size_t from) MUST_CHECK;
 
+/* The question alone, for a command that is no flow: plan is shown, command is what to repeat with
+ * --yes where there is no terminal. ERR_REFUSED, ERR_CANCELLED, ERR_TIMEOUT. */
+struct err *confirm_text(struct ctx *ctx, const char *plan, const char *command) MUST_CHECK;
+
 /* --plan: decides and prints, on stdout; says on stderr when an operation is unfinished. */
 struct err *confirm_print_plan(struct ctx *ctx, const struct flow *f, const void *opts,
                                struct out *out) MUST_CHECK;
