@@ -131,8 +131,10 @@ static struct err *hold_ready(struct ctx *ctx, struct step_run *s)
     w->begun_ns = clock_mono_ns(ctx);
     TRY(w->rt->pids(ctx, w->u, &pids, &n));
     w->pid = n ? pids[0] : 0;
-    if (!n)
+    if (!n) {
+        s->text = xstrdup("it does not run; nothing starts it again");
         return NULL;
+    }
     TRY(must_listen(ctx, w));
     s->text = xstrdup(w->asked ? "an earlier stop is under way" : "nothing starts it again");
     return NULL;
@@ -160,10 +162,9 @@ static struct err *ask_act(struct ctx *ctx, struct step_run *s)
     s->changed = w->pid && !w->deaf;
     if (s->changed)
         TRY(cannot_ask(ctx, admin_exit(ctx, w->u->ledger, ASK_MS), w->pid));
-    if (w->pid)
-        s->text = xasprintf(w->deaf ? "process %d was asked before and listens no more"
-                                    : "process %d was asked to exit over its admin socket",
-                            w->pid);
+    s->text = !w->pid   ? xstrdup("nobody is there to be asked")
+              : w->deaf ? xasprintf("process %d was asked before and listens no more", w->pid)
+                        : xasprintf("process %d was asked to exit over its admin socket", w->pid);
     return NULL;
 }
 
@@ -173,6 +174,7 @@ static struct err *wait_act(struct ctx *ctx, struct step_run *s)
     char took[32];
 
     s->changed = w->pid != 0;
+    s->text = w->pid ? NULL : xstrdup("there is nobody to wait for");
     if (w->pid) {
         TRY(wait_gone(ctx, w));
         fmt_duration((double)(clock_mono_ns(ctx) - w->begun_ns) / 1e9, took, sizeof(took));
@@ -247,7 +249,7 @@ static struct err *within(struct ctx *ctx, struct step_run *outer, struct stop_s
 
     report_begin(s.report, step->name);
     struct err *e = step->act(ctx, &s);
-    if (!e && s.text)
+    if (!e)
         report_end(s.report, s.changed, "%s", s.text);
     outer->changed |= s.changed;
     free(s.text);

@@ -12,6 +12,7 @@
 #include "io/fsroot.h"
 #include "look/boot_proof.h"
 #include "stage/boot_order.h"
+#include "stage/etc.h"
 #include "stage/service.h"
 #include "stage/storage_now.h"
 #include "stage/table.h"
@@ -230,13 +231,10 @@ static struct err *look_proof(struct ctx *ctx, struct scene *scene, struct findi
 
 static struct err *boot_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
 {
-    AUTO(freep) char *comm = NULL;
-    struct err *e = fsroot_read_line(ctx->root, "/proc/1/comm", &comm);
+    bool systemd = false;
 
-    if (e && e->kind != ERR_NOTFOUND)
-        return e;
-    err_free(e);
-    if (str_eq(comm, "systemd"))
+    TRY(etc_is_systemds(ctx, &systemd));
+    if (systemd)
         TRY(check_order(ctx, scene, ret));
     return look_proof(ctx, scene, ret);
 }

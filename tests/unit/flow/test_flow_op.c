@@ -480,7 +480,8 @@ static void heard_begin(void *arg, const char *step)
 {
     struct heard *h = arg;
 
-    free(h->open);
+    if (h->open)
+        fail_msg("'%s' is begun, and '%s' has no end", step, h->open);
     h->open = xstrdup(step);
 }
 
@@ -544,6 +545,23 @@ static void what_went_by_itself_is_not_told_as_failed(void **state)
     told = !h.open;
     free(h.open);
     assert_true(told);
+}
+
+/* Also when there is nothing to do: one that is not told is taken for a failed one. */
+static void each_step_of_a_stop_has_an_end(void **state)
+{
+    for (int running = 0; running < 2; running++) {
+        struct heard h = {0};
+        struct flow_report report = {
+            .begin = heard_begin, .progress = heard_progress, .end = heard_end, .arg = &h};
+        bool changed = false;
+
+        world_reset(&w);
+        world_prepared(&w, running);
+        assert_ok(flow_stop(&w.ctx, &runtime_fake, &world_unit, &report, &changed, NULL));
+        assert_int_equal(changed, running);
+        assert_null(h.open);
+    }
 }
 
 static void the_order_is_not_the_clocks(void **state)
@@ -723,6 +741,7 @@ int main(void)
         cmocka_unit_test(nothing_is_written_before_it_is_confirmed),
         cmocka_unit_test(a_failed_step_is_told_and_tried_again),
         cmocka_unit_test(what_went_by_itself_is_not_told_as_failed),
+        cmocka_unit_test(each_step_of_a_stop_has_an_end),
         cmocka_unit_test(the_order_is_not_the_clocks),
         cmocka_unit_test(stop_works_with_var_full_or_read_only),
         cmocka_unit_test(the_tables_are_complete),
