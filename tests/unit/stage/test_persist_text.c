@@ -211,13 +211,13 @@ static void lines_of_fstab(void **state)
             "x-systemd.after=zfs-volume-wait.service 0 0");
     line_is(BRD, &facts, FSTAB_RAMDISK,
             "/dev/ram0 /srv/solana/ramdisk xfs noatime,nofail,"
-            "x-systemd.requires=agavectl-ramdisk.service,x-systemd.device-timeout=30s 0 0");
+            "x-systemd.requires=agavectl-ramdisk.service,x-systemd.device-timeout=300s 0 0");
     line_is(BRD, &facts, FSTAB_BIND,
             "/srv/solana /srv/kind/solana none rbind,rslave,rshared,nofail,"
             "x-systemd.requires-mounts-for=/srv/solana/ramdisk,x-systemd.after=zfs-mount.service "
             "0 0");
     line_is("storage: {volume: {mount: '/srv/my disk'}}\n", &disk, FSTAB_VOLUME,
-            "UUID=A-B /srv/my\\040disk xfs noatime,nofail,x-systemd.device-timeout=30s 0 0");
+            "UUID=A-B /srv/my\\040disk xfs noatime,nofail,x-systemd.device-timeout=300s 0 0");
     line_is("storage: {ramdisk: {kind: tmpfs, size_gib: 1}}\n", &disk, FSTAB_RAMDISK,
             "tmpfs /srv/solana/ramdisk tmpfs size=1k,nofail 0 0");
     line_is("storage: {ramdisk: {kind: none}}\nvalidator: {accounts: /srv/solana/accounts}\n",
