@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cmd/plan_files.h"
 #include "config/config.h"
 #include "flow/op.h"
 #include "flow/prepare.h"
@@ -139,6 +140,9 @@ static void print_plan(const struct flow_plan *p, size_t from, struct out *out)
 
     if (!n)
         out_printf(out, "%s: nothing to change\n", p->flow->name);
+    for (size_t i = from; i < p->n && log_get_level() == LOG_DEBUG; i++)
+        if (is_shown(&p->items[i]) && item_is_change(&p->items[i]))
+            plan_files_print(p->items[i].data, out);
     for (size_t i = 0; i < p->notes.n; i++)
         out_printf(out, "left: %s\n", p->notes.items[i]);
     if (p->not_allowed)
@@ -196,7 +200,9 @@ static struct json *plan_items(const struct flow_plan *p)
         json_put(j, "asks", json_new_bool(item->step->asks));
         if (json_get(item->data, "stage"))
             put_change(j, item->data);
-        else
+        if (item_is_change(item))
+            json_put(j, "files", plan_files_json(item->data));
+        if (!json_get(item->data, "stage"))
             json_put(j, "data", json_ref(item->data));
         json_push(all, j);
     }

@@ -22,6 +22,7 @@ struct json *change_json(const struct stage *s, const struct change *c)
     json_put(j, "undoable", json_new_bool(c->undoable));
     json_put(j, "live", json_new_bool(c->live));
     json_put(j, "adopt", json_new_bool(c->adopt));
+    json_put(j, "writes", json_new_str(change_writes_name(c->writes)));
     json_put(j, "arg", json_new_str(c->arg));
     json_put(j, "old", json_new_str(c->old));
     return j;
@@ -64,6 +65,20 @@ static struct err *flags_of(const struct json *j, struct change *ret)
     return NULL;
 }
 
+/* Missing: of an older version, or nothing. */
+static struct err *writes_of(const struct json *j, enum change_writes *ret)
+{
+    AUTO(freep) char *name = NULL;
+
+    TRY(text_of(j, "writes", &name));
+    for (int w = WRITES_FILE; name && w <= WRITES_LINK; w++)
+        if (str_eq(name, change_writes_name((enum change_writes)w))) {
+            *ret = (enum change_writes)w;
+            return NULL;
+        }
+    return name ? err_new(ERR_CORRUPT, "a change writes no '%s'", name) : NULL;
+}
+
 struct err *change_from_json(const struct json *j, const struct stage **ret_stage,
                              struct change *ret)
 {
@@ -79,6 +94,7 @@ struct err *change_from_json(const struct json *j, const struct stage **ret_stag
     ret->verb = (int)verb;
     TRY(kind_of(kind, &ret->kind));
     TRY(flags_of(j, ret));
+    TRY(writes_of(j, &ret->writes));
     TRY(text_of(j, "object", &ret->object));
     TRY(text_of(j, "before", &ret->before));
     TRY(text_of(j, "after", &ret->after));

@@ -268,10 +268,15 @@ static struct err *make_folders(struct ctx *ctx, const char *path)
     return NULL;
 }
 
+char *own_file_bytes(const char *text)
+{
+    return xasprintf("%s\n%s", OWN_FILE_MARK, text);
+}
+
 struct err *own_file_write(struct ctx *ctx, const char *path, const char *text)
 {
     AUTO(seen_clear) struct seen s = {0};
-    AUTO(freep) char *full = xasprintf("%s\n%s", OWN_FILE_MARK, text);
+    AUTO(freep) char *full = own_file_bytes(text);
     struct stat like = {.st_mode = FILE_MODE, .st_uid = geteuid(), .st_gid = getegid()};
     enum own_state state;
 

@@ -29,6 +29,8 @@ struct err *own_file_look(struct ctx *ctx, const char *path, const char *text, e
 /* Durable and whole, mode 0644, with the missing folders of its path. ERR_REFUSED when it is
  * somebody else's; ERR_SYS (EROFS: a read-only /etc). */
 struct err *own_file_write(struct ctx *ctx, const char *path, const char *text) MUST_CHECK;
+/* The very bytes of such a file, the mark included. To be freed. */
+char *own_file_bytes(const char *text);
 /* Removes ours, and those of folders (may be NULL; as own_file_new_folders named them before it was
  * written) that are empty then. Durable. Absent is fine; ERR_REFUSED when it is somebody else's. */
 struct err *own_file_remove(struct ctx *ctx, const char *path, const char *folders) MUST_CHECK;

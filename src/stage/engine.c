@@ -375,7 +375,13 @@ void stages_check(struct ctx *ctx, const struct check_opts *opts, struct check_r
             check_stage(ctx, scene, t[i], ret);
 }
 
-/* *ret: the same change in a plan of now, or NULL. */
+static bool is_same(const struct change *a, const struct change *b)
+{
+    return !a->follows && a->kind == b->kind && a->verb == b->verb && str_eq(a->object, b->object);
+}
+
+/* *ret: the same change in a plan of now, or NULL. One that would write something else now than was
+ * shown is refused: left out it would be told to be in place. */
 static struct err *plan_again(struct ctx *ctx, const struct stage *s, const struct change *c,
                               struct plan *p, struct change **ret)
 {
@@ -386,10 +392,14 @@ static struct err *plan_again(struct ctx *ctx, const struct stage *s, const stru
     TRY(look_at(ctx, scene, s, &f)); /* what cannot be written is wanted all the same */
     TRY(s->plan(ctx, &f, p));
     *ret = NULL;
-    for (size_t i = 0; i < p->n && !*ret; i++)
-        if (!p->items[i].follows && p->items[i].kind == c->kind && p->items[i].verb == c->verb &&
-            str_eq(p->items[i].object, c->object) && str_eq(p->items[i].arg, c->arg))
+    for (size_t i = 0; i < p->n && !*ret; i++) {
+        if (!is_same(&p->items[i], c))
+            continue;
+        if (str_eq(p->items[i].arg, c->arg))
             *ret = &p->items[i];
+        else if (c->writes)
+            return change_was_other(c);
+    }
     return NULL;
 }
 

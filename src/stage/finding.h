@@ -23,7 +23,9 @@ struct finding {
      * NULL: only the operator can, and `what` ends in what to do. Left NULL beside a repair, the
      * engine fills it. */
     char *fix;
-    char *old;    /* for the plan alone: what undo will need (struct change's old), or NULL */
+    /* For the plan alone: what undo will need (struct change's old), or of several files what is to
+     * be written; or NULL. */
+    char *old;
     bool ignored; /* by the config's check.ignore: counts as nothing, is still shown */
     char *reason; /* why it is ignored, or NULL */
     /* What else the stage looks at could not be looked at for it: whoever asks for another of its

@@ -466,6 +466,7 @@ static void plan_block(const char *text, struct plan *ret)
                                 NULL, *text ? after : "no line of agavectl's");
 
     c->arg = xstrdup(text);
+    c->writes = WRITES_BLOCK;
     c->live = true;
     c->undoable = true;
 }
@@ -483,6 +484,7 @@ static void plan_adopt(const struct findings *f, const char *mine, struct plan *
     struct change *c =
         plan_add(ret, CHANGE_UPDATE, VERB_ADOPT, FSTAB_PATH, "lines of others", after);
     c->arg = xstrdup(text);
+    c->writes = WRITES_BLOCK;
     c->live = true;
     c->undoable = true;
     c->adopt = true;

@@ -49,6 +49,7 @@ struct change *own_plan(const struct findings *f, const char *id, int verb, cons
                                x->got ? "other settings" : NULL, after),
                       x->old);
     c->arg = xstrdup(x->want);
+    c->writes = WRITES_FILE;
     c->live = true;
     return c;
 }

@@ -121,4 +121,5 @@ void ramdisk_plan_conf(const struct config *cfg, const struct findings *f, struc
                                 RAMDISK_CONF, update ? x->got : NULL, x->want);
     plan_undoable(c, x->old)->live = true;
     c->arg = conf_text(cfg);
+    c->writes = WRITES_FILE;
 }

@@ -37,6 +37,22 @@ struct change *plan_undoable(struct change *c, const char *old)
     return c;
 }
 
+const char *change_writes_name(enum change_writes w)
+{
+    static const char *const names[] = {
+        [WRITES_FILE] = "file", [WRITES_BLOCK] = "block", [WRITES_LINK] = "link"};
+
+    return names[w];
+}
+
+struct err *change_was_other(const struct change *c)
+{
+    return err_new(ERR_REFUSED,
+                   "'%s' is not written: the host has changed, and what would be written now is "
+                   "not what the plan showed; look at a new plan (agavectl prepare)",
+                   c->object);
+}
+
 void change_clear(struct change *c)
 {
     free(c->object);

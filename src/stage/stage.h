@@ -15,8 +15,17 @@
 enum change_kind { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE, CHANGE_RUN };
 const char *change_kind_name(enum change_kind k);
 
+/* What a change writes at its object, where its argument is all that it writes: shown with the
+ * plan, and written as it was shown or not at all. */
+enum change_writes {
+    WRITES_NOTHING, /* or what the argument does not tell */
+    WRITES_FILE,    /* a file of ours: its text, without the mark */
+    WRITES_BLOCK,   /* our block in a file of others: its lines, without the marks */
+    WRITES_LINK,    /* a symbolic link: what it says */
+};
 struct change {
     enum change_kind kind;
+    enum change_writes writes;
     bool destructive; /* loses data or stops a voting validator */
     bool once; /* a second time would do harm: after a crash in the middle the operator is asked */
     bool undoable; /* noted before it is made (flow/made.h); its stage has undo */
@@ -31,12 +40,16 @@ struct change {
     char *arg;                     /* the stage's own argument, or NULL */
     char *old; /* the stage's own note of what was there before, for undo; or NULL */
 };
+/* "file", "block", "link"; NULL of WRITES_NOTHING. */
+const char *change_writes_name(enum change_writes w);
 void change_clear(struct change *c);
 struct plan {
     const struct stage *stage;
     struct change *items;
     size_t n, cap;
 };
+/* For a change that would write something else by now than was shown: ERR_REFUSED. */
+struct err *change_was_other(const struct change *c) MUST_CHECK;
 /* Texts are copied. */
 struct change *plan_add(struct plan *p, enum change_kind kind, int verb, const char *object,
                         const char *before, const char *after);

@@ -186,6 +186,7 @@ struct err *time_boot_plan(const struct ctx *ctx, const struct findings *f, stru
     struct change *c = plan_add(ret, CHANGE_CREATE, VERB_LINK, x->source, NULL, after);
     plan_undoable(c, x->old)->live = true;
     c->arg = xstrdup(x->want);
+    c->writes = WRITES_LINK;
     return NULL;
 }
 

@@ -48,6 +48,40 @@ static char *list_of(const struct units_own *o)
     return strbuf_take(&b);
 }
 
+/* For the plan: what each file of that list says, as "PATH LENGTH\n" and so many bytes. */
+static char *texts_of(const struct units_own *o)
+{
+    struct strbuf b = {0};
+
+    for (size_t i = 0; i < o->files.n; i++) {
+        const struct units_file *f = &o->files.items[i];
+        const char *text = f->text ? f->text : f->link;
+
+        if (o->states[i] != '=')
+            strbuf_printf(&b, "%s %zu\n%s", f->path, strlen(text), text);
+    }
+    return strbuf_take(&b);
+}
+
+/* To be freed; NULL: it is not among them. */
+static char *text_of(const char *texts, const char *path)
+{
+    size_t n = strlen(path);
+
+    while (texts && *texts) {
+        const char *space = strchr(texts, ' ');
+        size_t len = space ? strtoul(space + 1, NULL, 10) : 0;
+        const char *text = space ? strchr(space, '\n') : NULL;
+
+        if (!text)
+            return NULL;
+        if ((size_t)(space - texts) == n && strncmp(texts, path, n) == 0)
+            return xstrndup(text + 1, len);
+        texts = text + 1 + len;
+    }
+    return NULL;
+}
+
 static size_t count(const char *states, const char *letters)
 {
     size_t n = 0;
@@ -90,6 +124,7 @@ static void add_files(const struct units_own *o, const char *repair, struct find
                                      "' %zu are missing and %zu have another text",
                                      o->files.n, missing, other);
     finding_compare(f, list, got, UNITS_ETC);
+    f->old = texts_of(o);
     f->repair = repair;
 }
 
@@ -115,8 +150,10 @@ static struct err *add_theirs(const struct units_look *l, struct scene *scene,
     bool blocked = false;
 
     TRY(adopt_is_blocked(l->ctx, scene, &blocked));
-    if (!blocked)
-        finding_compare(f, list, "theirs", UNITS_ETC);
+    if (blocked)
+        return NULL;
+    finding_compare(f, list, "theirs", UNITS_ETC);
+    f->old = texts_of(o);
     return NULL;
 }
 
@@ -229,7 +266,8 @@ static char *purpose_of(const char *name)
 }
 
 /* word: "+docker.service.d/50-agavectl.conf"; folder: is its folder new? */
-static void plan_file(const char *word, bool folder, bool adopt, struct plan *ret)
+static void plan_file(const char *word, bool folder, bool adopt, const char *texts,
+                      struct plan *ret)
 {
     AUTO(freep) char *path = xasprintf(UNITS_ETC "/%s", word + 1);
     AUTO(freep) char *after = purpose_of(word + 1);
@@ -241,6 +279,8 @@ static void plan_file(const char *word, bool folder, bool adopt, struct plan *re
     c->live = true;
     c->undoable = true;
     c->adopt = adopt;
+    c->arg = text_of(texts, path);
+    c->writes = link ? WRITES_LINK : WRITES_FILE;
     if (folder)
         c->old = xasprintf("%.*s\n", (int)(strrchr(path, '/') - path), path);
 }
@@ -263,7 +303,7 @@ static struct err *units_plan(const struct ctx *ctx, const struct findings *f, s
         *list = '\0';
     for (char *w = strtok_r(list, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
         if (strchr("+~", *w) && !str_ends(w, "/"))
-            plan_file(w, folder, adopt, ret);
+            plan_file(w, folder, adopt, files->old, ret);
         folder = str_ends(w, "/");
     }
     reload_plan(f, "units.reload", VERB_RELOAD, ret);
@@ -278,10 +318,12 @@ static struct err *make(struct ctx *ctx, const struct change *c)
 
     TRY(units_own_want(ctx, scene, &o));
     f = units_files_find(&o.files, c->object);
-    if (!f || (c->verb == VERB_FILE) != (f->text != NULL))
+    if (!f || !c->arg || (c->verb == VERB_FILE) != (f->text != NULL))
         return err_new(ERR_REFUSED, "'%s' is not needed on this host any more", c->object);
+    if (!str_eq(c->arg, f->text ? f->text : f->link))
+        return change_was_other(c);
     TRY(reload_note(ctx));
-    return f->text ? own_file_write(ctx, f->path, f->text) : etc_link_make(ctx, f->path, f->link);
+    return f->text ? own_file_write(ctx, c->object, c->arg) : etc_link_make(ctx, c->object, c->arg);
 }
 
 static struct err *units_apply(struct ctx *ctx, const struct change *c)

@@ -124,6 +124,28 @@ def nothing_is_planned_for_a_read_only_etc(t):
 
 
 @test
+def the_files_of_a_plan_are_shown(t):
+    """With -o json and -v: each file, link and line that is written, and its whole text."""
+    root = hosts.build("fresh", t.dir / "host")
+    args = ("prepare", "--root", root, "--config", EXAMPLE)
+    changes = json.loads(t.run(*args, "-o", "json").out)["plan"]
+    files = {f["path"]: f for c in changes for f in c["files"]}
+    below_etc = {c["object"] for c in changes if c["object"].startswith("/etc/")}
+    assert set(files) == below_etc and len(below_etc) == 9, (files, below_etc)
+    assert files["/etc/modprobe.d/agavectl-ramdisk.conf"]["text"].endswith("\noptions brd rd_nr=1 rd_size=629145600 max_part=0\n")
+    assert "\nExecStart=/usr/bin/agavectl boot format\n" in files[f"{UNITS}/agavectl-ramdisk.service"]["text"]
+    link = files[f"{UNITS}/multi-user.target.wants/agavectl-boot.service"]
+    assert (link["link"], link["text"]) == ("../agavectl-boot.service", None), link
+    fstab = files["/etc/fstab"]
+    assert fstab["part"] and fstab["text"].count("\n") == 5 and "/dev/ram0 /srv/solana/ramdisk xfs" in fstab["text"], fstab
+    plain, said = t.run(*args).out, t.run("-v", *args).out
+    assert said.startswith(plain) and "[Unit]" not in plain, said
+    for path, f in files.items():
+        assert f"\n{path}{' -> ' + f['link'] if f['link'] else ', in it:' if f['part'] else ':'}\n" in said, path
+        assert all(f"\n    {line}\n" in said for line in (f["text"] or "").splitlines() if line), (path, said)
+
+
+@test
 def a_captured_host_is_only_planned_for(t):
     root = hosts.build("fresh", t.dir / "host")
     for option in ("--apply", "--undo"):

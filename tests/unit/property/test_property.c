@@ -18,12 +18,15 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "flow/change.h"
 #include "flow/op.h"
 #include "flow/prepare.h"
 #include "flow/undo.h"
 #include "flow/unit_state.h"
 #include "host/loop.h"
 #include "host/mounts.h"
+#include "host/own_block.h"
+#include "host/own_file.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
 #include "io/proc.h"
@@ -293,6 +296,43 @@ static void undo(struct bed *b, const struct row *row, const char *where, bool a
         fail_msg("%s, %s: %zu things are kept", row->name, where, kept.n);
 }
 
+/* What the plan shows of a change is what is there afterwards. */
+static size_t is_as_shown(struct bed *b, const struct row *row, const struct json *data)
+{
+    AUTO(change_clear) struct change c = {0};
+    AUTO(freep) char *got = NULL;
+    AUTO(freep) char *want = NULL;
+    const struct stage *s;
+    size_t n = 0;
+
+    assert_ok(change_from_json(data, &s, &c));
+    if (str_starts(c.object, "/etc/") && c.kind != CHANGE_DELETE && !c.writes)
+        fail_msg("%s: what is written to '%s' is not shown", row->name, c.object);
+    if (c.writes == WRITES_NOTHING)
+        return 0;
+    if (c.writes == WRITES_LINK)
+        assert_ok(fsroot_readlink(b->ctx.root, c.object, &got));
+    else
+        assert_ok(fsroot_read(b->ctx.root, c.object, 1 << 20, &got, &n));
+    want = c.writes == WRITES_FILE    ? own_file_bytes(c.arg)
+           : c.writes == WRITES_BLOCK ? xasprintf("%s\n%s%s", OWN_BLOCK_BEGIN, c.arg, OWN_BLOCK_END)
+                                      : xstrdup(c.arg);
+    if (c.writes == WRITES_BLOCK ? !strstr(got, want) : !str_eq(got, want))
+        fail_msg("%s: '%s' is not what was shown:\n%s\nbut\n%s", row->name, c.object, want, got);
+    return 1;
+}
+
+static void are_as_shown(struct bed *b, const struct row *row, const struct flow_plan *p)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n; i++)
+        if (!p->items[i].step->looks)
+            n += is_as_shown(b, row, p->items[i].data);
+    if (!row->real && n == 0)
+        fail_msg("%s: its plan shows no file", row->name);
+}
+
 static bool can_run(const struct row *row)
 {
     return real || !row->real;
@@ -312,10 +352,14 @@ static void there_and_back(void **state)
         if (planned(&b, row) == 0)
             fail_msg("%s: there is no fault in it", row->name);
         same_state(&b, row, "planned", before);
+        AUTO(flow_plan_clear) struct flow_plan p = {0};
+        struct prepare_opts opts = {.stages = row->stages, .adopt = row->adopt};
+        assert_ok(flow_plan_make(&b.ctx, &prepare_flow, &opts, &p));
         struct err *e = prepare(&b, row);
         if (e)
             print_error("%s\n", row->name);
         assert_ok(e);
+        are_as_shown(&b, row, &p);
         is_clean(&b, row);
         assert_int_equal(planned(&b, row), 0);
         undo(&b, row, "undone", true);

@@ -786,6 +786,31 @@ static void nothing_is_begun_on_a_read_only_etc(void **state)
     clean(&theirs); /* all of theirs is right, and nothing has to be written */
 }
 
+/* A plan that is older than the host: what was shown is written, or nothing. */
+static void another_text_than_was_shown_is_not_written(void **state)
+{
+    const struct stage *units = stage_by_name(stage_table, "units");
+    AUTO(plan_clear) struct plan p = {.stage = units};
+    AUTO(tree_clear) struct tree t;
+    bool wanted = false;
+
+    bare(&t, CONFIG);
+    tree_check(&t, "units");
+    assert_ok(units->plan(&t.f.ctx, &t.found, &p));
+    assert_true(p.n > 1 && p.items[0].writes == WRITES_FILE);
+    assert_non_null(strstr(p.items[0].arg, "boot format"));
+    assert_ok(stage_wants(&t.f.ctx, units, &p.items[0], &wanted));
+    assert_true(wanted);
+    AUTO(freep) char *before = etc_of(&t);
+    free(p.items[0].arg);
+    p.items[0].arg = xstrdup("[Service]\nExecStart=/usr/bin/older boot format\n");
+    assert_err(stage_wants(&t.f.ctx, units, &p.items[0], &wanted), ERR_REFUSED,
+               "not what the plan");
+    assert_err(units->apply(&t.f.ctx, &p.items[0]), ERR_REFUSED, "not what the plan showed");
+    AUTO(freep) char *after = etc_of(&t);
+    assert_string_equal(after, before);
+}
+
 static void rules_of_the_relay_are_told(void **state)
 {
     AUTO(tree_clear) struct tree t;
@@ -842,6 +867,7 @@ int main(void)
         cmocka_unit_test(a_reload_follows_what_is_written),
         cmocka_unit_test(what_others_wait_for_is_not_taken_back_alone),
         cmocka_unit_test(nothing_is_begun_on_a_read_only_etc),
+        cmocka_unit_test(another_text_than_was_shown_is_not_written),
         cmocka_unit_test(rules_of_the_relay_are_told),
         cmocka_unit_test(what_others_put_in_our_place_stays),
     };
