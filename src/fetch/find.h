@@ -68,6 +68,7 @@ struct fetch_offer {
     struct known_u64 latency_us; /* the kernel's least round trip */
     enum fetch_ranges ranges;    /* what a HEAD with a Range says; get finds out for certain */
     double rate_b_s;             /* sustained; < 0: not measured */
+    bool rate_floor;             /* it may give more: our own link was the limit */
     enum fetch_reason reason;    /* FETCH_USABLE: the node can be used */
     char *why; /* for people: why not, or what is wrong with its incremental; or NULL */
 };
@@ -101,9 +102,19 @@ struct fetch_scope {
 struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct fetch_found *ret)
     MUST_CHECK;
 
-/* What an offer's files can be had at: the sustained rate of each of the first n_max usable offers,
- * in the order given, measured side by side within total_ms (0: 10,000); the bytes are dropped. The
- * rate is that of the later half of the time: what a node gives before it throttles does not count.
- * ERR_CANCELLED. */
+/* What came of a measurement beside the offers' own rates. */
+struct fetch_measured {
+    /* A quarter of the sources gave more without the others: our own link was the limit, which says
+     * nothing against those with rate_floor. */
+    bool own_limit;
+    double all_b_s; /* the most that came in at one time, of all */
+};
+/* The sustained rate of each offer's full archive (without one, of its incremental), measured side
+ * by side within total_ms (0: 10,000); the bytes are dropped. It is the rate of the later half:
+ * what a node gives before it throttles does not count. Then the fastest quarter goes on alone,
+ * which shows whether they stood in each other's way. Offers that have no file are left as they
+ * are; one that gave nothing has rate 0. No more than 64 at a time: the rest is not measured. ret
+ * may be NULL. ERR_CANCELLED. */
 struct err *fetch_measure(struct ctx *ctx, struct fetch_offer *const *offers, size_t n,
-                          uint32_t total_ms, const char *proxy) MUST_CHECK;
+                          uint32_t total_ms, const char *proxy, struct fetch_measured *ret)
+    MUST_CHECK;

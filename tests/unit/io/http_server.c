@@ -131,6 +131,39 @@ static void flow(int fd, size_t n)
             return;
 }
 
+/* Bytes for ever: each connection at rate_b_s, or all of them together; after so many at a tenth of
+ * it (0: never). */
+static void pour(struct server *s, int fd, size_t rate_b_s, bool shared, size_t until_b)
+{
+    static const char piece[4096];
+    long long begun = now_ms();
+    size_t mine = 0;
+    atomic_size_t *sent = shared ? &s->poured : &(atomic_size_t){0};
+
+    say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n");
+    if (shared) {
+        pthread_mutex_lock(&s->lock);
+        s->pour_ms = s->pour_ms ? s->pour_ms : begun;
+        begun = s->pour_ms;
+        pthread_mutex_unlock(&s->lock);
+    }
+    for (;;) {
+        bool slow = until_b && mine > until_b;
+        size_t due = slow ? until_b + (size_t)(now_ms() - begun) * rate_b_s / 10000
+                          : (size_t)(now_ms() - begun) * rate_b_s / 1000;
+
+        if (atomic_load(sent) >= due) {
+            nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+            continue;
+        }
+        /* who waits is not owed: with sockets that block, the others get it */
+        atomic_fetch_add(sent, sizeof(piece));
+        if (!say_n(fd, piece, sizeof(piece)))
+            return;
+        mine += sizeof(piece);
+    }
+}
+
 static const struct {
     const char *path, *answer;
 } canned[] = {
@@ -175,6 +208,12 @@ static void answer(struct conn *c, const char *path, const char *request)
         echo(c->fd, request);
     if (strcmp(path, "/echo-head") == 0)
         echo_head(c->fd, request);
+    if (strncmp(path, "/pour-", 6) == 0) /* KiB/s */
+        pour(c->server, c->fd, strtoul(path + 6, NULL, 10) << 10, false, 0);
+    if (strncmp(path, "/share-", 7) == 0)
+        pour(c->server, c->fd, strtoul(path + 7, NULL, 10) << 10, true, 0);
+    if (strncmp(path, "/tire-", 6) == 0)
+        pour(c->server, c->fd, strtoul(path + 6, NULL, 10) << 10, false, 256 << 10);
     if (strcmp(path, "/flow") == 0)
         flow(c->fd, SERVER_FLOW_B);
     if (strcmp(path, "/giant") == 0)

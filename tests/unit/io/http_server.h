@@ -19,6 +19,8 @@ struct server {
     int holding, peak, hold_until;
     bool released;
     long long last_ms;
+    long long pour_ms; /* of /share-N: when it began */
+    atomic_size_t poured;
 };
 
 struct server *server_start(void);
