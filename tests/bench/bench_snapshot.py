@@ -338,7 +338,7 @@ PARTS = {"find": find, "many": many, "speed": speed, "cpu": cpu, "ranges": range
 def build():
     if not (BUILD / "build.ninja").exists():
         subprocess.run(["meson", "setup", BUILD, SOURCE, "--buildtype=release"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", BUILD, "--quiet", "agavectl", "agavectl-lab-world"], check=True)
+    subprocess.run(["ninja", "-C", BUILD, "--quiet", "agavectl", "agavectl-lab-world"], check=True, stdout=subprocess.DEVNULL)
 
 
 def main():
@@ -349,9 +349,9 @@ def main():
         t = Tools(f"bench-{name}")
         try:
             PARTS[name](t)
-        except (AssertionError, Skip) as e:
+        except (AssertionError, LookupError, Skip) as e:    # one part that cannot be measured does not hide the others
             say(name, "failed", "", False)
-            print(f"#   {e}", flush=True)
+            print(f"#   {type(e).__name__}: {e}", flush=True)
         finally:
             for undo in reversed(t.undo):
                 undo()
