@@ -8,11 +8,11 @@
 
 #include "stage/ramdisk.h"
 
-/* Importing a pool of many disks takes minutes; a disk is there in seconds. */
-/* Nobody but Docker and the others that need it waits (nofail): a short wait would save nothing,
- * and a disk that takes 40 s would cost a boot without a validator. The RAM disk's device may be
- * made only after the volume is there, when agavectl or its config lies on that; when it cannot be
- * made, its unit fails, and the mount with it, without a wait. */
+/* Importing a pool of many disks takes minutes, and a disk may take 40 s. Nobody but Docker and the
+ * others that need it waits (nofail): a short wait would save nothing, and cost a boot without a
+ * validator. The RAM disk's device may be made only after the volume is there, when agavectl or its
+ * config lies on that; when it cannot be made, its unit fails, and the mount with it, without a
+ * wait. */
 #define WAIT "300s"
 
 /* fstab(5): what would end a field. */
