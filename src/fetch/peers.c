@@ -132,14 +132,11 @@ static bool next_member(struct scan *s, bool first, struct text *ret_name, bool 
 
 /* ---- one node ----------------------------------------------------------------------------- */
 
-static bool is_key(const struct text *t)
+static bool is_key(const char *text)
 {
     uint8_t key[32];
-    struct err *e;
+    struct err *e = base58_decode32(text, strlen(text), key);
 
-    if (!t->plain || t->n >= BASE58_32_MAX)
-        return false;
-    e = base58_decode32(t->p, t->n, key);
     err_free(e);
     return !e;
 }
@@ -205,7 +202,7 @@ static bool read_member(struct scan *s, const struct text *name, struct peer *re
     if (peek(s) == '"' && (is(name, "pubkey") || is(name, "rpc") || is(name, "version"))) {
         if (!take_text(s, &t))
             return false;
-        if (is(name, "pubkey") && is_key(&t))
+        if (is(name, "pubkey"))
             set_text(&t, ret->id, sizeof(ret->id));
         else if (is(name, "rpc"))
             set_text(&t, ret->rpc, sizeof(ret->rpc));
@@ -413,14 +410,14 @@ static struct err *add_node(void *arg, struct peer *peer)
     bool fresh, moved;
 
     make_room(p);
+    had = find_peer(p, peer);
+    if (!had && (p->n == PEERS_MAX || !is_key(peer->id)))
+        return NULL;
     a->n++;
     if (peer->shred_version.known)
         a->shreds[peer->shred_version.v]++;
-    had = find_peer(p, peer);
     fresh = peer->rpc[0] && is_new_address(p, peer);
     moved = had && !had->rpc[0] && peer->rpc[0];
-    if (!had && p->n == PEERS_MAX)
-        return NULL;
     if (!had) {
         p->items = xgrow(p->items, &p->cap, p->n + 1, sizeof(*p->items));
         p->items[p->n] = *peer;

@@ -169,13 +169,26 @@ static enum http_gate on_gate(void *arg, void *owner, size_t n)
     return HTTP_HOLD;
 }
 
+static bool on_wanted(void *arg, void *owner)
+{
+    const struct http_loop *l = arg;
+    const struct http_transfer *t = owner;
+
+    return t->in != &l->dead;
+}
+
 /* ---- the loop's life ---------------------------------------------------------------------- */
 
 struct err *http_loop_new(struct ctx *ctx, const struct http_loop_opts *o, struct http_loop **ret)
 {
     AUTO(http_loop_freep) struct http_loop *l = xcalloc(1, sizeof(*l));
     const struct http_wire_ops ops = {
-        .watch = on_watch, .wake_in = on_wake_in, .gate = on_gate, .arg = l};
+        .watch = on_watch,
+        .wake_in = on_wake_in,
+        .gate = on_gate,
+        .wanted = on_wanted,
+        .arg = l,
+    };
     int e;
 
     l->ctx = ctx;

@@ -702,7 +702,8 @@ static struct err *over(struct http_wire *t, CURLcode rc, bool *ret_over)
     if (!t->ret->rtt_us)
         t->ret->rtt_us = rtt_of(t);
     curl_multi_remove_handle(w->multi, t->easy);
-    finish(t, rc, &again);
+    if (w->ops.wanted(w->ops.arg, t->owner))
+        finish(t, rc, &again);
     *ret_over = !again;
     if (!again)
         return NULL;

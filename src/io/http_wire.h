@@ -25,6 +25,8 @@ struct http_wire_ops {
     /* n bytes of a body came for that owner: are they to be taken? HTTP_HOLD: not until
      * http_wire_hold(false), and nothing more is read; HTTP_DROP: never again. */
     enum http_gate (*gate)(void *arg, void *owner, size_t n);
+    /* False: it was cancelled, and nobody may be called for it any more. */
+    bool (*wanted)(void *arg, void *owner);
     void *arg;
 };
 

@@ -219,6 +219,43 @@ static void cancelled_when_another_is_done(void **state)
     close_world(&w);
 }
 
+static struct err *cancel_others(void *arg, const struct http_answer *a)
+{
+    struct run *run = arg;
+
+    run->answers++;
+    for (size_t i = 0; i < run->w->n; i++) {
+        struct run *other = &run->w->runs[i];
+
+        if (other != run && other->t)
+            http_cancel(TAKE(other->t));
+    }
+    return NULL;
+}
+
+/* Whose answers come in one round: who was cancelled by the first is not told of its own. */
+static void cancelled_with_its_answer_on_the_way(void **state)
+{
+    const struct http_request req = {.on_answer = cancel_others};
+
+    for (int round = 0; round < 40; round++) {
+        struct world w = {0};
+        int answers = 0, dones = 0;
+
+        open_world(&w, (struct http_loop_opts){0});
+        for (int i = 0; i < 8; i++)
+            begin_with(&w, i % 2 ? "/zero" : "/html", req, NULL);
+        assert_null(http_loop_run(w.loop, 0, NULL, NULL));
+        for (size_t i = 0; i < w.n; i++) {
+            answers += w.runs[i].answers;
+            dones += w.runs[i].dones;
+        }
+        assert_int_equal(answers, 1);
+        assert_int_equal(dones, 1);
+        close_world(&w);
+    }
+}
+
 static void what_runs_ends_with_the_loop(void **state)
 {
     struct world w = {0};
@@ -533,6 +570,7 @@ int main(void)
         cmocka_unit_test(connections_are_used_again),
         cmocka_unit_test(cancelled_while_data_comes),
         cmocka_unit_test(cancelled_when_another_is_done),
+        cmocka_unit_test(cancelled_with_its_answer_on_the_way),
         cmocka_unit_test(what_runs_ends_with_the_loop),
         cmocka_unit_test(one_that_cannot_begin_is_done_like_others),
         cmocka_unit_test(a_paused_one_takes_nothing),
