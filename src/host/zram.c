@@ -198,9 +198,10 @@ struct err *ramdev_kind(struct ctx *ctx, uint32_t major, uint32_t minor, enum ra
     AUTO(freep) char *mm = xasprintf("%s/mm_stat", dir); /* only zram has it */
     struct stat st;
 
-    *ret = RAMDEV_BRD;
-    if (major == BRD_MAJOR)
-        return NULL; /* the number is its driver's own */
+    if (major == BRD_MAJOR) { /* the number is its driver's own */
+        *ret = RAMDEV_BRD;
+        return NULL;
+    }
     TRY(fsroot_stat(ctx->root, dir, &st));
     struct err *e = fsroot_stat(ctx->root, mm, &st);
     if (e && e->kind != ERR_NOTFOUND)
