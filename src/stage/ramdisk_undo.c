@@ -106,16 +106,15 @@ static struct err *is_made(struct ctx *ctx, const char *arg, const char *dev, ui
     return *ret ? is_ours(ctx, dev, ret) : NULL;
 }
 
-/* Without a size: the module makes so many by itself, and one more is somebody's who is about to
- * give it a size. */
-static struct err *is_spare(struct ctx *ctx, const char *dev, bool *ret)
+/* Without a size: the module makes that one by itself (num_devices is 1 in zram_drv.c of Linux 6.1,
+ * and not to be read in /sys); another one is somebody's who is about to give it a size. */
+static struct err *is_spare(const char *dev, bool *ret)
 {
-    uint64_t n = 0, made = 0;
+    uint64_t n = 0;
 
     TRY(zram_number(dev, &n));
-    struct err *e = kmodule_param_u64(ctx, "zram", "num_devices", &made);
-    *ret = !e && n < made;
-    return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
+    *ret = n == 0;
+    return NULL;
 }
 
 /* What an unload would take away: of others (the first one), and ours. Both NULL: nothing. */
@@ -137,7 +136,7 @@ static struct err *see_zram(struct ctx *ctx, const char *arg, const char *dev, s
     if (size_b)
         TRY(is_made(ctx, arg, dev, size_b, &ours));
     else
-        TRY(is_spare(ctx, dev, &spare));
+        TRY(is_spare(dev, &spare));
     if (!spare && !ours && !z->other)
         z->other = xstrdup(dev);
     if (ours)

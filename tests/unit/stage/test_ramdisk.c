@@ -528,7 +528,6 @@ static void zram_loaded(struct tree *t, const char *name, const char *disksize)
     AUTO(freep) char *reset = xasprintf("/sys/block/%s/reset", name);
 
     fixture_put(&t->f, "/sys/module/zram/initstate", "live\n");
-    fixture_put(&t->f, "/sys/module/zram/parameters/num_devices", "1\n");
     fixture_put(&t->f, "/sys/block/zram0/disksize", "0\n"); /* made by the module */
     fixture_put(&t->f, size, "%s\n", disksize);
     fixture_put(&t->f, reset, "%s", "");
