@@ -1,0 +1,111 @@
+/* From the config to the question and the limits of a search for snapshots. */
+#include "flow/snapshot_scope.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/config.h"
+
+#define JOURNAL_DIR "/var/lib/agavectl/op"
+#define FILE_NAME   "snapshot-blacklist.json"
+
+char *snapshot_blacklist_path(const struct ctx *ctx)
+{
+    const char *journal = ctx->cfg ? ctx->cfg->journal_dir : JOURNAL_DIR;
+    const char *slash = strrchr(journal, '/'), *state = getenv("XDG_STATE_HOME"),
+               *home = getenv("HOME");
+
+    if (geteuid() == 0)
+        return xasprintf("%.*s/" FILE_NAME, slash ? (int)(slash - journal) : 0, journal);
+    if (state && *state == '/')
+        return xasprintf("%s/agavectl/" FILE_NAME, state);
+    return home && *home == '/' ? xasprintf("%s/.local/state/agavectl/" FILE_NAME, home) : NULL;
+}
+
+static void add_all(struct strlist *to, const struct strlist *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        if (!strlist_has(to, from->items[i]))
+            strlist_add(to, from->items[i]);
+}
+
+static void choose_nodes(const struct config *c, struct snapshot_scope *s)
+{
+    add_all(&s->sources, &c->snapshot.sources);
+    add_all(&s->trusted, &c->snapshot.trusted_sources);
+    add_all(&s->known, &c->validator.known_validators);
+    add_all(&s->exclude_versions, &c->snapshot.exclude_versions);
+    if (c->snapshot.discover || !s->sources.n)
+        add_all(&s->rpcs, &c->cluster.references);
+    s->find.only_given = !c->snapshot.discover;
+}
+
+static void choose_limits(const struct config *c, struct snapshot_scope *s)
+{
+    struct reasons_limits *l = &s->limits;
+    uint64_t end = c->snapshot.max_age_slots, fresh = c->snapshot.fresh_slots;
+
+    s->max_age_end = end;
+    s->convergence_slots = c->snapshot.convergence_slots;
+    l->max_age = fresh < end ? fresh : end;
+    l->max_latency_us = c->snapshot.max_latency_ms * 1000;
+    l->min_rate_b_s = (double)c->snapshot.min_rate_mib_s * 1048576;
+    l->trust.min_peers = c->snapshot.min_peers;
+    l->trust.sources = &s->trusted;
+    l->exclude_versions = &s->exclude_versions;
+    l->blacklist = &s->blacklist;
+    l->rates = (struct rank_rates){
+        .unpack_b_s = (double)c->snapshot.unpack_mib_s * 1048576,
+        .replay_slots_s = RANK_REPLAY_SLOTS_S,
+        .cluster_slots_s = RANK_CLUSTER_SLOTS_S,
+    };
+}
+
+/* A list that cannot be read stays as it is for the operator to see; nothing is listed then. */
+static void load_blacklist(struct ctx *ctx, struct snapshot_scope *s)
+{
+    AUTO(err_freep) struct err *e = NULL;
+
+    s->blacklist_path = snapshot_blacklist_path(ctx);
+    if (s->blacklist_path)
+        e = blacklist_load(ctx, s->blacklist_path, &s->blacklist);
+    if (!e)
+        return;
+    s->blacklist_fault = xstrdup(e->text);
+    free(s->blacklist_path);
+    s->blacklist_path = NULL;
+}
+
+void snapshot_scope_init(struct ctx *ctx, struct snapshot_scope *ret)
+{
+    AUTO(config_freep) struct config *defaults = ctx->cfg ? NULL : config_defaults();
+    const struct config *c = ctx->cfg ? ctx->cfg : defaults;
+
+    *ret = (struct snapshot_scope){0};
+    choose_nodes(c, ret);
+    choose_limits(c, ret);
+    load_blacklist(ctx, ret);
+    ret->find.rpcs = &ret->rpcs;
+    ret->find.sources = &ret->sources;
+    ret->find.known = &ret->known;
+    ret->find.proxy = ctx->cfg && *c->snapshot.proxy ? c->snapshot.proxy : NULL;
+}
+
+struct err *snapshot_scope_save(struct ctx *ctx, struct snapshot_scope *s)
+{
+    return s->blacklist_path ? blacklist_save(ctx, s->blacklist_path, &s->blacklist) : NULL;
+}
+
+void snapshot_scope_clear(struct snapshot_scope *s)
+{
+    strlist_clear(&s->rpcs);
+    strlist_clear(&s->sources);
+    strlist_clear(&s->known);
+    strlist_clear(&s->trusted);
+    strlist_clear(&s->exclude_versions);
+    blacklist_clear(&s->blacklist);
+    free(s->blacklist_path);
+    free(s->blacklist_fault);
+    *s = (struct snapshot_scope){0};
+}
