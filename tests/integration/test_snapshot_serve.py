@@ -1,6 +1,7 @@
 """agavectl snapshot serve: archives and nothing else, to those who may, at the rate that was said."""
 import hashlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -194,6 +195,19 @@ def it_ends_in_the_middle_of_a_transfer(t):
     start = time.monotonic()
     assert s.end() == 0 and time.monotonic() - start < 3
     assert f"127.0.0.1 left {FULL} from byte 0: " in s.text() and " of 64.0 MiB in" in s.text(), s.text()
+
+
+@test
+def agavectl_finds_it_there(t):
+    """As a source that the operator trusts: nobody else need serve the same."""
+    d = folder(t)
+    s = Serve(t)
+    r = t.run("--no-lab", "snapshot", "find", "--source", f"http://{s.host}:{s.port}", "--trust", f"http://{s.host}:{s.port}",
+              "--no-discover", "--no-speed", "--max-age", "0", "-o", "json")
+    assert r.code == 0, r
+    (source,) = json.loads(r.out)["sources"]
+    assert source["full"]["name"] == FULL and source["full"]["size_b"] == (d / FULL).stat().st_size, source
+    assert source["incremental"]["name"] == INCREMENTAL and source["trust"] == "source" and source["ranges"] is True, source
 
 
 @test
