@@ -8,6 +8,8 @@
 #include "base/str.h"
 
 #define DEPTH_MAX 16
+/* Of one look: chains that jump to the next one more than once double the way with each of them. */
+#define WALKS_MAX 100000
 
 static void rule_clear(struct fw_rule *r)
 {
@@ -102,6 +104,7 @@ struct packet {
     enum port_proto proto;
     uint16_t port;
     bool maybe_accepted; /* a rule that may apply would have accepted it */
+    unsigned walks;      /* chains that it went through so far */
 };
 
 static enum walk walk(struct packet *p, const struct fw_chain *c, int depth);
@@ -128,7 +131,7 @@ static enum walk take_rule(struct packet *p, const struct fw_chain *c, const str
 
 static enum walk walk(struct packet *p, const struct fw_chain *c, int depth)
 {
-    if (depth > DEPTH_MAX)
+    if (depth > DEPTH_MAX || ++p->walks > WALKS_MAX)
         return WALK_UNKNOWN;
     for (size_t i = 0; i < c->n; i++) {
         const struct fw_rule *r = &c->rules[i];
@@ -186,31 +189,33 @@ enum fw_verdict fw_input(const struct fw *f, enum port_proto proto, uint16_t por
     return worst;
 }
 
-static const struct fw_rule *dnat_in(const struct fw *f, const struct fw_chain *c,
-                                     enum port_proto proto, uint16_t port, int depth)
+static const struct fw_rule *dnat_in(struct packet *p, const struct fw_chain *c, int depth)
 {
     const struct fw_rule *found = NULL;
 
-    for (size_t i = 0; i < c->n && !found && depth <= DEPTH_MAX; i++) {
+    if (depth > DEPTH_MAX || ++p->walks > WALKS_MAX)
+        return NULL;
+    for (size_t i = 0; i < c->n && !found; i++) {
         const struct fw_rule *r = &c->rules[i];
 
-        if (!is_for(r, proto, port))
+        if (!is_for(r, p->proto, p->port))
             continue;
         if (r->action == FW_DNAT)
             found = r;
-        const struct fw_chain *to = r->action == FW_JUMP ? find(f, c->table, r->target) : NULL;
+        const struct fw_chain *to = r->action == FW_JUMP ? find(p->f, c->table, r->target) : NULL;
         if (to)
-            found = dnat_in(f, to, proto, port, depth + 1);
+            found = dnat_in(p, to, depth + 1);
     }
     return found;
 }
 
 const struct fw_rule *fw_dnat(const struct fw *f, enum port_proto proto, uint16_t port)
 {
+    struct packet p = {.f = f, .proto = proto, .port = port};
     const struct fw_rule *found = NULL;
 
     for (size_t i = 0; i < f->n && !found; i++)
         if (str_eq(f->chains[i].hook, "prerouting"))
-            found = dnat_in(f, &f->chains[i], proto, port, 0);
+            found = dnat_in(&p, &f->chains[i], 0);
     return found;
 }

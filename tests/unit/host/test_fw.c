@@ -84,6 +84,30 @@ static void a_port_that_is_sent_elsewhere_is_found(void **state)
     assert_null(fw_dnat(&f, PORT_TCP, 20000));
 }
 
+/* 8^12 ways through 12 chains, none of which decides anything. */
+static void ways(struct strbuf *b, const char *head, const char *base)
+{
+    strbuf_printf(b, "%s-A %s -j c0\n", head, base);
+    for (int i = 0; i < 12; i++) {
+        strbuf_printf(b, ":c%d - [0:0]\n", i);
+        for (int k = 0; k < 8; k++)
+            strbuf_printf(b, "-A c%d -j c%d\n", i, i + 1);
+    }
+    strbuf_printf(b, ":c12 - [0:0]\n");
+}
+
+static void a_way_without_an_end_is_given_up(void **state)
+{
+    AUTO(strbuf_clear) struct strbuf b = {0};
+    AUTO(fw_clear) struct fw f = {0};
+
+    ways(&b, "*filter\n:INPUT ACCEPT [0:0]\n", "INPUT");
+    ways(&b, "*nat\n:PREROUTING ACCEPT [0:0]\n", "PREROUTING");
+    fw_parse_save(strbuf_text(&b), &f);
+    assert_int_equal(udp(&f, 8001), FW_UNKNOWN);
+    assert_null(fw_dnat(&f, PORT_UDP, 8001));
+}
+
 static void what_cannot_be_read_is_refused(void **state)
 {
     AUTO(fw_clear) struct fw f = {0};
@@ -225,6 +249,7 @@ int main(void)
     const struct CMUnitTest made_up[] = {
         cmocka_unit_test(what_saved_rules_do),
         cmocka_unit_test(a_port_that_is_sent_elsewhere_is_found),
+        cmocka_unit_test(a_way_without_an_end_is_given_up),
         cmocka_unit_test(what_cannot_be_read_is_refused),
         cmocka_unit_test(what_nfts_rules_do), /* real from here on */
         cmocka_unit_test(nfts_dnat_is_found),
