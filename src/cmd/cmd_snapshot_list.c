@@ -8,10 +8,11 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "cmd/agave_of.h"
+#include "cmd/agave_opt.h"
 #include "cmd/path_arg.h"
 #include "config/config.h"
 #include "fetch/provenance.h"
+#include "flow/agave_of.h"
 #include "look/snapshot_rules.h"
 
 #define SHOWN_MAX 200 /* of a name */
@@ -96,7 +97,7 @@ static struct err *look(struct ctx *ctx, const struct list_opts *o, struct listi
     if (!dir)
         return err_new(ERR_BADINPUT,
                        "no folder of snapshots is known; give --snapshots DIR or --config FILE");
-    TRY(agave_of(ctx, o->agave_version, &s->version, &s->no_version));
+    TRY(agave_of(ctx, o->agave_version, NULL, &s->version, &s->no_version));
     TRY(snaplocal_read(ctx, dir, accounts, &s->l));
     rules = snapshot_rules(cfg, &s->version);
     snapload_decide(&s->l, &rules, &s->d);

@@ -9,11 +9,12 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "cmd/agave_of.h"
+#include "cmd/agave_opt.h"
 #include "cmd/confirm.h"
 #include "cmd/path_arg.h"
 #include "config/config.h"
 #include "fetch/prune.h"
+#include "flow/agave_of.h"
 #include "io/lock.h"
 #include "look/scene.h"
 #include "look/snapshot_rules.h"
@@ -97,7 +98,7 @@ static struct err *decide(struct ctx *ctx, const struct prune_opts *o, int argc,
     else
         return err_new(ERR_BADINPUT,
                        "no folder of snapshots is known; give --snapshots DIR or --config FILE");
-    TRY(agave_of(ctx, o->agave_version, &version, &why));
+    TRY(agave_of(ctx, o->agave_version, NULL, &version, &why));
     TRY(look_who_runs(ctx, o, p));
     TRY(snaplocal_read(ctx, dir, NULL, &p->l));
     struct snapload_rules rules = snapshot_rules(ctx->cfg, &version);

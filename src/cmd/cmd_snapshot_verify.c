@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "cmd/agave_of.h"
+#include "cmd/agave_opt.h"
 #include "cmd/path_arg.h"
 #include "cmd/progress.h"
+#include "flow/agave_of.h"
 #include "solana/snapshot_archive.h"
 
 #define EXIT_FOUND 3 /* a check found something, or could not look */
@@ -209,7 +210,7 @@ static struct err *snapshot_verify_run(struct ctx *ctx, const void *opts, int ar
     struct json *files = out->json ? json_new_array() : NULL;
     struct agave_version version;
     AUTO(freep) char *why = NULL;
-    struct err *e = agave_of(ctx, o->agave_version, &version, &why);
+    struct err *e = agave_of(ctx, o->agave_version, NULL, &version, &why);
 
     for (int i = 0; i < argc && !e; i++) {
         AUTO(verified_clear)

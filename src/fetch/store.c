@@ -26,6 +26,13 @@ struct err *store_target(struct ctx *ctx, const char *dir, bool running, char **
     return NULL;
 }
 
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+    uint64_t r;
+
+    return __builtin_add_overflow(a, b, &r) ? UINT64_MAX : r;
+}
+
 /* ---- what waits -------------------------------------------------------------------------------
  */
 
@@ -64,6 +71,25 @@ static void try_places(struct snaplocal *l, const struct snapload_rules *rules, 
         ret->files[ret->n++] = then.incr;
 }
 
+/* The slot of a fast boot that the next start would do: of the highest, where the version is not
+ * known. 0: none. */
+static uint64_t fast_boot_slot(struct snaplocal *l, const struct snapload_rules *rules)
+{
+    static const struct agave_version all[] = {{true, 3, 0, 0}, {true, 3, 1, 0}, {true, 4, 0, 0}};
+    uint64_t slot = 0;
+
+    for (size_t i = 0; i < (rules->version.known ? 1 : ARRAY_LEN(all)); i++) {
+        AUTO(snapload_clear) struct snapload d = {0};
+        struct snapload_rules r = *rules;
+
+        r.version = rules->version.known ? rules->version : all[i];
+        snapload_decide(l, &r, &d);
+        if (d.from == SNAPLOAD_BANK && d.slot > slot)
+            slot = d.slot;
+    }
+    return slot;
+}
+
 void store_unstage_plan(struct snaplocal *l, const struct snapload_rules *rules,
                         uint64_t gain_slots, struct store_move *ret)
 {
@@ -72,13 +98,13 @@ void store_unstage_plan(struct snaplocal *l, const struct snapload_rules *rules,
 
     try_places(l, rules, true, &best);
     try_places(l, rules, false, &best);
+    best.fast_boot = fast_boot_slot(l, rules);
     snapload_decide(l, rules, &now); /* last: loaded and why are those of now */
-    uint64_t gain = now.from == SNAPLOAD_BANK ? gain_slots : 0;
     *ret = (struct store_move){0};
-    if (now.from != SNAPLOAD_GENESIS && best.slot <= now.slot + gain)
+    if (best.fast_boot && best.slot <= sum(best.fast_boot, gain_slots))
         return;
-    *ret = best;
-    ret->fast_boot = best.n && now.from == SNAPLOAD_BANK ? now.slot : 0;
+    if (best.n && (now.from == SNAPLOAD_GENESIS || best.slot > now.slot))
+        *ret = best;
 }
 
 /* Plain files alone, and never over another one. */
@@ -143,13 +169,6 @@ struct err *store_unstage(struct ctx *ctx, const char *dir, const struct snaploa
 
 /* ---- room -------------------------------------------------------------------------------------
  */
-
-static uint64_t sum(uint64_t a, uint64_t b)
-{
-    uint64_t r;
-
-    return __builtin_add_overflow(a, b, &r) ? UINT64_MAX : r;
-}
 
 void store_forecast(const struct store_room *r, struct store_forecast *ret)
 {

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "flow/ports.h"
 #include "flow/unit_state.h"
+#include "flow/waiting.h"
 #include "look/status.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
@@ -138,6 +139,8 @@ static struct err *start_act(struct ctx *ctx, struct step_run *s)
 
     if (ctx_cancelled(ctx))
         return err_new(ERR_CANCELLED, "interrupted before the validator was started");
+    free(state->waited);
+    TRY(waiting_take(ctx, state->u->unit.bin, &state->waited));
     return state->u->runtime->start(ctx, &state->u->unit);
 }
 
@@ -149,7 +152,8 @@ static struct err *tell_pid(struct ctx *ctx, struct step_run *s)
 
     TRY(state->u->runtime->pids(ctx, &state->u->unit, &pids, &n));
     free(s->text);
-    s->text = xasprintf("process %d on ledger %s", n ? pids[0] : 0, state->u->unit.ledger);
+    s->text = xasprintf("process %d on ledger %s%s%s", n ? pids[0] : 0, state->u->unit.ledger,
+                        state->waited ? "; " : "", state->waited ? state->waited : "");
     return NULL;
 }
 

@@ -62,6 +62,7 @@ void unit_state_close(void *state)
     if (!s)
         return;
     unit_config_free(s->u);
+    free(s->waited);
     free(s);
 }
 

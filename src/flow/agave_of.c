@@ -1,6 +1,6 @@
 /* The version of the validator that a command is about. Where it cannot be had it is unknown, and
  * the command says what depends on it. */
-#include "cmd/agave_of.h"
+#include "flow/agave_of.h"
 
 #include <unistd.h>
 
@@ -22,10 +22,10 @@ static struct err *ask(struct ctx *ctx, const char *bin, struct agave_version *r
 }
 
 /* *ret_why: why the program is not asked. */
-static struct err *program_of(struct ctx *ctx, char **ret_bin, char **ret_why)
+static struct err *program_of(struct ctx *ctx, const char *name, char **ret_bin, char **ret_why)
 {
     AUTO(freep) char *bin = NULL;
-    struct err *e = proc_find(ctx, ctx->cfg->validator.bin, &bin);
+    struct err *e = proc_find(ctx, name ? name : ctx->cfg->validator.bin, &bin);
 
     if (e) {
         *ret_why = xstrdup(e->text);
@@ -37,9 +37,10 @@ static struct err *program_of(struct ctx *ctx, char **ret_bin, char **ret_why)
     return NULL;
 }
 
-struct err *agave_of(struct ctx *ctx, const char *given, struct agave_version *ret, char **ret_why)
+struct err *agave_of(struct ctx *ctx, const char *given, const char *bin, struct agave_version *ret,
+                     char **ret_why)
 {
-    AUTO(freep) char *bin = NULL, *why = NULL;
+    AUTO(freep) char *path = NULL, *why = NULL;
 
     *ret = (struct agave_version){0};
     *ret_why = NULL;
@@ -49,8 +50,8 @@ struct err *agave_of(struct ctx *ctx, const char *given, struct agave_version *r
         *ret_why = xstrdup("no config names the program");
         return NULL;
     }
-    TRY(program_of(ctx, &bin, &why));
-    struct err *e = why ? NULL : ask(ctx, bin, ret);
+    TRY(program_of(ctx, bin, &path, &why));
+    struct err *e = why ? NULL : ask(ctx, path, ret);
     if (e && e->kind == ERR_CANCELLED)
         return e;
     if (e || why)

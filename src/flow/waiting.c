@@ -1,0 +1,50 @@
+/* What waits is asked for by every start, and is mostly nothing: then no program is run. */
+#include "flow/waiting.h"
+
+#include <stdlib.h>
+
+#include "config/config.h"
+#include "fetch/store.h"
+#include "flow/agave_of.h"
+#include "look/snapshot_rules.h"
+
+static struct err *anything_waits(struct ctx *ctx, bool *ret)
+{
+    AUTO(snaplocal_clear) struct snaplocal l = {0};
+
+    *ret = false;
+    TRY(snaplocal_read(ctx, ctx->cfg->validator.snapshots, NULL, &l));
+    for (size_t i = 0; i < l.n; i++)
+        *ret |= l.files[i].kind == SNAPLOCAL_ARCHIVE && l.files[i].place == SNAPLOCAL_STAGED;
+    return NULL;
+}
+
+static struct err *take(struct ctx *ctx, const char *bin, char **ret_text)
+{
+    AUTO(strlist_clear) struct strlist moved = {0};
+    AUTO(freep) char *why = NULL;
+    struct agave_version version;
+    bool any = false;
+
+    TRY(anything_waits(ctx, &any));
+    if (!any)
+        return NULL;
+    TRY(agave_of(ctx, NULL, bin, &version, &why));
+    struct snapload_rules rules = snapshot_rules(ctx->cfg, &version);
+    return store_unstage(ctx, ctx->cfg->validator.snapshots, &rules,
+                         ctx->cfg->snapshot.leapfrog_slots, &moved, ret_text);
+}
+
+struct err *waiting_take(struct ctx *ctx, const char *bin, char **ret_text)
+{
+    struct err *e;
+
+    *ret_text = NULL;
+    e = take(ctx, bin, ret_text);
+    if (e && e->kind == ERR_CANCELLED)
+        return e;
+    if (e && e->kind != ERR_NOTFOUND)
+        *ret_text = xasprintf("a snapshot that waits stays where it is: %s", e->text);
+    err_free(e);
+    return NULL;
+}
