@@ -223,8 +223,9 @@ static struct err *snapshot_prune_run(struct ctx *ctx, const void *opts, int arg
     const struct prune_opts *o = opts;
     size_t n = 0;
 
-    /* A plain user prunes a folder of his own, which no operation of ours is at work on. */
-    if (geteuid() == 0 && !o->confirm.plan)
+    /* Of the config's folder alone: no operation is at work on another one, and what is being
+     * fetched into it has locks of its own. */
+    if (geteuid() == 0 && !o->snapshots && !o->confirm.plan)
         TRY(hostlock_take(HOSTLOCK_PATH, "snapshot prune", &lock));
     TRY(decide(ctx, o, argc, argv, &p));
     if (!o->confirm.plan) {

@@ -10,6 +10,7 @@
 #include "cmd/watch.h"
 #include "config/config.h"
 #include "flow/op.h"
+#include "look/snapshot_trust.h"
 #include "look/status.h"
 
 #define LABEL STATUS_LABEL
@@ -118,6 +119,9 @@ static void print_snapshot(const struct status *s, struct out *out)
         out_printf(out, ", incremental ");
         print_age(s, s->incremental_slot, out);
     }
+    if (snapshot_trust_is_any(s->full_trust) || snapshot_trust_is_any(s->incremental_trust))
+        out_printf(out, "; nobody vouched for %s (--trust-any)",
+                   snapshot_trust_is_any(s->full_trust) ? "the full one" : "the incremental");
     out_printf(out, "\n");
 }
 

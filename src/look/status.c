@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
+#include "look/snapshot_trust.h"
 #include "solana/snapshot_name.h"
 
 /* Questions to the node itself, before those to the references. */
@@ -31,6 +32,8 @@ void status_clear(struct status *s)
     free(s->phase_error);
     free(s->pids);
     free(s->unit_error);
+    free(s->full_trust);
+    free(s->incremental_trust);
     free(s->snapshot_error);
     unit_host_clear(&s->host);
     *s = (struct status){0};
@@ -105,6 +108,10 @@ static void look_at_snapshots(struct ctx *ctx, const struct status_params *p, st
         if (!e) {
             s->full_slot = (struct known_u64){d.has_full, d.full.name.slot};
             s->incremental_slot = (struct known_u64){d.has_incremental, d.incremental.name.slot};
+            if (d.has_full)
+                s->full_trust = snapshot_trust(ctx, p->snapshots_dir, d.full.path);
+            if (d.has_incremental)
+                s->incremental_trust = snapshot_trust(ctx, p->snapshots_dir, d.incremental.path);
             return;
         }
         note(&s->snapshot_error, TAKE(e));

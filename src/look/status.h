@@ -115,6 +115,7 @@ struct status {
     char *unit_error;
 
     struct known_u64 full_slot, incremental_slot;
+    char *full_trust, *incremental_trust; /* look/snapshot_trust.h; NULL: not known */
     char *snapshot_error;
 
     struct unit_host host;

@@ -86,6 +86,8 @@ struct json *status_json(const struct status *s)
     json_put(j, "unit", json_unit(s));
     json_put(snapshot, "full_slot", u64_or_null(s->full_slot));
     json_put(snapshot, "incremental_slot", u64_or_null(s->incremental_slot));
+    json_put(snapshot, "full_trust", json_new_str(s->full_trust));
+    json_put(snapshot, "incremental_trust", json_new_str(s->incremental_trust));
     json_put(snapshot, "error", json_new_str(s->snapshot_error));
     json_put(j, "snapshot", snapshot);
     json_put(j, "rpc_error", json_new_str(s->rpc_error));

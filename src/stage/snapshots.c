@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "io/fsroot.h"
 #include "look/scene_status.h"
+#include "look/snapshot_trust.h"
 #include "solana/snapshot_name.h"
 #include "stage/table.h"
 
@@ -71,6 +72,16 @@ static void check_age(struct look *l)
     fix(l, f);
 }
 
+/* From then on: as long as a start would begin from it. */
+static void check_trust(struct look *l, const struct snapshot_file *f)
+{
+    AUTO(freep) char *trust = snapshot_trust(l->ctx, l->cfg->validator.snapshots, f->path);
+
+    if (snapshot_trust_is_any(trust))
+        findings_add(l->ret, "snapshots.trust", 5, SEV_WARN,
+                     "nobody vouches for '%s': it was taken with --trust-any", f->path);
+}
+
 static void check_newest(struct look *l)
 {
     const struct snapshot_dir *d = &l->dir;
@@ -85,6 +96,9 @@ static void check_newest(struct look *l)
     findings_add(l->ret, "snapshots.full", 5, SEV_OK, "full snapshot of slot %" PRIu64 "%s",
                  d->full.name.slot, d->has_incremental ? ", with an incremental" : "");
     check_age(l);
+    check_trust(l, &d->full);
+    if (d->has_incremental)
+        check_trust(l, &d->incremental);
 }
 
 /* ---- what lies there ---------------------------------------------------------------------------

@@ -325,8 +325,20 @@ def snapshots_are_read_from_the_folder(t):
                  f"tmp-snapshot-1500-{h}.tar.zst", f"incremental-snapshot-5-1900-{h}.tar.zst"):
         (host.snapshots / name).write_bytes(b"x")
     got, r = host.json()
-    assert got["snapshot"] == {"full_slot": 802, "incremental_slot": 1102, "error": None}, r
+    assert got["snapshot"] == {"full_slot": 802, "incremental_slot": 1102, "full_trust": None,
+                               "incremental_trust": None, "error": None}, r
     assert "full 802 (1,198 slots old), incremental 1,102 (898 slots old)" in host.run().out
+    # What agavectl notes of one that it has fetched: nobody vouched for it, and that is shown from then on.
+    notes = host.snapshots / ".agavectl"
+    notes.mkdir()
+    note = {"schema_version": 1, "name": "x", "size_b": 1, "at_ms": 1, "sources": ["a:1"], "trust": "any"}
+    (notes / f"incremental-snapshot-802-1102-{h}.tar.zst.json").write_text(json.dumps(note))
+    assert host.json()[0]["snapshot"]["incremental_trust"] == "any"
+    assert "; nobody vouched for the incremental (--trust-any)\n" in host.run().out
+    r = t.run("--config", host.config, "check", "snapshots")
+    assert re.search(r"snapshots.trust.*nobody vouches for '.*-802-1102-", r.out), r
+    (notes / f"incremental-snapshot-802-1102-{h}.tar.zst.json").write_text("no note")
+    assert host.json()[0]["snapshot"]["incremental_trust"] is None
 
 
 @test

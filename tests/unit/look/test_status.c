@@ -652,6 +652,7 @@ static void the_whole_look(void **state)
         "\"unit\":{\"runtime\":\"fake\",\"state\":\"running\",\"pids\":[4242],\"restarts\":2,"
         "\"age_s\":77,\"error\":null},"
         "\"snapshot\":{\"full_slot\":800,\"incremental_slot\":null,"
+        "\"full_trust\":null,\"incremental_trust\":null,"
         "\"error\":\"snapshots: cannot open '/no/snapshots': No such file or "
         "directory\"},"
         "\"rpc_error\":null,\"via\":null,\"start\":null,"
