@@ -13,6 +13,9 @@
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -24,7 +27,7 @@
 
 #define FOLDER       STORE_DIR
 #define BOOT_ID      "/proc/sys/kernel/random/boot_id"
-#define SYNC_EVERY_B ((uint64_t)256 << 20)
+#define SYNC_EVERY_B ((uint64_t)64 << 20)
 #define SYNC_EVERY_S 10
 #define OPEN_TRIES   5
 #define BUSY         "another agavectl is getting it; wait for it to end"
@@ -359,7 +362,10 @@ static void stop_keeper(struct partial *p)
 static struct err *allocate(const struct partial *p)
 {
     int fd = place_fd(p->place);
+    struct statfs fs;
 
+    if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
+        return NULL; /* it would clear every page */
     if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)p->map.total_b) == 0 || errno != ENOSPC)
         return NULL;
     return err_sys(ENOSPC, "'%s' has no room for '%s'", p->dir, p->name);
@@ -405,6 +411,7 @@ struct err *partial_size(struct partial *p, uint64_t total_b, uint64_t spare_b)
     p->map.n = 0;
     p->map.blocks = NULL;
     p->map.generation = 0;
+    memset(p->map.proven, 0, sizeof(p->map.proven));
     p->resumed_b = 0;
     TRY(partial_has_room(p, spare_b));
     p->map.n = segment_blocks(total_b);
@@ -534,13 +541,39 @@ struct err *partial_forget(struct partial *p, uint8_t source)
             p->map.blocks[i] = SEGMENT_MISSING;
     pthread_mutex_unlock(&p->lock);
     count(p);
-    if (source == SEGMENT_MISSING || source == SEGMENT_EARLIER)
+    if (source == SEGMENT_MISSING || source == SEGMENT_EARLIER) {
+        memset(p->map.proven, 0, sizeof(p->map.proven));
         p->resumed_b = 0;
+    }
     e = write_map(p, false);
     if (!e)
         e = sync_now(p);
     pthread_mutex_unlock(&p->syncing);
     return e;
+}
+
+bool partial_is_proven(const struct partial *p, uint64_t source)
+{
+    for (size_t i = 0; i < SEGMENT_PROVEN_MAX; i++)
+        if (source && p->map.proven[i] == source)
+            return true;
+    return false;
+}
+
+struct err *partial_note_proven(struct partial *p, uint64_t source)
+{
+    uint8_t head[SEGMENT_HEAD_B];
+    size_t i = 0;
+
+    if (!p->map.n || partial_is_proven(p, source))
+        return NULL;
+    while (i < SEGMENT_PROVEN_MAX && p->map.proven[i])
+        i++;
+    if (i == SEGMENT_PROVEN_MAX)
+        return NULL; /* it will have to prove it again */
+    p->map.proven[i] = source;
+    segment_head_format(&p->map, head);
+    return pwrite_all(p->map_fd, head, sizeof(head), 0, p->map_name);
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */

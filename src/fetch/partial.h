@@ -11,7 +11,7 @@
 /* A file that arrives in pieces, in any order and from many sources, and may be left and gone on
  * with at any moment: dir/tmp-<name>, and dir/.agavectl/<name>.map, which says what of it is there
  * (segment_map.h) and is locked by who gets it. What kill -9 leaves counts within the same boot;
- * after another one what was made durable, about every 256 MiB or 10 s, by a thread of this module.
+ * after another one what was made durable, about every 64 MiB or 10 s, by a thread of this module.
  * All calls from one thread, but partial_read, partial_frontier. */
 struct partial;
 
@@ -42,6 +42,11 @@ bool partial_whole(const struct partial *p);
 const uint8_t *partial_blocks(const struct partial *p, size_t *ret_n);
 /* All bytes before this one are there. From any thread. */
 uint64_t partial_frontier_b(const struct partial *p);
+
+/* Sources that were proven to have this very file, also by a run before this one: numbers other
+ * than 0, of the caller's making. At most SEGMENT_PROVEN_MAX are remembered. ERR_SYS. */
+bool partial_is_proven(const struct partial *p, uint64_t source);
+struct err *partial_note_proven(struct partial *p, uint64_t source) MUST_CHECK;
 
 enum partial_put { PARTIAL_WRITTEN, PARTIAL_SAME, PARTIAL_DIFFERS };
 /* One block of that source (1 to 254), whole: at_b is a multiple of SEGMENT_BLOCK_B, n is the

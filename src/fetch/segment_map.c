@@ -7,12 +7,20 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
-#define PAGE_B  4096
+#define PAGE_B  SEGMENT_HEAD_B
 #define MAGIC   "agvmap1\n"
 #define MAGIC_B 8
 
 /* In the head; the CRC is over everything from TOTAL_AT on. */
-enum { BLOCK_AT = 8, CRC_AT = 12, TOTAL_AT = 16, INODE_AT = 24, BOOT_AT = 32, NAME_AT = 72 };
+enum {
+    BLOCK_AT = 8,
+    CRC_AT = 12,
+    TOTAL_AT = 16,
+    INODE_AT = 24,
+    BOOT_AT = 32,
+    NAME_AT = 72,
+    PROVEN_AT = 200,
+};
 /* In a slot; the CRC is over the generation and all bits. */
 enum { SLOT_CRC_AT = 0, SLOT_GENERATION_AT = 8, SLOT_BITS_AT = 16 };
 
@@ -95,6 +103,8 @@ static struct err *parse_head(const uint8_t *p, size_t n, struct segment_map *m)
     if (!read_text(p + BOOT_AT, sizeof(m->boot), m->boot) ||
         !read_text(p + NAME_AT, sizeof(m->name), m->name))
         return err_new(ERR_CORRUPT, "the map's texts are damaged");
+    for (size_t i = 0; i < SEGMENT_PROVEN_MAX; i++)
+        m->proven[i] = get_le64(p + PROVEN_AT + 8 * i);
     if (n != segment_map_size(m->total_b))
         return err_new(ERR_CORRUPT, "the map is cut off");
     m->n = segment_blocks(m->total_b);
@@ -154,16 +164,26 @@ uint8_t *segment_map_format(const struct segment_map *m, size_t *ret_n)
     size_t n = segment_map_size(m->total_b);
     uint8_t *p = xcalloc(n, 1);
 
+    segment_head_format(m, p);
+    memcpy(p + PAGE_B, m->blocks, m->n);
+    *ret_n = n;
+    return p;
+}
+
+void segment_head_format(const struct segment_map *m, uint8_t ret[static SEGMENT_HEAD_B])
+{
+    uint8_t *p = ret;
+
+    memset(p, 0, SEGMENT_HEAD_B);
     memcpy(p, MAGIC, MAGIC_B);
     put_le32(p + BLOCK_AT, SEGMENT_BLOCK_B);
     put_le64(p + TOTAL_AT, m->total_b);
     put_le64(p + INODE_AT, m->inode);
     memcpy(p + BOOT_AT, m->boot, strnlen(m->boot, sizeof(m->boot) - 1));
     memcpy(p + NAME_AT, m->name, strnlen(m->name, sizeof(m->name) - 1));
+    for (size_t i = 0; i < SEGMENT_PROVEN_MAX; i++)
+        put_le64(p + PROVEN_AT + 8 * i, m->proven[i]);
     put_le32(p + CRC_AT, crc32c(0, p + TOTAL_AT, PAGE_B - TOTAL_AT));
-    memcpy(p + PAGE_B, m->blocks, m->n);
-    *ret_n = n;
-    return p;
 }
 
 uint8_t *segment_slot_format(const struct segment_map *m, uint64_t generation, size_t *ret_at,

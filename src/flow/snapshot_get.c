@@ -11,15 +11,15 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "fetch/archive.h"
 #include "fetch/find.h"
 #include "fetch/pick.h"
-#include "fetch/snapshot.h"
+#include "fetch/partial.h"
 #include "io/http.h"
 #include "solana/rpc.h"
 #include "solana/snapshot_archive.h"
 #include "solana/snapshot_name.h"
 
-#define LEFTOVER     "tmp-" /* of fetch/place.c */
 #define FIND_MS      5000
 #define TRIES        4         /* archives that nobody could deliver, of a kind */
 #define REJECTED_MAX 8         /* named in the summary */
@@ -44,38 +44,6 @@ static struct err *verify(struct ctx *ctx, const char *path, const struct flow_r
 
     report_progress(report, "verifying '%s'", base_name(path));
     return snapshot_archive_verify_file(ctx, path, &limits, NULL, NULL, &check);
-}
-
-/* Is it the half file of a fetch that was killed? Ours are root's and for nobody else until they
- * are whole (fetch/place.c), and nobody else fetches while we hold the host lock. */
-static bool is_leftover(int dir_fd, const char *file)
-{
-    struct snapshot_name name;
-    struct stat st;
-    struct err *e = str_starts(file, LEFTOVER) ? snapshot_name_parse(file + strlen(LEFTOVER), &name)
-                                               : err_new(ERR_BADINPUT, "another file");
-    bool named = !e;
-
-    err_free(e);
-    return named && fstatat(dir_fd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-           st.st_uid == geteuid() && (st.st_mode & 07777) == 0600;
-}
-
-/* Each may be as large as a snapshot: some interrupted nights would fill the disk. */
-static struct err *remove_leftovers(struct ctx *ctx, const char *dir)
-{
-    AUTO(strlist_clear) struct strlist names = {0};
-    AUTO(closep) int fd = -1;
-    struct err *e = fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &fd);
-
-    if (e && e->kind == ERR_NOTFOUND)
-        return err_free(e);
-    TRY(e);
-    TRY(fsroot_list(ctx->root, dir, &names));
-    for (size_t i = 0; i < names.n; i++)
-        if (is_leftover(fd, names.items[i]) && unlinkat(fd, names.items[i], 0) < 0)
-            return err_sys(errno, "cannot remove '%s/%s'", dir, names.items[i]);
-    return NULL;
 }
 
 /* The archives of the folder that are proven: names into have. A broken one is reported, not used
@@ -147,7 +115,7 @@ static void on_progress(void *arg, const struct fetch_progress *p)
                     p->eta_s < 0 ? "?" : fmt_duration(p->eta_s, eta, sizeof(eta)), p->file);
 }
 
-static void on_failed(void *arg, const char *source, const struct err *e)
+static void on_dropped(void *arg, const char *source, const struct err *e)
 {
     struct fetching *f = arg;
 
@@ -155,22 +123,40 @@ static void on_failed(void *arg, const char *source, const struct err *e)
     reject(f, source, e->text);
 }
 
+/* What an interrupted night left of other archives: each may be as large as a snapshot. */
+static struct err *remove_leftovers(struct ctx *ctx, const char *dir, const char *name)
+{
+    AUTO(strlist_clear) struct strlist keep = {0};
+    uint64_t freed_b;
+
+    strlist_add(&keep, name);
+    return partial_sweep(ctx, dir, &keep, &freed_b);
+}
+
 static struct err *fetch_one(struct ctx *ctx, const struct snapshot_want *want, const char *name,
                              const struct strlist *urls, struct fetching *f, struct strlist *have)
 {
     AUTO(fetch_report_clear) struct fetch_report done = {0};
+    AUTO(freep) struct fetch_source *sources = xcalloc(urls->n, sizeof(*sources));
     struct fetch_job job = {
         .name = name,
         .dir = want->dir,
+        .sources = sources,
+        .n_sources = urls->n,
         .uid = want->uid,
         .gid = want->gid,
+        .verify = FETCH_VERIFY_FULL,
+        .hash_must = true,
         .min_rate_b_s = MIN_RATE_B_S,
         .progress = on_progress,
-        .failed = on_failed,
+        .dropped = on_dropped,
         .arg = f,
     };
 
-    TRY(fetch_best(ctx, urls, &job, &done));
+    for (size_t i = 0; i < urls->n; i++)
+        sources[i].url = urls->items[i];
+    TRY(remove_leftovers(ctx, want->dir, name));
+    TRY(fetch_archive(ctx, &job, &done));
     strlist_add(have, name);
     return NULL;
 }
@@ -285,7 +271,6 @@ struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
     struct err *e = NULL;
     uint64_t slot = 0;
 
-    TRY(remove_leftovers(ctx, want->dir));
     TRY(verified_local(ctx, want, report, &have, &slot));
     *ret_changed = have.n == 0 || age_of(want, slot) > want->max_age_slots;
     if (*ret_changed)

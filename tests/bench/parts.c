@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/str.h"
-#include "fetch/snapshot.h"
+#include "fetch/archive.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
 #include "io/http.h"
@@ -60,10 +60,16 @@ static struct err *run(struct ctx *ctx, int argc, char **argv)
     if (argc == 3 && str_eq(argv[1], "verify"))
         return snapshot_archive_verify_file(ctx, argv[2], NULL, NULL, NULL, &verified);
     if (argc == 5 && str_eq(argv[1], "fetch")) {
-        const struct fetch_job job = {
-            .name = argv[4], .dir = argv[3], .uid = UINT32_MAX, .gid = UINT32_MAX};
+        const struct fetch_source source = {.url = argv[2]};
+        const struct fetch_job job = {.name = argv[4],
+                                      .dir = argv[3],
+                                      .sources = &source,
+                                      .n_sources = 1,
+                                      .uid = UINT32_MAX,
+                                      .gid = UINT32_MAX,
+                                      .verify = FETCH_VERIFY_STRUCTURE};
 
-        return fetch_snapshot(ctx, argv[2], &job, &fetched);
+        return fetch_archive(ctx, &job, &fetched);
     }
     return err_new(ERR_BADINPUT, "usage: parts rocksdb|verify|fetch ...");
 }

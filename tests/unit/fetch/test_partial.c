@@ -216,6 +216,8 @@ static void first_half(struct folder *f)
     if (partial_sync(p))
         _exit(1);
     put(p, 3, 7, false); /* written, not made durable */
+    if (partial_note_proven(p, 4711))
+        _exit(1);
 }
 
 static void after_a_kill_all_counts(void **state)
@@ -229,6 +231,8 @@ static void after_a_kill_all_counts(void **state)
     open_it(f, &p);
     assert_int_equal(partial_total_b(p), SIZE);
     assert_int_equal(partial_resumed_b(p), 6 * B);
+    assert_true(partial_is_proven(p, 4711));
+    assert_false(partial_is_proven(p, 0) || partial_is_proven(p, 4712));
     assert_int_equal(partial_blocks(p, &n)[7], SEGMENT_EARLIER);
     assert_null(partial_size(p, SIZE, 1));
     assert_int_equal(partial_have_b(p), 6 * B);

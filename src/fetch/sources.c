@@ -1,0 +1,535 @@
+/* The sources of one file: which of them have the same one, who failed how often, and who is left.
+ * The first that answers may begin at once; when the larger number turns out to have another file,
+ * what it gave is forgotten, which costs the first moments only. */
+#include "fetch/archive_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "io/clock.h"
+#include "io/http.h"
+#include "solana/rpc.h"
+
+#define HEAD_B       ((uint64_t)2 << 20)
+#define TAIL_B       ((uint64_t)1 << 20)
+#define KNOWN_HEAD_B ((uint64_t)128 << 10)
+#define KNOWN_TAIL   2 /* blocks */
+#define KNOWN_WINDOW 2
+#define WINDOW_B     ((uint64_t)256 << 10)
+#define STRIKES      3
+#define BACKOFF_NS   ((uint64_t)500000000)
+#define PATIENCE_S   30.0 /* with the last one that is left */
+#define WAIT_S       3.0  /* for the answers of all, when what is there has another length */
+
+/* ---- the fingerprint ---------------------------------------------------------------------- */
+
+static size_t blocks_of(uint64_t b)
+{
+    return (size_t)(b / SEGMENT_BLOCK_B);
+}
+
+uint64_t sources_head_b(const struct archive *a)
+{
+    return a->known ? KNOWN_HEAD_B : HEAD_B;
+}
+
+/* Of a file of that length, all that this run compares. The parts do not overlap. */
+static void draw_parts(struct archive *a, uint64_t total_b)
+{
+    size_t n = segment_blocks(total_b), head = blocks_of(sources_head_b(a));
+    size_t tail = a->known ? KNOWN_TAIL : blocks_of(TAIL_B) + 1, room;
+    size_t window = a->known ? KNOWN_WINDOW : blocks_of(WINDOW_B);
+    struct print_part *p = a->parts;
+
+    if (a->parts_of_b == total_b)
+        return;
+    a->parts_of_b = total_b;
+    memset(p, 0, sizeof(a->parts));
+    p[0].to = n < head ? n : head;
+    if (n <= head)
+        return;
+    p[1].from = n - head > tail ? n - tail : head;
+    p[1].to = n;
+    p[1].at = blocks_of(HEAD_B);
+    room = p[1].from - head;
+    if (!room)
+        return;
+    p[2].from = head + (size_t)(a->draw % (room > window ? room - window + 1 : 1));
+    p[2].to = p[2].from + window < p[1].from ? p[2].from + window : p[1].from;
+    p[2].at = blocks_of(HEAD_B) + blocks_of(TAIL_B) + 1;
+}
+
+/* Where a block's hash is in the print; false: it belongs to no part. Parts but the head are those
+ * of the present length. */
+static bool print_at(const struct archive *a, const struct source *s, size_t block, size_t *ret)
+{
+    if (block < blocks_of(HEAD_B)) {
+        *ret = block;
+        return true;
+    }
+    for (size_t i = 1; i < PRINT_PARTS && s->total_b == a->parts_of_b; i++)
+        if (block >= a->parts[i].from && block < a->parts[i].to) {
+            *ret = a->parts[i].at + block - a->parts[i].from;
+            return true;
+        }
+    return false;
+}
+
+void source_print(struct archive *a, struct source *s, size_t block, const void *data, size_t n)
+{
+    uint8_t hash[32];
+    size_t at;
+
+    if (!print_at(a, s, block, &at) || s->printed[at])
+        return;
+    blake3_256(data, n, hash);
+    memcpy(s->print[at], hash, PRINT_HASH_B);
+    s->printed[at] = true;
+}
+
+static bool has_part(const struct archive *a, const struct source *s, size_t part)
+{
+    const struct print_part *p = &a->parts[part];
+
+    for (size_t i = p->from; i < p->to; i++)
+        if (!s->printed[p->at + i - p->from])
+            return false;
+    return true;
+}
+
+bool source_has_head(const struct archive *a, const struct source *s)
+{
+    return has_part(a, s, 0);
+}
+
+/* All that can be known of it without reading the file: of one without ranges the head. */
+static bool has_print(const struct archive *a, const struct source *s)
+{
+    for (size_t i = 0; i < PRINT_PARTS; i++)
+        if ((i == 0 || s->ranges) && !has_part(a, s, i))
+            return false;
+    return s->answered;
+}
+
+static bool is_same(const struct source *a, const struct source *b)
+{
+    if (a->total_b != b->total_b)
+        return false;
+    for (size_t i = 0; i < PRINT_BLOCKS; i++)
+        if (a->printed[i] && b->printed[i] && memcmp(a->print[i], b->print[i], PRINT_HASH_B) != 0)
+            return false;
+    return true;
+}
+
+static void ask_parts(struct archive *a, struct source *s)
+{
+    for (size_t i = 0; i < PRINT_PARTS && s->ranges; i++) {
+        const struct print_part *p = &a->parts[i];
+        uint64_t to_b = p->to * SEGMENT_BLOCK_B;
+        struct stream *n;
+
+        if (s->asking[i] || p->from == p->to || has_part(a, s, i))
+            continue;
+        if (a->n_streams == STREAMS_MAX)
+            return;
+        s->asking[i] = true;
+        n = stream_begin(a, s, STREAM_PRINT, p->from * SEGMENT_BLOCK_B,
+                         to_b < s->total_b ? to_b : s->total_b);
+        n->part = i;
+    }
+}
+
+/* ---- groups ------------------------------------------------------------------------------- */
+
+struct group {
+    size_t n;
+    bool present; /* one of them has given bytes */
+    double rate_b_s;
+    uint64_t total_b;
+    bool in[SOURCES_MAX];
+};
+
+static bool takes_part(const struct archive *a, const struct source *s)
+{
+    if (s->state == SOURCE_DROPPED || s->doubted || !s->answered)
+        return false;
+    return s->state == SOURCE_READY || has_part(a, s, 0);
+}
+
+static void group_of(const struct archive *a, size_t first, struct group *ret)
+{
+    *ret = (struct group){.total_b = a->sources[first].total_b};
+    for (size_t i = 0; i < a->n_sources; i++) {
+        const struct source *s = &a->sources[i];
+
+        if (!takes_part(a, s) || !is_same(&a->sources[first], s))
+            continue;
+        ret->in[i] = true;
+        ret->n++;
+        ret->present = ret->present || s->kept_b > 0 || s->state == SOURCE_READY;
+        ret->rate_b_s += source_rate(s, clock_mono_ns(a->ctx));
+    }
+}
+
+static bool is_larger(const struct group *a, const struct group *b)
+{
+    if (a->n != b->n)
+        return a->n > b->n;
+    return a->present != b->present ? a->present : a->rate_b_s > b->rate_b_s;
+}
+
+static bool choose_group(const struct archive *a, struct group *ret)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < a->n_sources; i++) {
+        struct group g;
+
+        if (!takes_part(a, &a->sources[i]))
+            continue;
+        group_of(a, i, &g);
+        if (!found || is_larger(&g, ret))
+            *ret = g;
+        found = true;
+    }
+    return found;
+}
+
+struct err *source_put_aside(struct archive *a, struct source *s)
+{
+    s->state = SOURCE_ASIDE;
+    streams_end_of(a, s);
+    s->kept_b = 0;
+    return archive_forget(a, s->id);
+}
+
+/* The length is one source's word for now. What does not fit is that source's fault. */
+static struct err *take_length(struct archive *a, struct source *s)
+{
+    struct err *e;
+
+    if (partial_total_b(a->partial) != s->total_b) {
+        a->known = false;
+        a->verifier = verifier_free(a->verifier);
+        for (size_t i = 0; i < a->n_sources; i++)
+            memset(a->sources[i].printed + blocks_of(HEAD_B), 0,
+                   sizeof(s->printed) - blocks_of(HEAD_B));
+        a->n_checks = 0;
+    }
+    e = partial_size(a->partial, s->total_b, a->spare_b);
+    if (e && e->sys == ENOSPC) {
+        source_drop(a, s, e);
+        return NULL;
+    }
+    TRY(e);
+    draw_parts(a, s->total_b);
+    return a->verifier ? NULL : archive_verify_again(a);
+}
+
+static struct err *join(struct archive *a, struct source *s)
+{
+    if (s->state == SOURCE_READY && s->ranges && has_print(a, s))
+        TRY(partial_note_proven(a->partial, s->token));
+    if (s->state == SOURCE_READY)
+        return NULL;
+    if (partial_total_b(a->partial) != s->total_b)
+        TRY(take_length(a, s));
+    if (s->state == SOURCE_DROPPED)
+        return NULL;
+    ask_parts(a, s);
+    if (has_print(a, s))
+        s->state = SOURCE_READY;
+    return NULL;
+}
+
+size_t sources_ready(const struct archive *a)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->n_sources; i++)
+        n += a->sources[i].state == SOURCE_READY;
+    return n;
+}
+
+/* Some are still to be heard of. */
+static bool is_early(const struct archive *a)
+{
+    bool waiting = false;
+
+    for (size_t i = 0; i < a->n_sources; i++)
+        waiting = waiting || (a->sources[i].state == SOURCE_ASKED && !a->sources[i].answered);
+    return waiting && (double)(clock_mono_ns(a->ctx) - a->begun_ns) / 1e9 < WAIT_S;
+}
+
+struct err *sources_group(struct archive *a)
+{
+    struct group g;
+
+    if (!choose_group(a, &g))
+        return NULL;
+    /* Of a run before this one there is more to lose than a moment. */
+    if (!sources_ready(a) && partial_have_b(a->partial) &&
+        partial_total_b(a->partial) != g.total_b && is_early(a))
+        return NULL;
+    for (size_t i = 0; i < a->n_sources; i++) {
+        struct source *s = &a->sources[i];
+
+        if (!g.in[i] && takes_part(a, s) && s->state != SOURCE_ASIDE)
+            TRY(source_put_aside(a, s));
+    }
+    for (size_t i = 0; i < a->n_sources; i++)
+        if (g.in[i])
+            TRY(join(a, &a->sources[i]));
+    return NULL;
+}
+
+struct err *source_answered(struct archive *a, struct source *s, uint64_t total_b, bool ranges)
+{
+    s->answered = true;
+    s->total_b = total_b;
+    s->ranges = ranges;
+    /* One that is read from its beginning is compared as it goes. */
+    if (sources_ready(a) && partial_total_b(a->partial) == total_b && !ranges)
+        s->state = SOURCE_READY;
+    if (sources_ready(a)) {
+        if (partial_total_b(a->partial) == total_b)
+            ask_parts(a, s);
+        return NULL;
+    }
+    if (partial_total_b(a->partial) != UINT64_MAX && partial_total_b(a->partial) != total_b)
+        return NULL; /* what is there may be right: sources_group decides */
+    TRY(take_length(a, s));
+    if (s->state == SOURCE_DROPPED)
+        return NULL;
+    s->state = SOURCE_READY;
+    ask_parts(a, s);
+    return NULL;
+}
+
+/* ---- failures ----------------------------------------------------------------------------- */
+
+double source_rate(const struct source *s, uint64_t now_ns)
+{
+    if (s->n_streams && meter_age_s(&s->meter, now_ns) >= 1)
+        return meter_rate(&s->meter, now_ns, 5);
+    return s->last_b_s > 0 ? s->last_b_s : s->spec->rate_b_s > 0 ? s->spec->rate_b_s : 0;
+}
+
+void source_drop(struct archive *a, struct source *s, struct err *e)
+{
+    if (s->state == SOURCE_DROPPED) {
+        err_free(e);
+        return;
+    }
+    streams_end_of(a, s);
+    s->state = SOURCE_DROPPED;
+    err_free(s->why);
+    s->why = e;
+    strlist_addf(&a->dropped, "%s: %s", s->label, e->text);
+    if (a->job->dropped)
+        a->job->dropped(a->job->arg, s->label, e);
+}
+
+/* Nothing will be better the next time. */
+static bool is_final(const struct err *e)
+{
+    return e->kind == ERR_NOTFOUND || e->kind == ERR_BADINPUT || e->kind == ERR_CORRUPT ||
+           e->kind == ERR_REFUSED || e->kind == ERR_ABSENT ||
+           (e->remote >= 300 && e->remote < 429 && e->remote != 408);
+}
+
+static bool others_work(const struct archive *a, const struct source *s)
+{
+    for (size_t i = 0; i < a->n_sources; i++)
+        if (&a->sources[i] != s && a->sources[i].state == SOURCE_READY)
+            return true;
+    return false;
+}
+
+void source_strike(struct archive *a, struct source *s, struct err *e)
+{
+    uint64_t now = clock_mono_ns(a->ctx);
+    unsigned max = s->answered && !s->ranges ? STRIKES - 1 : STRIKES;
+
+    if (s->state == SOURCE_DROPPED || (s->not_before_ns > now && !is_final(e))) {
+        err_free(e);
+        return;
+    }
+    if (is_final(e)) {
+        source_drop(a, s, e);
+        return;
+    }
+    s->strikes++;
+    s->struck_ns = now;
+    if (s->strikes >= max && s->good_ns && !others_work(a, s) &&
+        (double)(now - s->good_ns) / 1e9 < PATIENCE_S)
+        s->strikes = max - 1; /* nobody else could do better */
+    if (s->strikes >= max) {
+        source_drop(a, s, e);
+        return;
+    }
+    streams_end_of(a, s);
+    s->not_before_ns = now + (BACKOFF_NS << (s->strikes - 1));
+    err_free(s->why);
+    s->why = e;
+}
+
+struct err *source_blame(struct archive *a, struct source *s, struct err *e)
+{
+    strlist_add(&a->bad, s->label);
+    source_drop(a, s, e);
+    s->kept_b = 0;
+    return archive_forget(a, s->id);
+}
+
+struct source *source_of_id(struct archive *a, uint8_t id)
+{
+    return id == SEGMENT_MISSING || id == SEGMENT_EARLIER ? NULL : &a->sources[id - 1];
+}
+
+bool source_may_work(const struct archive *a, const struct source *s, uint64_t now_ns)
+{
+    if (a->dispute.on && (s == a->dispute.other || s == a->dispute.writer))
+        return s == a->dispute.writer;
+    return s->state != SOURCE_DROPPED && s->state != SOURCE_ASIDE && s->not_before_ns <= now_ns;
+}
+
+/* Those that have another file, or that a run before this one contradicts: the turn is theirs. */
+static struct err *bring_back(struct archive *a, bool *ret_any)
+{
+    *ret_any = false;
+    for (size_t i = 0; i < a->n_sources; i++) {
+        if (a->sources[i].state != SOURCE_ASIDE)
+            continue;
+        a->sources[i].state = SOURCE_ASKED;
+        a->sources[i].doubted = false;
+        a->sources[i].not_before_ns = 0;
+        *ret_any = true;
+    }
+    if (!*ret_any)
+        return NULL;
+    a->known = false;
+    a->parts_of_b = 0;
+    draw_parts(a, partial_total_b(a->partial));
+    TRY(archive_forget(a, SEGMENT_MISSING));
+    return sources_group(a);
+}
+
+static bool revive_slow(struct archive *a)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < a->n_sources; i++) {
+        struct source *s = &a->sources[i];
+
+        if (s->state != SOURCE_DROPPED || s->why->kind != ERR_TIMEOUT || s->revived || !s->kept_b)
+            continue;
+        s->revived = any = true;
+        s->state = SOURCE_READY;
+        s->strikes = 0;
+        s->not_before_ns = 0;
+        s->best_b_s = 0;
+    }
+    return any;
+}
+
+struct err *sources_none_left(struct archive *a, bool *ret)
+{
+    bool back = false;
+
+    *ret = false;
+    for (size_t i = 0; i < a->n_sources; i++)
+        if (a->sources[i].state == SOURCE_READY || a->sources[i].state == SOURCE_ASKED)
+            return NULL;
+    if (revive_slow(a))
+        return NULL;
+    TRY(bring_back(a, &back));
+    *ret = !back;
+    return NULL;
+}
+
+/* Worst last: which kind says most about all of them. */
+static int weight(enum err_kind kind)
+{
+    static const enum err_kind order[] = {ERR_NOTFOUND, ERR_BADINPUT, ERR_SYS,
+                                          ERR_TIMEOUT,  ERR_REMOTE,   ERR_CORRUPT};
+
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        if (order[i] == kind)
+            return (int)i;
+    return -1;
+}
+
+struct err *sources_error(const struct archive *a)
+{
+    AUTO(strbuf_clear) struct strbuf text = {0};
+    const struct err *worst = NULL;
+
+    for (size_t i = 0; i < a->n_sources; i++) {
+        const struct source *s = &a->sources[i];
+
+        if (!s->why)
+            continue;
+        strbuf_printf(&text, "%s%s: %s", text.len ? "; " : "", s->label, s->why->text);
+        if (!worst || weight(s->why->kind) > weight(worst->kind))
+            worst = s->why;
+    }
+    if (!worst)
+        return err_new(ERR_NOTFOUND, "no source has '%s'", a->job->name);
+    return err_new_(__FILE__, __LINE__, worst->kind, 0, worst->remote, "%s", strbuf_text(&text));
+}
+
+/* ---- open and close ----------------------------------------------------------------------- */
+
+/* "http://host:port" for people; to be freed. */
+static char *label_of(const struct fetch_source *s)
+{
+    AUTO(freep) char *origin = NULL;
+
+    if (s->label)
+        return xstrdup(s->label);
+    origin = xstrndup(s->url, http_origin_n(s->url));
+    return rpc_url_label(origin);
+}
+
+/* In the map: who it is, as far as that can be known. */
+static uint64_t token_of(const char *url)
+{
+    uint8_t hash[32];
+    uint64_t token;
+
+    blake3_256(url, strlen(url), hash);
+    memcpy(&token, hash, sizeof(token));
+    return token;
+}
+
+struct err *sources_open(struct archive *a)
+{
+    size_t n = a->job->n_sources < SOURCES_MAX ? a->job->n_sources : SOURCES_MAX;
+
+    if (!n)
+        return err_new(ERR_NOTFOUND, "no source has '%s'", a->job->name);
+    if (getrandom(&a->draw, sizeof(a->draw), 0) != sizeof(a->draw))
+        return err_sys(errno, "cannot draw a number");
+    a->sources = xcalloc(n, sizeof(*a->sources));
+    a->n_sources = n;
+    for (size_t i = 0; i < n; i++) {
+        a->sources[i].spec = &a->job->sources[i];
+        a->sources[i].label = label_of(&a->job->sources[i]);
+        a->sources[i].id = (uint8_t)(i + 1);
+        a->sources[i].token = token_of(a->job->sources[i].url);
+    }
+    return NULL;
+}
+
+void sources_close(struct archive *a)
+{
+    for (size_t i = 0; i < a->n_sources; i++) {
+        free(a->sources[i].label);
+        err_free(a->sources[i].why);
+    }
+    free(TAKE(a->sources));
+    a->n_sources = 0;
+}

@@ -1,0 +1,639 @@
+/* fetch/archive against nodes of the lab that do everything wrong: the right file arrives while one
+ * of them has it, and what is left behind can be gone on with. */
+#include "fetch/archive.h"
+
+#include "base/str.h"
+#include "io/clock.h"
+#include "io/fsroot.h"
+#include "io/http.h"
+#include "lab/node/rpc_server.h"
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define REAL  "incremental-snapshot-802-1102-AoNd8oJEBQNiREzWyRUXYkwgpteeWNRzDYEY4PYRQ9rM.tar.zst"
+#define BIG   "snapshot-7-AoNd8oJEBQNiREzWyRUXYkwgpteeWNRzDYEY4PYRQ9rM.tar.zst"
+#define MIB   ((size_t)1 << 20)
+#define SIZE  (12 * MIB + 777)
+#define NODES 4
+
+struct place_of_test {
+    char dir[32];
+    struct fsroot *root;
+    struct ctx ctx;
+    volatile sig_atomic_t cancelled;
+    char *from, *to; /* folders: of the nodes, of what is fetched */
+    char *big;
+    struct rpc_pool *pool;
+    struct rpc_server *nodes[NODES];
+    char *urls[NODES];
+    struct fetch_source sources[NODES];
+    struct fetch_job job;
+    struct strlist dropped;
+    uint64_t cancel_at_b, told_b;
+    unsigned told, finished;
+};
+
+/* ---- nodes -------------------------------------------------------------------------------- */
+
+static const char *archives(void *arg)
+{
+    return ((struct place_of_test *)arg)->from;
+}
+
+/* A time in which the patience of the fetch is ten times shorter. */
+static uint64_t quick_ns(void)
+{
+    return clock_system.mono_ns() * 10;
+}
+
+static void quick_wait(uint64_t wait_ns, const volatile sig_atomic_t *cancelled)
+{
+    clock_system.wait(wait_ns / 10, cancelled);
+}
+
+static const struct clock_ops quick = {.mono_ns = quick_ns, .wait = quick_wait};
+
+static void open_node(struct place_of_test *t, size_t i, const char *name)
+{
+    AUTO(freep) char *free_url = nobodys_url();
+    struct rpc_server_spec spec = {
+        .pool = t->pool,
+        .bind = "127.0.0.1",
+        .port = (uint16_t)strtoul(strrchr(free_url, ':') + 1, NULL, 10),
+        .archives = true,
+        .ledger = t->from,
+        .source = {.arg = t, .archives = archives},
+    };
+
+    assert_null(rpc_server_open(&spec, &t->nodes[i]));
+    free(t->urls[i]);
+    t->urls[i] = xasprintf("%s/%s", free_url, name);
+    t->sources[i] = (struct fetch_source){.url = t->urls[i]};
+}
+
+static void fault(struct place_of_test *t, size_t i, enum node_fault f, uint64_t value)
+{
+    assert_null(rpc_server_fault(t->nodes[i], f, value));
+}
+
+static uint64_t sent_b(const struct place_of_test *t)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < NODES; i++) {
+        struct rpc_counts c;
+
+        rpc_server_counts(t->nodes[i], &c);
+        sum += c.bytes;
+    }
+    return sum;
+}
+
+/* ---- the place ---------------------------------------------------------------------------- */
+
+static void on_dropped(void *arg, const char *label, const struct err *e)
+{
+    struct place_of_test *t = arg;
+
+    strlist_addf(&t->dropped, "%s: %s", label, e->text);
+}
+
+static void on_progress(void *arg, const struct fetch_progress *p)
+{
+    struct place_of_test *t = arg;
+
+    t->told++;
+    t->told_b = p->done_b;
+    assert_true(p->total_b == UINT64_MAX || p->done_b <= p->total_b);
+    assert_int_equal(p->n_shares, t->job.n_sources);
+    if (t->cancel_at_b && p->done_b >= t->cancel_at_b)
+        t->cancelled = 1;
+}
+
+static struct err *on_finishing(void *arg, const struct fetch_report *r)
+{
+    struct place_of_test *t = arg;
+
+    t->finished++;
+    assert_true(r->size_b > 0 && r->n_shares == t->job.n_sources);
+    return NULL;
+}
+
+static void put_file(const char *dir, const char *name, const void *data, size_t n)
+{
+    AUTO(freep) char *path = xasprintf("%s/%s", dir, name);
+    AUTO(fclosep) FILE *f = fopen(path, "wbe");
+
+    assert_non_null(f);
+    assert_true(fwrite(data, 1, n, f) == n);
+}
+
+static void want(struct place_of_test *t, const char *name, size_t n, enum fetch_verify verify)
+{
+    for (size_t i = 0; i < NODES; i++)
+        open_node(t, i, name);
+    t->job = (struct fetch_job){
+        .name = name,
+        .dir = t->to,
+        .sources = t->sources,
+        .n_sources = n,
+        .uid = UINT32_MAX,
+        .gid = UINT32_MAX,
+        .verify = verify,
+        .spare_b = 1,
+        .progress = on_progress,
+        .dropped = on_dropped,
+        .finishing = on_finishing,
+        .arg = t,
+    };
+}
+
+static int setup(void **state)
+{
+    struct place_of_test *t = xcalloc(1, sizeof(*t));
+    uint32_t seed = 7;
+
+    snprintf(t->dir, sizeof(t->dir), "/tmp/agavectl-test-XXXXXX");
+    assert_non_null(mkdtemp(t->dir));
+    t->from = xasprintf("%s/from", t->dir);
+    t->to = xasprintf("%s/to", t->dir);
+    assert_int_equal(mkdir(t->from, 0755), 0);
+    assert_int_equal(mkdir(t->to, 0755), 0);
+    assert_null(fsroot_open("/", &t->root));
+    t->big = xmalloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        t->big[i] = (char)(seed >> 24);
+    }
+    put_file(t->from, BIG, t->big, SIZE);
+    t->ctx = (struct ctx){
+        .root = t->root, .http = &http_curl, .clock = &quick, .cancelled = &t->cancelled};
+    assert_null(rpc_pool_open(&t->pool));
+    *state = t;
+    return 0;
+}
+
+static void remove_below(struct fsroot *r, const char *path)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+    struct err *e = fsroot_list(r, path, &names);
+
+    if (e) {
+        err_free(e);
+        (void)err_free(fsroot_unlink(r, path));
+        return;
+    }
+    for (size_t i = 0; i < names.n; i++) {
+        AUTO(freep) char *below = xasprintf("%s/%s", path, names.items[i]);
+
+        remove_below(r, below);
+    }
+    (void)err_free(fsroot_rmdir(r, path));
+}
+
+static int teardown(void **state)
+{
+    struct place_of_test *t = *state;
+
+    rpc_pool_close(t->pool);
+    remove_below(t->root, t->dir);
+    fsroot_close(t->root);
+    for (size_t i = 0; i < NODES; i++)
+        free(t->urls[i]);
+    strlist_clear(&t->dropped);
+    free(t->from);
+    free(t->to);
+    free(t->big);
+    free(t);
+    return 0;
+}
+
+static void expect_file(const struct place_of_test *t, const char *name, const void *data, size_t n)
+{
+    AUTO(freep) char *path = xasprintf("%s/%s", t->to, name);
+    AUTO(freep) char *got = NULL;
+    AUTO(strlist_clear) struct strlist names = {0};
+    size_t got_n;
+
+    assert_null(fsroot_read(t->root, path, 64 * MIB, &got, &got_n));
+    assert_int_equal(got_n, n);
+    assert_true(memcmp(got, data, n) == 0);
+    assert_null(fsroot_list(t->root, t->to, &names));
+    assert_int_equal(names.n, 1); /* and nothing else */
+}
+
+static void expect_big(const struct place_of_test *t)
+{
+    expect_file(t, BIG, t->big, SIZE);
+}
+
+static bool there(const struct place_of_test *t, const char *name)
+{
+    AUTO(freep) char *path = xasprintf("%s/%s", t->to, name);
+
+    return access(path, F_OK) == 0;
+}
+
+static void begin_again(struct place_of_test *t)
+{
+    remove_below(t->root, t->to);
+    assert_int_equal(mkdir(t->to, 0755), 0);
+    strlist_clear(&t->dropped);
+}
+
+static struct err *get(struct place_of_test *t, struct fetch_report *ret)
+{
+    return fetch_archive(&t->ctx, &t->job, ret);
+}
+
+static void get_well(struct place_of_test *t, struct fetch_report *ret)
+{
+    AUTO(err_freep) struct err *e = get(t, ret);
+
+    if (e)
+        fail_msg("%s", e->text);
+}
+
+static void get_badly(struct place_of_test *t, enum err_kind kind, const char *text)
+{
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+    AUTO(err_freep) struct err *e = get(t, &r);
+
+    assert_non_null(e);
+    if (e->kind != kind || !strstr(e->text, text))
+        fail_msg("%s: %s", err_kind_name(e->kind), e->text);
+    assert_false(there(t, t->job.name));
+}
+
+/* ---- cases -------------------------------------------------------------------------------- */
+
+static void from_all_who_honour_ranges(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+    struct stat st;
+
+    want(t, BIG, 3, FETCH_VERIFY_NONE);
+    for (size_t i = 0; i < 3; i++) {
+        fault(t, i, NODE_RANGES, 1);
+        fault(t, i, NODE_CAP, 8 * MIB);
+    }
+    get_well(t, &r);
+    expect_big(t);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(r.shares[i].bytes_b > MIB && r.shares[i].ranges && !r.shares[i].why);
+    assert_int_equal(r.shares[0].bytes_b + r.shares[1].bytes_b + r.shares[2].bytes_b, SIZE);
+    assert_true(r.wire_b < SIZE + 16 * MIB);
+    assert_int_equal(r.size_b, SIZE);
+    assert_int_equal(t->finished, 1);
+    assert_true(t->told > 1 && t->told_b == SIZE);
+    AUTO(freep) char *path = xasprintf("%s/" BIG, t->to);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0644);
+}
+
+static void from_one_who_does_not(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    want(t, BIG, 1, FETCH_VERIFY_NONE);
+    get_well(t, &r);
+    expect_big(t);
+    assert_int_equal(r.wire_b, SIZE);
+    assert_false(r.shares[0].ranges);
+}
+
+static void a_race(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    want(t, BIG, 3, FETCH_VERIFY_NONE);
+    fault(t, 0, NODE_CAP, 2 * MIB);
+    fault(t, 1, NODE_CAP, 16 * MIB);
+    fault(t, 2, NODE_CAP, 2 * MIB);
+    get_well(t, &r);
+    expect_big(t);
+    assert_true(r.shares[1].bytes_b > SIZE * 3 / 4);
+    assert_true(r.wire_b < SIZE + SIZE / 2);
+}
+
+static void a_real_archive_is_proven(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+    AUTO(freep)
+    char *path = xasprintf("%s/tests/data/snapshots/" REAL, getenv("AGAVECTL_TEST_SOURCE"));
+    AUTO(freep) char *data = NULL;
+    size_t n;
+
+    assert_null(fsroot_read(t->root, path, MIB, &data, &n));
+    put_file(t->from, REAL, data, n);
+    want(t, REAL, 2, FETCH_VERIFY_FULL);
+    t->job.hash_must = true;
+    get_well(t, &r);
+    expect_file(t, REAL, data, n);
+    assert_int_equal(r.check.slot, 1102);
+    assert_int_equal(r.check.hash_is, SNAPCHECK_HASH_PROVEN);
+    assert_int_equal(r.check.archive_b, n);
+}
+
+/* One of two sends wrong bytes: whoever is believed first, the archive's own check decides. */
+static void of_two_the_check_decides(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(freep)
+    char *path = xasprintf("%s/tests/data/snapshots/" REAL, getenv("AGAVECTL_TEST_SOURCE"));
+    AUTO(freep) char *data = NULL;
+    size_t n;
+
+    assert_null(fsroot_read(t->root, path, MIB, &data, &n));
+    put_file(t->from, REAL, data, n);
+    for (size_t bad = 0; bad < 2; bad++)
+        for (uint64_t ranges = 0; ranges < 2; ranges++) {
+            AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+            want(t, REAL, 2, FETCH_VERIFY_STRUCTURE);
+            fault(t, 0, NODE_RANGES, ranges);
+            fault(t, 1, NODE_RANGES, ranges);
+            fault(t, bad, NODE_CORRUPT, 1);
+            fault(t, 1 - bad, NODE_LATE, 100);
+            get_well(t, &r);
+            expect_file(t, REAL, data, n);
+            if (r.bad_peers.n)
+                assert_non_null(strstr(t->urls[bad], r.bad_peers.items[0]));
+            begin_again(t);
+        }
+}
+
+static void nobody_has_a_whole_one(void **state)
+{
+    struct place_of_test *t = *state;
+
+    for (uint64_t ranges = 0; ranges < 2; ranges++) {
+        want(t, BIG, 2, FETCH_VERIFY_STRUCTURE); /* noise is no archive */
+        fault(t, 0, NODE_RANGES, ranges);
+        fault(t, 1, NODE_RANGES, ranges);
+        get_badly(t, ERR_CORRUPT, "127.0.0.1");
+        assert_false(there(t, "tmp-" BIG) || there(t, ".agavectl"));
+    }
+}
+
+/* Two are right, one is wrong in some way: the file is right, and who it was is known. */
+static void one_of_three_is_bad(void **state)
+{
+    static const struct {
+        enum node_fault fault;
+        uint64_t value;
+        const char *why; /* NULL: it need not be noticed before the end */
+    } cases[] = {
+        {NODE_DEAD, 1, NULL},
+        {NODE_SILENT, 1, NULL},
+        {NODE_NOT_HTTP, 1, NULL},
+        {NODE_TRICKLE, 200, NULL},
+        {NODE_ERROR, 1, NULL},
+        {NODE_VANISHES, 1, "status 404"},
+        {NODE_LOOPS, 1, "redirects"},
+        {NODE_ELSEWHERE, 1, "redirects to another place"},
+        {NODE_SHORT, 1, NULL},
+        {NODE_LONG, 1, NULL},
+        {NODE_LENGTH, 1, NULL},
+        {NODE_LENGTH, 2, "another range"},
+        {NODE_LENGTH, 3, NULL},
+        {NODE_LENGTH, 4, NULL},
+        {NODE_DROPS, 50, NULL},
+        {NODE_STALLS, 50, NULL},
+        {NODE_THROTTLES, 4 * MIB, NULL},
+        {NODE_LIES, 1, NULL},
+        {NODE_LIES_WITHIN, 1, NULL},
+        {NODE_CORRUPT, 1, NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases) * 2; i++) {
+        struct place_of_test *t = *state;
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+        bool seen = false;
+
+        if (cases[i / 2].fault < NODE_LIES && cases[i / 2].fault != NODE_THROTTLES && !(i % 2))
+            continue; /* the same with and without ranges */
+        want(t, BIG, 3, FETCH_VERIFY_NONE);
+        for (size_t k = 0; k < 3; k++) {
+            fault(t, k, NODE_RANGES, i % 2);
+            fault(t, k, NODE_CAP, 48 * MIB);
+        }
+        fault(t, 1, cases[i / 2].fault, cases[i / 2].value);
+        for (size_t k = 0; cases[i / 2].why && k < 3; k += 2)
+            fault(t, k, NODE_LATE, 400); /* the bad one is heard before there is a whole file */
+        get_well(t, &r);
+        expect_big(t);
+        for (size_t k = 0; cases[i / 2].why && k < t->dropped.n; k++)
+            seen = seen || strstr(t->dropped.items[k], cases[i / 2].why);
+        if (cases[i / 2].why && i % 2 && !seen)
+            fail_msg("'%s' was not told", cases[i / 2].why);
+        for (size_t k = 0; k < r.bad_peers.n; k++)
+            assert_non_null(strstr(t->urls[1], r.bad_peers.items[k]));
+        begin_again(t);
+    }
+}
+
+/* The only source fails: its name is told, and what came stays, to be gone on with. */
+static void the_last_source_fails(void **state)
+{
+    static const struct {
+        enum node_fault fault;
+        uint64_t value;
+        enum err_kind kind;
+        const char *text;
+        bool resumes;
+    } cases[] = {
+        {NODE_DEAD, 1, ERR_REMOTE, "onnection refused", false},
+        {NODE_VANISHES, 1, ERR_NOTFOUND, "404", false},
+        {NODE_LENGTH, 1, ERR_REMOTE, "empty", false},
+        {NODE_LENGTH, 2, ERR_REMOTE, "no archive has", false},
+        {NODE_ELSEWHERE, 1, ERR_REMOTE, "another place", false},
+        {NODE_DROPS, 50, ERR_REMOTE, "closed", true},
+        {NODE_STALLS, 50, ERR_TIMEOUT, "no bytes", true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct place_of_test *t = *state;
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        want(t, BIG, 1, FETCH_VERIFY_NONE);
+        fault(t, 0, cases[i].fault, cases[i].value);
+        t->sources[1] = t->sources[0];
+        if (cases[i].fault == NODE_ELSEWHERE) /* to the pool's first, which is itself for node 0 */
+            t->sources[0] = (struct fetch_source){.url = t->urls[2]};
+        if (cases[i].fault == NODE_ELSEWHERE)
+            fault(t, 2, NODE_ELSEWHERE, 1);
+        get_badly(t, cases[i].kind, cases[i].text);
+        assert_int_equal(there(t, "tmp-" BIG), cases[i].resumes);
+        assert_int_equal(there(t, ".agavectl/" BIG ".map"), cases[i].resumes);
+        t->sources[0] = (struct fetch_source){.url = t->urls[3]};
+        fault(t, 3, NODE_RANGES, 1);
+        get_well(t, &r);
+        expect_big(t);
+        if (cases[i].resumes)
+            assert_true(r.resumed_b > SIZE / 3 && r.wire_b < SIZE);
+        begin_again(t);
+    }
+}
+
+static void an_interrupt_leaves_what_came(void **state)
+{
+    struct place_of_test *t = *state;
+
+    for (uint64_t ranges = 0; ranges < 2; ranges++) {
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        want(t, BIG, 1, FETCH_VERIFY_NONE);
+        fault(t, 0, NODE_RANGES, ranges);
+        fault(t, 0, NODE_CAP, 8 * MIB);
+        t->cancel_at_b = 8 * MIB;
+        get_badly(t, ERR_CANCELLED, "interrupted");
+        t->cancelled = 0;
+        t->cancel_at_b = 0;
+        get_well(t, &r);
+        expect_big(t);
+        assert_true(r.resumed_b >= 8 * MIB && r.resumed_b < SIZE);
+        if (ranges)
+            assert_true(r.wire_b < SIZE - r.resumed_b + 4 * MIB);
+        else /* all of it again, compared and not written */
+            assert_int_equal(r.shares[0].bytes_b, SIZE - r.resumed_b);
+        begin_again(t);
+    }
+}
+
+/* A half file that is not what the sources have. */
+static void a_half_file_that_is_wrong(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+    AUTO(freep) char *tmp = xasprintf("%s/tmp-" BIG, t->to);
+    int fd;
+
+    want(t, BIG, 2, FETCH_VERIFY_NONE);
+    fault(t, 0, NODE_CAP, 8 * MIB);
+    t->job.n_sources = 1;
+    t->cancel_at_b = 5 * MIB;
+    get_badly(t, ERR_CANCELLED, "interrupted");
+    t->cancelled = 0;
+    t->cancel_at_b = 0;
+    fd = open(tmp, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && pwrite(fd, "wrong", 5, 3 * (off_t)MIB) == 5);
+    close(fd);
+    t->job.n_sources = 2;
+    get_well(t, &r);
+    expect_big(t);
+}
+
+static void names_and_disks_that_do_not_fit(void **state)
+{
+    struct place_of_test *t = *state;
+
+    want(t, BIG, 1, FETCH_VERIFY_NONE);
+    t->job.spare_b = (uint64_t)1 << 60;
+    get_badly(t, ERR_SYS, "are needed");
+    assert_false(there(t, "tmp-" BIG) || there(t, ".agavectl"));
+    t->job.spare_b = 1;
+    put_file(t->to, BIG, "mine", 4);
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+    AUTO(err_freep) struct err *e = get(t, &r);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_REFUSED);
+    t->job.name = "../x";
+    AUTO(err_freep) struct err *e2 = get(t, &r);
+    assert_non_null(e2);
+    assert_int_equal(e2->kind, ERR_BADINPUT);
+    t->job.name = BIG;
+    t->job.n_sources = 0;
+    AUTO(err_freep) struct err *e3 = get(t, &r);
+    assert_non_null(e3);
+    assert_int_equal(e3->kind, ERR_NOTFOUND);
+}
+
+static void a_limit_of_the_rate(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+    uint64_t begun = clock_system.mono_ns();
+
+    want(t, BIG, 2, FETCH_VERIFY_NONE);
+    fault(t, 0, NODE_RANGES, 1);
+    fault(t, 1, NODE_RANGES, 1);
+    t->job.max_rate_b_s = 10 * MIB;
+    get_well(t, &r);
+    expect_big(t);
+    assert_true(clock_system.mono_ns() - begun > 1000000000);
+}
+
+#ifdef AGAVECTL_FAULTS
+/* Ten times killed at a place, then to its end. */
+static void killed(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+    unsigned kills = 0;
+
+    want(t, BIG, 2, FETCH_VERIFY_NONE);
+    for (size_t i = 0; i < 2; i++) {
+        fault(t, i, NODE_RANGES, 1);
+        fault(t, i, NODE_CAP, 24 * MIB);
+    }
+    for (int i = 0; i < 10; i++) {
+        AUTO(freep) char *at = xasprintf("partial-block:%d", i ? 9 : 100);
+        pid_t pid = fork();
+        int status;
+
+        if (pid == 0) {
+            setenv("AGAVECTL_FAULT", at, 1);
+            _exit(get(t, &r) ? 1 : 0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        kills += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    }
+    assert_int_equal(kills, 10);
+    get_well(t, &r);
+    expect_big(t);
+    /* Each of them had written some blocks, one of which did not count. */
+    assert_true(r.resumed_b <= (100 + 9 * 9 - 10) * 65536);
+    assert_true(r.resumed_b > (100 + 9 * 9 - 11) * 65536); /* the last one is short */
+    /* Who was proven once need not prove all of it again. */
+    assert_true(sent_b(t) < SIZE + 40 * MIB);
+}
+#endif
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(from_all_who_honour_ranges),
+        CASE(from_one_who_does_not),
+        CASE(a_race),
+        CASE(a_real_archive_is_proven),
+        CASE(of_two_the_check_decides),
+        CASE(nobody_has_a_whole_one),
+        CASE(one_of_three_is_bad),
+        CASE(the_last_source_fails),
+        CASE(an_interrupt_leaves_what_came),
+        CASE(a_half_file_that_is_wrong),
+        CASE(names_and_disks_that_do_not_fit),
+        CASE(a_limit_of_the_rate),
+#ifdef AGAVECTL_FAULTS
+        CASE(killed),
+#endif
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
