@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """How fast does agavectl find and get snapshots against what could be had at best? Run by hand, on an idle machine:
 
-    tests/bench/bench_snapshot.py [NAME...]        a part: find many speed cpu ranges faults single kill
+    tests/bench/bench_snapshot.py [--alone] [NAME...]     a part: find many speed cpu ranges faults single kill
+
+--alone: of `get` the download by itself, without finding first who has it.
 
 Builds build-bench (release). The sources are the lab's world in a network namespace of its own: nodes that are dead,
 slow or lying, and nodes whose rate is capped, so that the best is known. Every figure is of a whole command, start to
@@ -17,7 +19,8 @@ os.environ["AGAVECTL_BUILD"] = str(SOURCE / "build-bench")
 import world
 from harness import BUILD, Skip, Tools
 
-AGAVECTL, MIB = BUILD / "agavectl", 1 << 20
+AGAVECTL, PARTS_BIN, MIB = BUILD / "agavectl", BUILD / "tests" / "bench" / "parts", 1 << 20
+ALONE = "--alone" in sys.argv
 FULL_MIB = int(os.environ.get("BENCH_MIB", "1024"))
 CAPS = (60, 40, 20)     # MiB/s of the three sources
 SOURCES = (3, 4, 5)     # their nodes: each has an address of its own
@@ -192,12 +195,14 @@ class Download:
         d.mkdir()
         return d
 
-    def argv(self, folder, *flags):
-        return [AGAVECTL, "--no-lab", "snapshot", "get", *url(self.w, 0), "--out", folder, "--full-only", "--verify=none", *flags]
+    def argv(self, folder, verify="none"):
+        if ALONE:
+            return [PARTS_BIN, "get", verify, folder, self.name, *self.urls()]
+        return [AGAVECTL, "--no-lab", "snapshot", "get", *url(self.w, 0), "--out", folder, "--full-only", f"--verify={verify}"]
 
-    def get(self, *flags, during=None, folder=None):
+    def get(self, verify="none", during=None, folder=None):
         folder = folder or self.folder()
-        r = Run(self.argv(folder, *flags), folder=folder, during=during).check()
+        r = Run(self.argv(folder, verify), folder=folder, during=during).check()
         self.same(folder)
         return r
 
@@ -235,7 +240,7 @@ def cpu(t):
     say("get, three sources without a cap: wall", f"{statistics.median(r.wall for r in runs):.2f} s")
     say("get, three sources without a cap: first byte kept", f"{max(r.first_s or 99 for r in runs):.2f} s", "10 s",
         max(r.first_s or 99 for r in runs) <= 10)
-    structure = Run(d.argv(d.folder())[:-1] + ["--verify=structure"]).check()
+    structure = d.get("structure")
     say("the same with --verify=structure: CPU", f"{structure.cpu / gib:.2f} s/GiB")
     others = {"curl": lambda f: ["curl", "-sfo", f / d.name, d.urls()[0]],
               "aria2c": lambda f: ["aria2c", "-q", "-x4", "-s12", "-k1M", "--file-allocation=none", "-d", f, *d.urls()]}
@@ -307,7 +312,7 @@ def single(t):
         d.ratio(f"get without ranges, the best one {what}", r, moment["at_s"] + d.size / (CAPS[1] * MIB))
     d.reset()
     d.w.fault("lies", 1, SOURCES[0])
-    d.ratio("get without ranges, the best one lies", d.get("--verify=structure"), d.size / (CAPS[1] * MIB))
+    d.ratio("get without ranges, the best one lies", d.get("structure"), d.size / (CAPS[1] * MIB))
 
 
 def kill(t):
@@ -344,14 +349,14 @@ PARTS = {"find": find, "many": many, "speed": speed, "cpu": cpu, "ranges": range
 def build():
     if not (BUILD / "build.ninja").exists():
         subprocess.run(["meson", "setup", BUILD, SOURCE, "--buildtype=release"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", BUILD, "--quiet", "agavectl", "agavectl-lab-world"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", BUILD, "--quiet", "agavectl", "agavectl-lab-world", "tests/bench/parts"], check=True, stdout=subprocess.DEVNULL)
 
 
 def main():
     if os.environ.get(world.MARK) is None:
         build()
     world.enter()
-    for name in sys.argv[1:] or PARTS:
+    for name in [x for x in sys.argv[1:] if x != "--alone"] or PARTS:
         t = Tools(f"bench-{name}")
         try:
             PARTS[name](t)
