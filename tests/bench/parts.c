@@ -1,7 +1,8 @@
 /* Parts of agavectl that no command runs alone, for bench.py to time as processes:
  *   parts rocksdb LEDGER       RocksDB's own open and a walk over "meta": the floor of `shreds`
  *   parts verify ARCHIVE       the check of a snapshot archive
- *   parts fetch URL DIR NAME   one archive into DIR/NAME, verified on its way */
+ *   parts fetch URL DIR NAME   one archive into DIR/NAME, verified on its way
+ *   parts get none|structure DIR NAME URL...   the same from several, whose URLs are of the file */
 #include <signal.h>
 #include <stdio.h>
 
@@ -50,6 +51,24 @@ static struct err *rocksdb(const char *ledger)
     return e;
 }
 
+static struct err *get(struct ctx *ctx, int n, char **argv)
+{
+    AUTO(freep) struct fetch_source *sources = xcalloc((size_t)n, sizeof(*sources));
+    AUTO(fetch_report_clear) struct fetch_report fetched = {0};
+    const struct fetch_job job = {.name = argv[2],
+                                  .dir = argv[1],
+                                  .sources = sources,
+                                  .n_sources = (size_t)n - 3,
+                                  .uid = UINT32_MAX,
+                                  .gid = UINT32_MAX,
+                                  .verify = str_eq(argv[0], "none") ? FETCH_VERIFY_NONE
+                                                                    : FETCH_VERIFY_STRUCTURE};
+
+    for (int i = 3; i < n; i++)
+        sources[i - 3].url = argv[i];
+    return fetch_archive(ctx, &job, &fetched);
+}
+
 static struct err *run(struct ctx *ctx, int argc, char **argv)
 {
     struct snapcheck_report verified;
@@ -71,7 +90,9 @@ static struct err *run(struct ctx *ctx, int argc, char **argv)
 
         return fetch_archive(ctx, &job, &fetched);
     }
-    return err_new(ERR_BADINPUT, "usage: parts rocksdb|verify|fetch ...");
+    if (argc > 5 && str_eq(argv[1], "get"))
+        return get(ctx, argc - 2, argv + 2);
+    return err_new(ERR_BADINPUT, "usage: parts rocksdb|verify|fetch|get ...");
 }
 
 int main(int argc, char **argv)
