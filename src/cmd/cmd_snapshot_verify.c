@@ -2,9 +2,7 @@
  * what was not. Reads each file once, from front to end, and unpacks nothing to the disk. */
 #include "cmd/commands.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/str.h"
 #include "cmd/agave_opt.h"
@@ -196,8 +194,7 @@ static struct err *verify_one(struct ctx *ctx, struct verified *v)
     progress_init(&p);
     report_begin(&p.report, "verify");
     v->e = snapshot_archive_verify_file(ctx, path, &limits, on_progress, &p.report, &v->report);
-    if (p.tty)
-        dprintf(STDERR_FILENO, "\r\033[K");
+    progress_drop(&p);
     if (v->e && v->e->kind == ERR_CANCELLED)
         return TAKE(v->e);
     return NULL;

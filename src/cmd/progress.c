@@ -73,3 +73,10 @@ void progress_close(struct progress *p)
         dprintf(STDERR_FILENO, "%sfailed %-10s\n", p->tty ? "\r\033[K" : "", p->step);
     p->open = false;
 }
+
+void progress_drop(struct progress *p)
+{
+    if (p->open && p->tty && log_get_level() >= LOG_NORMAL)
+        dprintf(STDERR_FILENO, "\r\033[K");
+    p->open = false;
+}

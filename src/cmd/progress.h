@@ -17,3 +17,5 @@ struct progress {
 void progress_init(struct progress *p);
 /* After a failure in the middle of a step: ends its line. */
 void progress_close(struct progress *p);
+/* The step ends without a word of its own: what it did is told elsewhere. */
+void progress_drop(struct progress *p);
