@@ -111,4 +111,22 @@ def hundreds_are_found_with_bounded_sockets(t):
     assert r.seconds < 10, r.seconds
 
 
+@test
+def rates_are_those_that_last(t):
+    w = world.World(t, "--nodes", "4", "--spread")
+    w.big(48)
+    w.fault("no-snapshots", 1, 0, 2)
+    w.fault("cap", 800 << 10, 3)
+    w.fault("cap", 3200 << 10, 4)
+    w.fault("throttles", 2 << 20, 5)
+    w.fault("cap", 100 << 10, 6)
+    r = t.run("--no-lab", "snapshot", "find", "--rpc", w.url(0), "-o", "json", "--trust-any", "--min-rate", "1")
+    doc = json.loads(r.out)
+    rates = {s["addr"].removeprefix("http://"): s["rate_b_s"] / 1024 for s in doc["sources"]}
+    assert 560 < rates[w.host(3)] < 1040 and 2240 < rates[w.host(4)] < 4160, rates
+    assert rates[w.host(5)] < 400 and rates[w.host(6)] < 150, rates
+    assert doc["sources"][0]["addr"].endswith(w.host(4)), rates
+    assert r.seconds < 14, r.seconds
+
+
 main()
