@@ -129,19 +129,32 @@ static void check_half(struct look *l, const char *folder, const struct strlist 
                      "'%s/%s' is left over from a download: remove it", folder, name);
 }
 
+static bool is_name(const char *text, struct snapshot_name *ret)
+{
+    struct err *e = snapshot_name_parse(text, ret);
+
+    return e ? err_free(e), false : true;
+}
+
 /* tmp-snapshot-archive-* is Agave's own, written while it runs and removed by its next start
  * (solana-runtime 3.0.14, snapshot_utils.rs); the others are half files of downloads. */
 static void check_partial(struct look *l, const char *folder, const char *name)
 {
     AUTO(freep) char *shown = str_shown(name, 150);
+    const char *what = "an unfinished download; remove it if nothing downloads";
+    struct snapshot_name n;
 
     if (str_starts(name, "tmp-snapshot-archive-") && !l->needed)
         return;
+    if (str_starts(name, "tmp-snapshot-archive-"))
+        what = "the next start removes it";
+    else if (str_ends(folder, "/remote") && str_starts(name, "tmp-"))
+        what = "the validator's own download; it begins anew";
+    else if (str_starts(name, "tmp-") && is_name(name + strlen("tmp-"), &n))
+        what = "'agavectl snapshot get' goes on with it, 'agavectl snapshot prune --partial' "
+               "removes it";
     findings_add(l->ret, "snapshots.partial", 5, SEV_NOTE, "'%s/%s' is half an archive: %s", folder,
-                 shown,
-                 str_starts(name, "tmp-snapshot-archive-")
-                     ? "the next start removes it"
-                     : "an unfinished download; remove it if nothing downloads");
+                 shown, what);
 }
 
 /* May the validator read it? */
@@ -204,12 +217,12 @@ static struct err *check_archive(struct look *l, const char *folder, const char 
     if (n->legacy)
         findings_add(l->ret, "snapshots.format", 5, SEV_NOTE,
                      "'%s/%s' is in a format that Agave 3.0 does not read (only .tar.zst and "
-                     ".tar.lz4): remove it",
+                     ".tar.lz4): 'agavectl snapshot prune' removes it",
                      folder, name);
     if (n->incremental && !base_is_there)
         findings_add(l->ret, "snapshots.orphan", 5, SEV_NOTE,
                      "'%s/%s' needs the full snapshot of slot %" PRIu64 ", which is not there: "
-                     "remove it",
+                     "'agavectl snapshot prune' removes it",
                      folder, name, n->base);
     return n->legacy ? NULL : check_file(l, folder, name);
 }
