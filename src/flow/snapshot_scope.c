@@ -7,16 +7,15 @@
 
 #include "config/config.h"
 
-#define JOURNAL_DIR "/var/lib/agavectl/op"
-#define FILE_NAME   "snapshot-blacklist.json"
+#define FILE_NAME "snapshot-blacklist.json"
 
 char *snapshot_blacklist_path(const struct ctx *ctx)
 {
-    const char *journal = ctx->cfg ? ctx->cfg->journal_dir : JOURNAL_DIR;
-    const char *slash = strrchr(journal, '/'), *state = getenv("XDG_STATE_HOME"),
-               *home = getenv("HOME");
+    const char *journal = ctx->cfg ? ctx->cfg->journal_dir : NULL;
+    const char *slash = journal ? strrchr(journal, '/') : NULL;
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
-    if (geteuid() == 0)
+    if (geteuid() == 0 && journal)
         return xasprintf("%.*s/" FILE_NAME, slash ? (int)(slash - journal) : 0, journal);
     if (state && *state == '/')
         return xasprintf("%s/agavectl/" FILE_NAME, state);

@@ -27,6 +27,6 @@ void snapshot_scope_init(struct ctx *ctx, struct snapshot_scope *ret);
 struct err *snapshot_scope_save(struct ctx *ctx, struct snapshot_scope *s) MUST_CHECK;
 void snapshot_scope_clear(struct snapshot_scope *s);
 
-/* Where the list of what is not tried is: the host's beside the journal for root, the user's state
- * folder for others; to be freed. NULL: a user without a home. */
+/* Where the list of what is not tried is: beside the journal for root with a config, which makes it
+ * the host's; else in the user's state folder. To be freed. NULL: a user without a home. */
 char *snapshot_blacklist_path(const struct ctx *ctx);

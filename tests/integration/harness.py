@@ -46,9 +46,9 @@ class Tools:
         self.undo = []
 
     def run(self, *args, env=None, timeout=120, stdin=None, bin=None):
-        """Runs agavectl with args; stdout and stderr as text. No config of the machine leaks in."""
+        """Runs agavectl with args; stdout and stderr as text. No config or memory of the machine leaks in."""
         full = {k: v for k, v in os.environ.items() if not k.startswith("AGAVECTL_CONFIG")}
-        full.update({"NO_COLOR": "1", "AGAVECTL_TEST_DATA": str(DATA)})
+        full.update({"NO_COLOR": "1", "AGAVECTL_TEST_DATA": str(DATA), "XDG_STATE_HOME": str(self.dir / "state")})
         full.update(env or {})
         start = time.monotonic()
         p = subprocess.run([str(bin or BIN), *map(str, args)], env=full, capture_output=True, timeout=timeout,
