@@ -152,7 +152,8 @@ static bool is_fair_game(const struct sched_view *v, const struct sched_stream *
 {
     const struct sched_source *of = &v->sources[s->source];
 
-    if (s->compares || s->end_b - s->pos_b < SEGMENT_BLOCK_B)
+    /* one whose end was moved back may be past it by now */
+    if (s->compares || s->end_b < s->pos_b || s->end_b - s->pos_b < SEGMENT_BLOCK_B)
         return false;
     return s->source != thief || stream_rate(v, s) < of->rate_b_s / of->max_streams / 3;
 }

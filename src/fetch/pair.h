@@ -1,0 +1,94 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "fetch/archive.h"
+#include "fetch/blacklist.h"
+#include "fetch/find.h"
+#include "fetch/reasons.h"
+#include "fetch/trust.h"
+
+/* A snapshot to start from, in one plan: who has what (find.h), whom to believe (trust.h), with
+ * what the tip is reached soonest (rank.h), the full archive from all who have it (archive.h), and
+ * then, since it ages meanwhile, the newest incremental for it; and another one until the end is
+ * near enough to the tip. What is here already is not fetched again. */
+
+/* What is about to be fetched; texts are borrowed for the call. */
+struct pair_plan {
+    const char *full, *incr; /* final names; incr NULL: the full one alone */
+    bool have_full;          /* it is here */
+    uint64_t full_b, incr_b; /* UINT64_MAX: unknown; of the full one 0 when it is here */
+    uint64_t slot, tip;      /* the resulting one; the cluster's */
+    bool tip_known;
+    size_t full_sources, incr_sources;
+    const char *full_trust, *incr_trust; /* trust_text; "any": nobody vouches; NULL: not fetched */
+    const struct rank_time *time;
+    bool measured;                 /* time is of measured rates, else of a guess */
+    uint64_t need_b, free_b;       /* of the disk: full, two incrementals and what must be left */
+    const struct strlist *relaxed; /* limits that gave way */
+};
+struct pair_events {
+    void (*say)(void *arg, const char *text); /* what is done now */
+    /* Before the first byte, once. An error ends everything; !*ret_go ends it without one. */
+    struct err *(*plan)(void *arg, const struct pair_plan *p, bool *ret_go);
+    void (*progress)(void *arg, const struct fetch_progress *p); /* as fetch_job */
+    void (*dropped)(void *arg, const char *label, const struct err *e);
+    void (*fetched)(void *arg, const char *name, const struct fetch_report *r);
+    void *arg;
+}; /* each may be NULL */
+
+/* What is here, verified. Names NULL: nothing. */
+struct pair_local {
+    char *full, *incr;
+    uint64_t full_slot, slot, full_b;
+};
+void pair_local_clear(struct pair_local *l);
+/* What lies in dir, with remote/ (and with .agavectl/ when waiting): the highest full archive and
+ * its highest incremental, as Agave 3.0 and later choose. Each is verified, which takes as long as
+ * reading does; by_notes: one that has a note of provenance, with the size of now and proven when
+ * it was fetched, is not read again. A folder that is not there is nothing. ERR_CORRUPT,
+ * ERR_BADINPUT: one is broken, and Agave would try to load it; ERR_SYS, ERR_CANCELLED. */
+struct err *pair_local_look(struct ctx *ctx, const char *dir, bool by_notes, bool waiting,
+                            const struct pair_events *events, struct pair_local *ret) MUST_CHECK;
+
+struct pair_job {
+    const struct fetch_scope *scope;
+    const struct strlist *tip_from; /* RPC nodes; NULL: the scope's */
+    struct reasons_limits limits;   /* tip, blacklist, have_* are filled in here */
+    uint64_t max_age_end;           /* slots; see reasons_relax */
+    uint64_t convergence_slots;     /* 0: one incremental is enough */
+    uint32_t measure_ms;         /* 0: rates are not measured beforehand when there is a choice */
+    struct blacklist *blacklist; /* what turns out to be bad is added; NULL: none */
+    /* As in fetch_job. */
+    const char *dir;
+    const char *notes; /* the folder of snapshots that dir is, or is the .agavectl of; NULL: dir */
+    uint32_t uid, gid;
+    enum fetch_verify verify;
+    bool hash_must; /* also where the versions of the sources do not tell */
+    uint64_t spare_b, min_rate_b_s, max_rate_b_s;
+    const struct pair_events *events; /* may be NULL */
+};
+struct pair_report {
+    struct strlist fetched;  /* final names, in their order */
+    struct strlist rejected; /* "http://host:port (why)": nodes that the operator named and nodes
+                                that failed while something was fetched */
+    struct strlist relaxed;  /* limits that gave way */
+    uint64_t slot, tip;      /* what is here now ends at slot */
+    bool tip_known;
+    bool stopped; /* by events.plan */
+    uint64_t wire_b;
+    double seconds;
+};
+void pair_report_clear(struct pair_report *r);
+
+/* local: what is here; kept up to date. Blocks until it is done. ERR_NOTFOUND: nothing fits: why,
+ * and the one limit that would help; ERR_SYS with ENOSPC before the first byte; else as
+ * fetch_archive. Whole archives stay whatever happens later, and the same call goes on with what is
+ * not whole. ret is filled as far as it went after an error, too. */
+struct err *pair_get(struct ctx *ctx, const struct pair_job *job, struct pair_local *local,
+                     struct pair_report *ret) MUST_CHECK;

@@ -1,0 +1,101 @@
+/* What is here already, and may be built upon. */
+#include "fetch/pair.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fetch/provenance.h"
+#include "solana/snapshot_archive.h"
+#include "solana/snapshot_local.h"
+
+void pair_local_clear(struct pair_local *l)
+{
+    free(l->full);
+    free(l->incr);
+    *l = (struct pair_local){0};
+}
+
+static bool is_archive(const struct snaplocal_file *f, bool incremental, bool waiting)
+{
+    return f->kind == SNAPLOCAL_ARCHIVE && f->named && !f->name.legacy &&
+           f->name.incremental == incremental && (waiting || f->place != SNAPLOCAL_STAGED);
+}
+
+/* The highest; files are in that order. base NULL: a full one. */
+static const struct snaplocal_file *highest(const struct snaplocal *l, const uint64_t *base,
+                                            bool waiting)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (is_archive(&l->files[i], base != NULL, waiting) &&
+            (!base || l->files[i].name.base == *base))
+            return &l->files[i];
+    return NULL;
+}
+
+static bool proven_before(struct ctx *ctx, const char *dir, const struct snaplocal_file *f)
+{
+    AUTO(provenance_clear) struct provenance p = {0};
+    struct err *e = provenance_read(ctx, dir, f->file, &p);
+    bool proven = !e && p.size_b == f->size_b && p.verify && !str_eq(p.verify, "none");
+
+    err_free(e); /* without a note it is read */
+    return proven;
+}
+
+struct reading {
+    const struct pair_events *events;
+    const char *file;
+};
+
+static void on_read(void *arg, uint64_t done_b, uint64_t total_b)
+{
+    const struct reading *r = arg;
+    char text[256];
+
+    if (!r->events || !r->events->say)
+        return;
+    snprintf(text, sizeof(text), "verifying '%s', %.0f %%", r->file,
+             total_b ? 100.0 * (double)done_b / (double)total_b : 100.0);
+    r->events->say(r->events->arg, text);
+}
+
+static struct err *verify(struct ctx *ctx, const char *dir, const struct snaplocal_file *f,
+                          bool by_notes, const struct pair_events *events)
+{
+    struct reading r = {.events = events, .file = f->file};
+    struct snapcheck_report check;
+
+    if (by_notes && proven_before(ctx, dir, f))
+        return NULL;
+    on_read(&r, 0, f->size_b);
+    return err_hint(snapshot_archive_verify_file(ctx, f->path, NULL, on_read, &r, &check),
+                    "move it away and run this again");
+}
+
+struct err *pair_local_look(struct ctx *ctx, const char *dir, bool by_notes, bool waiting,
+                            const struct pair_events *events, struct pair_local *ret)
+{
+    AUTO(snaplocal_clear) struct snaplocal l = {0};
+    const struct snaplocal_file *full, *incr;
+    struct err *e = snaplocal_read(ctx, dir, NULL, &l);
+
+    *ret = (struct pair_local){0};
+    if (e && e->kind == ERR_NOTFOUND)
+        return err_free(e);
+    TRY(e);
+    full = highest(&l, NULL, waiting);
+    if (!full)
+        return NULL;
+    TRY(verify(ctx, dir, full, by_notes, events));
+    incr = highest(&l, &full->name.slot, waiting);
+    if (incr)
+        TRY(verify(ctx, dir, incr, by_notes, events));
+    *ret = (struct pair_local){
+        .full = xstrdup(full->file),
+        .incr = incr ? xstrdup(incr->file) : NULL,
+        .full_slot = full->name.slot,
+        .slot = incr ? incr->name.slot : full->name.slot,
+        .full_b = full->size_b,
+    };
+    return NULL;
+}
