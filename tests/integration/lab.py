@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from harness import Skip
+from harness import BUILD, Skip
 
 ENTER = ["--mount=/run/agavectl/lab/ns/mnt", "--net=/run/agavectl/lab/ns/net"]
 
@@ -21,7 +21,7 @@ def footprint(t):
         "links": sorted(re.findall(r"^\d+: ([^:@]+)", links, re.M)),
         "files": sorted(str(p) for d in ("/run/agavectl", "/var/lib/agavectl", "/etc/agavectl", "/srv")
                         for p in Path(d).rglob("*")),
-        "processes": sorted(p.name for p in Path("/proc").glob("[0-9]*") if "agavectl-lab" in exe(p) and ours(p)),
+        "processes": sorted(p.name for p in Path("/proc").glob("[0-9]*") if ours(t, p)),
     }
 
 
@@ -32,8 +32,11 @@ def exe(p):
         return ""
 
 
-def ours(p):
-    """Not of another root on the same kernel: a container may have its own lab."""
+def ours(t, p):
+    """A lab's program of this build or of the test, and not of another root: others on this machine may have theirs."""
+    program = exe(p)
+    if "agavectl-lab" not in program or not program.startswith((f"{BUILD.resolve()}/", f"{t.dir.resolve()}/")):
+        return False
     try:
         return os.path.samestat(os.stat(p / "root"), os.stat("/"))
     except OSError:
