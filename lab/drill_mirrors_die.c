@@ -11,6 +11,9 @@
 #define MIRRORS 4
 #define SLOW    "slow=48KiB" /* so that there is a middle of a file */
 #define TURN_S  90
+#define LIST                                                                                       \
+    "[\"http://127.1.0.1:8899\", \"http://127.1.0.2:8899\", \"http://127.1.0.3:8899\", "           \
+    "\"http://127.1.0.4:8899\"]"
 
 struct counts {
     uint64_t bytes, files_whole;
@@ -97,9 +100,9 @@ static struct err *prepare(struct drill_run *d)
     bool changed;
 
     TRY(lab_world_grow(d->ctx, MIRRORS, &changed));
-    TRY(drill_config(d, "snapshot:\n  sources: [\"http://127.1.0.1:8899\", "
-                        "\"http://127.1.0.2:8899\", \"http://127.1.0.3:8899\", "
-                        "\"http://127.1.0.4:8899\"]\n"));
+    /* Nobody but these four, and one that is left is believed alone. */
+    TRY(drill_config(d, "snapshot:\n  discover: false\n  sources: " LIST "\n"
+                        "  trusted_sources: " LIST "\n"));
     TRY(drill_stop(d));
     TRY(drill_remove_snapshots(d));
     for (unsigned i = 0; i < MIRRORS; i++)

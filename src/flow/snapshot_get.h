@@ -7,23 +7,14 @@
 #include "base/err.h"
 #include "flow/report.h"
 
-/* What the validator is to start from, in the config's snapshot folder. */
-struct snapshot_want {
-    const char *dir;
-    const char *const *sources; /* RPC URLs */
-    size_t n_sources;
-    uint64_t tip, max_age_slots; /* older than this behind the tip is too old */
-    uint32_t uid, gid;
-};
-
-/* A full archive and, where there is one, an incremental that builds on it, verified and not too
- * old: what is in the folder when that will do, else fetched from the source with the highest slot;
- * a name that turns out to be bad at every source that has it is left for the next best.
- * The incremental is looked for again after the full one has arrived, because it ages meanwhile.
- * Half files of fetches that were killed are removed. *ret_changed: something was fetched.
- * The summary names the sources that were of no use, and why.
- * ERR_NOTFOUND names every source and why it does not serve.
- */
-struct err *snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
-                         const struct flow_report *report, bool *ret_changed, char **ret_summary)
-    MUST_CHECK;
+/* The snapshot that the validator is to start from, in the config's folder: a full archive and,
+ * where there is one, an incremental that builds on it, verified, with the hash of its name, and
+ * not older than snapshot.max_age_slots. What is in the folder, when that will do: nothing is asked
+ * of anybody then. Else what fetch/pair.h finds best: believed by the config's rules, fetched from
+ * all who have it, gone on with where a run before was cut off. tip: the cluster's. Needs ctx->cfg;
+ * the caller knows that no validator runs. *ret_changed: something was fetched. The summary names
+ * the sources of the config that were of no use, and why. ERR_CORRUPT: an archive in the folder is
+ * broken, and is left to the operator; ERR_NOTFOUND: nothing fits, with the reasons and the one
+ * limit that would help; ERR_SYS: no room, before the first byte. */
+struct err *snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report *report,
+                         bool *ret_changed, char **ret_summary) MUST_CHECK;

@@ -62,28 +62,18 @@ static struct err *ask_tip(struct ctx *ctx, const struct unit_config *u, uint64_
 
 static struct err *snapshot_act(struct ctx *ctx, struct step_run *s)
 {
-    const struct config *c = ctx->cfg;
     struct unit_state *state = s->state;
-    const struct strlist *sources =
-        c->snapshot.sources.n ? &c->snapshot.sources : &c->cluster.references;
-    struct snapshot_want want = {
-        .dir = c->validator.snapshots,
-        .sources = (const char *const *)sources->items,
-        .n_sources = sources->n,
-        .max_age_slots = c->snapshot.max_age_slots,
-        .uid = (uint32_t)c->validator.uid,
-        .gid = (uint32_t)c->validator.gid,
-    };
+    uint64_t tip;
 
-    TRY(ask_tip(ctx, state->u, &want.tip));
-    return snapshot_get(ctx, &want, s->report, &s->changed, &s->text);
+    TRY(ask_tip(ctx, state->u, &tip));
+    return snapshot_get(ctx, tip, s->report, &s->changed, &s->text);
 }
 
 /* Which archive is taken is decided by what the cluster serves when its turn comes, and verified:
  * a choice from before a crash may be gone or too old. */
 static const struct step step_snapshot = {
     .name = "snapshot",
-    .cls = STEP_IDEMPOTENT, /* a whole archive is found again, half ones are removed */
+    .cls = STEP_IDEMPOTENT, /* a whole archive is found again, a half one is gone on with */
     .asks = true,
     .act = snapshot_act,
 };

@@ -26,7 +26,7 @@ def up_from(t, *nodes):
     t.sh("nsenter", *lab.ENTER, "find", SNAPSHOTS, "-maxdepth", "1", "-type", "f", "-delete")
     config = t.dir / "agavectl.yaml"
     urls = ", ".join(f'"http://127.1.0.{n - 2}:8899"' for n in nodes)   # 3 is the first with an address of its own
-    config.write_text(Path("/run/agavectl/lab/agavectl.yaml").read_text() + f"snapshot: {{sources: [{urls}]}}\n")
+    config.write_text(Path("/run/agavectl/lab/agavectl.yaml").read_text() + f"snapshot: {{discover: false, sources: [{urls}], trusted_sources: [{urls}]}}\n")
     r = t.run(*lab.ENTER, BIN, "-c", config, "up", "--yes", bin="/usr/bin/nsenter")
     assert r.code == 0, r
     s = lab.at_tip(t)

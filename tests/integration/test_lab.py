@@ -72,7 +72,7 @@ def up_goes_on_after_the_snapshots_were_gone(t):
     lab.up(t)
     config = Path("/run/agavectl/lab/agavectl.yaml").read_text()
     broken = t.dir / "agavectl.yaml"
-    broken.write_text(config + "snapshot: {sources: [\"http://127.0.0.1:1\"]}\nup: {timeout_s: 60}\n")
+    broken.write_text(config + "snapshot: {discover: false, sources: [\"http://127.0.0.1:1\"]}\nup: {timeout_s: 60}\n")
     # The lab's namespaces with a config of ours: its snapshot source is dead.
     r = t.run(*lab.ENTER, BIN, "-c", broken, "up", "--yes", bin="/usr/bin/nsenter")
     assert r.code == 1 and "snapshot" in r.err and "127.0.0.1:1" in r.err, r

@@ -298,9 +298,8 @@ const struct unit world_unit = {
 const struct runtime *__wrap_runtime_by_name(const char *name);
 struct err *__wrap_unit_config_check(struct ctx *ctx, const struct unit_config *u);
 struct err *__wrap_ports_check(struct ctx *ctx);
-struct err *__wrap_snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
-                                const struct flow_report *report, bool *ret_changed,
-                                char **ret_summary);
+struct err *__wrap_snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report *report,
+                                bool *ret_changed, char **ret_summary);
 struct err *__wrap_status_gather(struct ctx *ctx, const struct status_params *p,
                                  struct status *ret);
 struct err *__wrap_admin_start_progress(struct ctx *ctx, const char *ledger, uint32_t timeout_ms,
@@ -327,9 +326,8 @@ struct err *__wrap_ports_check(struct ctx *ctx)
     return NULL;
 }
 
-struct err *__wrap_snapshot_get(struct ctx *ctx, const struct snapshot_want *want,
-                                const struct flow_report *report, bool *ret_changed,
-                                char **ret_summary)
+struct err *__wrap_snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report *report,
+                                bool *ret_changed, char **ret_summary)
 {
     *ret_changed = !has(ctx, "/world/snapshot");
     if (*ret_changed)
