@@ -97,7 +97,8 @@ static void picture_sources(const struct archive *a, uint64_t now, struct pictur
             .ready = ready && (s->state == SOURCE_READY || !s->ranges),
             .ranges = s->ranges,
             .streams = s->n_streams,
-            .max_streams = s->strikes ? 1 : EACH_STREAMS,
+            /* What it is begun with proves it; nothing may make that slower. */
+            .max_streams = s->strikes || !source_has_print(a, s) ? 1 : EACH_STREAMS,
             .rate_b_s = source_rate(s, now),
             .tried = s->tried,
         };

@@ -54,7 +54,7 @@ struct source {
     uint64_t not_before_ns, struck_ns, good_ns; /* good: its last byte that counted */
     bool revived;
     unsigned overlaps; /* blocks that it read only to compare them where another one had ended */
-    bool probed;  /* some of its first bytes are or were to be compared */
+    bool probed;       /* some of its first bytes are or were to be compared */
     bool doubted; /* aside for bytes beyond the fingerprint: it is not put together with others */
     struct err *why; /* of the last strike or of the drop */
 };
@@ -151,6 +151,7 @@ bool source_may_work(const struct archive *a, const struct source *s, uint64_t n
 /* Nobody is left who could go on, not even of those that were put aside. */
 struct err *sources_none_left(struct archive *a, bool *ret) MUST_CHECK;
 /* Its first 2 MiB were read: what others differ in there is decided by all (sources_group). */
+bool source_has_print(const struct archive *a, const struct source *s);
 bool source_has_head(const struct archive *a, const struct source *s);
 struct err *sources_error(const struct archive *a) MUST_CHECK;
 double source_rate(const struct source *s, uint64_t now_ns);

@@ -105,7 +105,7 @@ bool source_has_head(const struct archive *a, const struct source *s)
 }
 
 /* All that can be known of it without reading the file: of one without ranges the head. */
-static bool has_print(const struct archive *a, const struct source *s)
+bool source_has_print(const struct archive *a, const struct source *s)
 {
     for (size_t i = 0; i < PRINT_PARTS; i++)
         if ((i == 0 || s->ranges) && !has_part(a, s, i))
@@ -230,7 +230,7 @@ static struct err *take_length(struct archive *a, struct source *s)
 
 static struct err *join(struct archive *a, struct source *s)
 {
-    if (s->state == SOURCE_READY && s->ranges && has_print(a, s))
+    if (s->state == SOURCE_READY && s->ranges && source_has_print(a, s))
         TRY(partial_note_proven(a->partial, s->token));
     if (s->state == SOURCE_READY)
         return NULL;
@@ -239,7 +239,7 @@ static struct err *join(struct archive *a, struct source *s)
     if (s->state == SOURCE_DROPPED)
         return NULL;
     ask_parts(a, s);
-    if (has_print(a, s))
+    if (source_has_print(a, s))
         s->state = SOURCE_READY;
     return NULL;
 }
