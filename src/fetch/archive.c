@@ -105,6 +105,18 @@ static void picture_sources(const struct archive *a, uint64_t now, struct pictur
     }
 }
 
+/* Of one without ranges: when it becomes slow, a new start elsewhere is dear enough without waiting
+ * for the average to say so. */
+static double present_rate(const struct stream *s, double average_b_s, uint64_t now)
+{
+    double b_s = meter_rate(&s->meter, now, 2);
+
+    if (meter_age_s(&s->meter, now) < 2)
+        return average_b_s;
+    b_s = b_s < average_b_s ? b_s : average_b_s;
+    return b_s < 1 ? 1 : b_s; /* 0 would be unknown */
+}
+
 static void picture_streams(const struct archive *a, uint64_t now, struct picture *p)
 {
     for (size_t i = 0; i < a->n_streams; i++) {
@@ -116,6 +128,7 @@ static void picture_streams(const struct archive *a, uint64_t now, struct pictur
             continue;
         if (s->kind == STREAM_SINGLE && (!of->running || s->pos_b > of->pos_b)) {
             of->running = true;
+            of->rate_b_s = present_rate(s, of->rate_b_s, now);
             of->pos_b = s->pos_b;
             of->age_s = meter_age_s(&s->meter, now);
         }
