@@ -26,7 +26,7 @@
 #define JUDGE_S       5.0
 #define FORGIVEN_S    20.0
 #define LAST_S        30.0
-#define LAST_CHECKS_S 3.0
+#define LAST_CHECKS_S 10.0
 #define OVERLAPS      8       /* of a source, and then each eighth */
 #define FULL_LIMIT_S  12000.0 /* Agave's least for a full archive, and what an incremental gets */
 #define INCR_LIMIT_S  250.0
