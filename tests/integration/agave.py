@@ -87,7 +87,7 @@ FLAGS = ["--no-poh-speed-test", "--no-os-network-limits-test", "--allow-private-
          "--rpc-bind-address", "127.0.0.1", "--bind-address", "127.0.0.1"]
 
 
-def voting_node_argv(t, folder):
+def voting_node_argv(t, folder, full_every=400):
     """Folders and command line of a voting node that goes on from the clean ledger of the real data."""
     keys, ledger = t.data("agave", "seed-cluster"), folder / "ledger"
     for name in ("ledger", "snapshots", "accounts"):
@@ -103,7 +103,7 @@ def voting_node_argv(t, folder):
     return [program("agave-validator"), "--identity", keys / "validator-keypair.json", "--vote-account", vote,
             "--authorized-voter", vote, "--ledger", ledger, "--snapshots", folder / "snapshots",
             "--accounts", folder / "accounts", "--rpc-port", "8899", "--gossip-port", "8001",
-            "--dynamic-port-range", "8002-8040", "--full-snapshot-interval-slots", "400",
+            "--dynamic-port-range", "8002-8040", "--full-snapshot-interval-slots", str(full_every),
             "--snapshot-interval-slots", "100", "--no-wait-for-vote-to-start-leader", *FLAGS,
             "--log", folder / "log"]
 
@@ -111,9 +111,9 @@ def voting_node_argv(t, folder):
 class VotingNode:
     """The cluster's one voting node."""
 
-    def __init__(self, t, ns):
+    def __init__(self, t, ns, full_every=400):
         self.t, self.ns, self.dir = t, ns, t.dir / "node1"
-        args = voting_node_argv(t, self.dir)
+        args = voting_node_argv(t, self.dir, full_every)
         env = dict(os.environ, **dict(e.split("=", 1) for e in preload()))
         self.process = subprocess.Popen([*ns.enter(), *map(str, args)], env=env, stdin=subprocess.DEVNULL,
                                         stdout=open(self.dir / "out", "wb"), stderr=subprocess.STDOUT)

@@ -1,26 +1,32 @@
-"""Snapshots of real Agave: fetched from a voting node, given on by `snapshot serve`, and started from by another node."""
+"""Snapshots of real Agave: found and fetched from a voting node, gone on with after kill -9, given on by `snapshot serve`,
+and started from by another node."""
+import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tarfile
 
 import agave
 from harness import BIN, main, test
 
 RPC = "http://127.0.0.1:8899"
+MIB = 1 << 20
 
 
 class Cluster:
     """A voting node in namespaces of the test's own, with a full and an incremental archive to give."""
 
-    def __init__(self, t):
+    def __init__(self, t, full_every=400):
         t.need_root()
         agave.program("agave-validator")
         agave.raise_sysctls(t)
         self.t, self.ns = t, agave.Namespaces(t)
-        self.node1 = agave.VotingNode(t, self.ns)
+        self.node1 = agave.VotingNode(t, self.ns, full_every)
+        self.served = t.dir / "node1" / "snapshots"
         self.node1.wait_ready()
         t.until("a pair to fetch", lambda: (self.node1.call(8899, "getHighestSnapshotSlot") or {}).get("incremental"), 180, 0.5)
         self.id = self.node1.call(8899, "getIdentity")["identity"]
@@ -42,6 +48,21 @@ class Cluster:
         return p
 
 
+def found_as_it_is(t, c):
+    r = c.run("snapshot", "find", "--rpc", RPC, "--no-speed", "--trust-any", "-o", "json")
+    assert r.code == 0, r
+    (source,) = json.loads(r.out)["sources"]
+    nodes = {n["pubkey"]: n for n in c.node1.call(8899, "getClusterNodes")}
+    assert source["id"] == c.id and source["version"] == agave.VERSION, source
+    assert source["shred_version"] == nodes[c.id]["shredVersion"], (source, nodes)
+    assert source["ranges"] is False and source["rate_b_s"] is None and source["trust"] == "none", source
+    assert source["incremental"]["base"] == source["full"]["slot"], source
+    for f in (source["full"], source["incremental"]):
+        if (c.served / f["name"]).exists():    # an incremental may have given way to the next one
+            assert f["size_b"] == (c.served / f["name"]).stat().st_size, f
+    t.real("agave", f"snapshots of agave-validator {agave.VERSION}, found")
+
+
 def archives(folder):
     return sorted(f.name for f in folder.iterdir() if f.is_file())
 
@@ -51,6 +72,8 @@ def what_is_fetched_is_what_another_node_starts_from(t):
     c = Cluster(t)
     out = t.dir / "node2" / "snapshots"
     out.parent.mkdir()
+
+    found_as_it_is(t, c)
 
     # One node alone is no witness, unless it is known.
     r = c.run("snapshot", "get", "--rpc", RPC, "--out", out)
@@ -99,6 +122,73 @@ def what_is_fetched_is_what_another_node_starts_from(t):
     assert result["full"] in loaded and (not result["incremental"] or result["incremental"] in loaded), loaded
     assert c.node1.call(9899, "getGenesisHash") == c.node1.call(8899, "getGenesisHash")
     t.real("agave", f"a second agave-validator started from what 'snapshot get' had fetched, slot {slot}")
+
+
+def make_larger(t, archive, mib):
+    """The same state in more bytes: accounts files of that slot that no bank refers to. A running node serves its archives
+    by name and reads them no more."""
+    plain = subprocess.run(["zstd", "-dcq", "--long=27", archive], stdout=subprocess.PIPE, check=True).stdout
+    grown = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(plain)) as old, tarfile.open(fileobj=grown, mode="w") as new:
+        for member in old:
+            new.addfile(member, old.extractfile(member) if member.isfile() else None)
+        for i in range(mib):
+            info = tarfile.TarInfo(f"accounts/100.{900000 + i}")
+            info.size = MIB
+            new.addfile(info, io.BytesIO(os.urandom(MIB)))
+    part = t.dir / "larger.tar.zst"
+    subprocess.run(["zstd", "-1qf", "-o", part], input=grown.getvalue(), check=True)
+    os.replace(part, archive)
+
+
+def nobody_vouched(t, c, out, name):
+    """What was taken with --trust-any is shown as such: in its note, by list, and by status."""
+    assert json.loads((out / ".agavectl" / f"{name}.json").read_text())["trust"] == "any"
+    r = c.run("snapshot", "list", "--snapshots", out, "--agave-version", agave.VERSION, "-o", "json")
+    (listed,) = [f for f in json.loads(r.out)["files"] if f["loaded"]]
+    assert listed["path"].endswith(name) and listed["fetched"]["trust"] == "any", r
+    config = t.dir / "agavectl.yaml"
+    config.write_text(json.dumps({      # JSON is YAML
+        "state_dir": str(t.dir / "state"), "journal_dir": str(t.dir / "op"),
+        "validator": {"bin": str(agave.program("agave-validator")), "ledger": str(t.dir / "ledger"), "snapshots": str(out),
+                      "accounts": str(t.dir / "accounts"), "log": str(t.dir / "log"), "rpc_port": 9899, "gossip_port": 9001,
+                      "dynamic_port_range": "9002-9040"},
+        "cluster": {"references": [RPC]}}))
+    r = c.run("-c", config, "status")
+    assert "nobody vouched for the full one" in r.out, r
+
+
+@test
+def killed_in_the_middle_and_gone_on_with(t):
+    c = Cluster(t, full_every=100000)
+    (archive,) = c.served.glob("snapshot-100-*")
+    make_larger(t, archive, 32)
+    size, out = archive.stat().st_size, t.dir / "out"
+    part = out / f"tmp-{archive.name}"
+    get = ("snapshot", "get", "--rpc", RPC, "--out", out, "--trust-any", "--full-only", "-o", "json")
+
+    for times in range(3):
+        p = subprocess.Popen([*c.ns.enter(), *map(str, (BIN, "--no-lab", *get, "--max-rate", "8MiB"))], text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            events = (json.loads(line) for line in p.stdout)
+            assert any(e["event"] == "progress" and e["done_b"] > (times + 1) * 6 * MIB for e in events), "it ended by itself"
+        finally:
+            p.kill()
+            p.wait()
+            p.stdout.close()
+        assert part.exists() and not (out / archive.name).exists(), times
+
+    # A real node answers a Range with the whole file: what is here is compared, and only the rest written.
+    r = c.run(*get)
+    assert r.code == 0, r
+    (done,) = [e for e in map(json.loads, r.out.splitlines()) if e["event"] == "fetched"]
+    assert 17 * MIB < done["resumed_b"] < size <= done["wire_b"], done
+    assert not any(s["ranges"] for s in done["sources"]) and sum(s["bytes_b"] for s in done["sources"]) < size, done
+    assert hashlib.sha256((out / archive.name).read_bytes()).digest() == hashlib.sha256(archive.read_bytes()).digest()
+    assert archives(out) == [archive.name], list(out.iterdir())
+    t.real("agave", f"a transfer from agave-validator {agave.VERSION} killed three times, gone on with, byte-identical")
+    nobody_vouched(t, c, out, archive.name)
 
 
 main()
