@@ -25,9 +25,9 @@ static void forget(struct stream *s)
     for (size_t i = 0; i < a->n_streams; i++)
         if (a->streams[i] == s)
             a->streams[i] = a->streams[--a->n_streams];
-    s->source->n_streams--;
-    if (!s->source->n_streams)
+    if (s->source->n_streams == 1) /* the last one: what it gave until now */
         s->source->last_b_s = source_rate(s->source, clock_mono_ns(a->ctx));
+    s->source->n_streams--;
     if (s->kind == STREAM_PRINT)
         s->source->asking[s->part] = false;
     free(s->range);
