@@ -29,7 +29,7 @@ class Prepared:
         assert m.boot_id != before
         assert m.settle() == "running", m.run(WHY)[1]
         for name in self.guarded:
-            assert m.saw(name) == self.seen, (name, m.saw(name))
+            assert m.saw(name) == self.seen, (name, m.saw(name), m.run(WHY)[1])
         assert m.run(f"test ! -e {STALE} && test -e {KEPT}")[0] == 0, m.run("ls /srv/solana /srv/solana/ramdisk")[1]
         assert "ordering cycle" not in m.journal()
 
