@@ -113,6 +113,7 @@ static void ask(struct question *q, char *url)
         .method = q->by_get ? "GET" : "HEAD",
         .headers = q->of_file ? range_headers : NULL,
         .proxy = all->proxy,
+        .last = q->of_file, /* hundreds of idle connections would only be in the way */
         .timeout_ms = left_ms ? (uint32_t)left_ms : 1,
         .connect_ms = left_ms ? (uint32_t)left_ms : 1,
         .max_body_b = ALIAS_BODY_B,

@@ -53,6 +53,7 @@ struct http_request {
     /* "http://host:port", "socks5h://host:port": everything goes through this; NULL: nothing does,
      * whatever the environment says. */
     const char *proxy;
+    bool last;             /* its connection is not kept for others */
     uint32_t timeout_ms;   /* whole transfer; 0: none (streams: see min_rate) */
     uint32_t connect_ms;   /* 0: HTTP_CONNECT_MS */
     uint64_t max_body_b;   /* 0: 16 MiB, of streams too; more is ERR_REMOTE and ends the transfer */

@@ -342,6 +342,8 @@ static void set_limits(struct http_wire *t)
         curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME,
                          (long)(req->min_rate_s ? req->min_rate_s : 1));
     }
+    if (req->last)
+        curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
     if (req->on_data)
         curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, STREAM_BUF_B);
 }

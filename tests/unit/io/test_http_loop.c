@@ -151,6 +151,20 @@ static void connections_are_used_again(void **state)
     close_world(&w);
 }
 
+static void the_last_one_closes_its_connection(void **state)
+{
+    struct world w = {0};
+
+    open_world(&w, (struct http_loop_opts){.max_sockets = 1});
+    for (int i = 0; i < 4; i++)
+        begin_with(&w, "/keep", (struct http_request){.last = i % 2 == 1}, NULL);
+    assert_null(http_loop_run(w.loop, 0, NULL, NULL));
+    for (size_t i = 0; i < w.n; i++)
+        assert_int_equal(w.runs[i].status, 200);
+    assert_int_equal(w.server->n_conns, 2); /* the second one goes on the first one's */
+    close_world(&w);
+}
+
 /* ---- cancel ------------------------------------------------------------------------------- */
 
 static struct err *cancel_in_data(void *arg, const void *data, size_t n)
@@ -568,6 +582,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_more_than_there_are_places),
         cmocka_unit_test(connections_are_used_again),
+        cmocka_unit_test(the_last_one_closes_its_connection),
         cmocka_unit_test(cancelled_while_data_comes),
         cmocka_unit_test(cancelled_when_another_is_done),
         cmocka_unit_test(cancelled_with_its_answer_on_the_way),
