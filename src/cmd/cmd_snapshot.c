@@ -6,6 +6,7 @@
 static const struct cmd *const snapshot_subs[] = {
     &cmd_snapshot_find,
     &cmd_snapshot_get,
+    &cmd_snapshot_keep,
     &cmd_snapshot_list,
     &cmd_snapshot_prune,
     &cmd_snapshot_serve,

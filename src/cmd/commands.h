@@ -27,6 +27,7 @@ extern const struct cmd cmd_shreds;
 extern const struct cmd cmd_snapshot;
 extern const struct cmd cmd_snapshot_find; /* parts of cmd_snapshot */
 extern const struct cmd cmd_snapshot_get;
+extern const struct cmd cmd_snapshot_keep;
 extern const struct cmd cmd_snapshot_list;
 extern const struct cmd cmd_snapshot_serve;
 extern const struct cmd cmd_snapshot_prune;

@@ -139,7 +139,6 @@ static struct err *start_act(struct ctx *ctx, struct step_run *s)
 
     if (ctx_cancelled(ctx))
         return err_new(ERR_CANCELLED, "interrupted before the validator was started");
-    free(state->waited);
     TRY(waiting_take(ctx, state->u->unit.bin, &state->waited));
     return state->u->runtime->start(ctx, &state->u->unit);
 }

@@ -10,6 +10,7 @@
 #include "flow/snapshot_get.h"
 #include "flow/start.h"
 #include "flow/unit_state.h"
+#include "flow/waiting.h"
 #include "io/clock.h"
 #include "look/status.h"
 
@@ -65,6 +66,7 @@ static struct err *snapshot_act(struct ctx *ctx, struct step_run *s)
     struct unit_state *state = s->state;
     uint64_t tip;
 
+    TRY(waiting_take(ctx, state->u->unit.bin, &state->waited));
     TRY(ask_tip(ctx, state->u, &tip));
     return snapshot_get(ctx, tip, s->report, &s->changed, &s->text);
 }

@@ -35,16 +35,19 @@ static struct err *take(struct ctx *ctx, const char *bin, char **ret_text)
                          ctx->cfg->snapshot.leapfrog_slots, &moved, ret_text);
 }
 
-struct err *waiting_take(struct ctx *ctx, const char *bin, char **ret_text)
+struct err *waiting_take(struct ctx *ctx, const char *bin, char **text)
 {
-    struct err *e;
+    char *told = NULL;
+    struct err *e = take(ctx, bin, &told);
 
-    *ret_text = NULL;
-    e = take(ctx, bin, ret_text);
     if (e && e->kind == ERR_CANCELLED)
         return e;
     if (e && e->kind != ERR_NOTFOUND)
-        *ret_text = xasprintf("a snapshot that waits stays where it is: %s", e->text);
+        told = xasprintf("a snapshot that waits stays where it is: %s", e->text);
     err_free(e);
+    if (told) {
+        free(*text);
+        *text = told;
+    }
     return NULL;
 }

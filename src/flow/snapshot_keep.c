@@ -1,0 +1,230 @@
+/* One round of `snapshot keep`. It does what `snapshot get` does, when the limits say that it is
+ * time, and removes of what waits what is overtaken. Nothing else is ever removed here. */
+#include "flow/snapshot_keep.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "fetch/pair.h"
+#include "fetch/prune.h"
+#include "fetch/store.h"
+#include "fetch/tip.h"
+#include "flow/snapshot_scope.h"
+#include "flow/snapshot_text.h"
+#include "flow/unit_state.h"
+#include "look/snapshot_rules.h"
+
+#define TIP_MS     2000
+#define MEASURE_MS 4000
+
+const char *keep_outcome_name(enum keep_outcome o)
+{
+    static const char *const outcomes[] = {
+        [KEEP_QUIET] = "quiet", [KEEP_FRESH] = "fresh",   [KEEP_FETCHED] = "fetched",
+        [KEEP_STALE] = "stale", [KEEP_FAILED] = "failed",
+    };
+
+    return outcomes[o];
+}
+
+void keep_round_clear(struct keep_round *r)
+{
+    strlist_clear(&r->fetched);
+    free(r->why);
+    *r = (struct keep_round){0};
+}
+
+static struct json *known_json(const struct known_u64 *v)
+{
+    return v->known ? json_new_u64(v->v) : NULL;
+}
+
+struct json *keep_round_json(const struct keep_round *r)
+{
+    struct json *j = json_new_object(), *fetched = json_new_array();
+    bool aged = r->tip.known && r->slot.known;
+
+    for (size_t i = 0; i < r->fetched.n; i++)
+        json_push(fetched, json_new_str(r->fetched.items[i]));
+    json_put(j, "outcome", json_new_str(keep_outcome_name(r->outcome)));
+    json_put(j, "tip", known_json(&r->tip));
+    json_put(j, "slot", known_json(&r->slot));
+    json_put(j, "age_slots",
+             aged ? json_new_u64(r->tip.v > r->slot.v ? r->tip.v - r->slot.v : 0) : NULL);
+    json_put(j, "fetched", fetched);
+    json_put(j, "removed", json_new_u64(r->n_removed));
+    json_put(j, "why", json_new_str(r->why));
+    return j;
+}
+
+/* ---- fetching ---------------------------------------------------------------------------------
+ */
+
+static void on_say(void *arg, const char *text)
+{
+    report_progress(arg, "%s", text);
+}
+
+static void on_progress(void *arg, const struct fetch_progress *p)
+{
+    AUTO(freep) char *text = snapshot_progress_text(p);
+
+    report_progress(arg, "%s", text);
+}
+
+static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events *events,
+                         struct pair_local *local, struct pair_report *ret)
+{
+    AUTO(snapshot_scope_clear) struct snapshot_scope scope = {0};
+    const struct config *c = ctx->cfg;
+    AUTO(freep) char *target = NULL;
+    struct err *e, *saved;
+
+    TRY(store_target(ctx, c->validator.snapshots, true, &target));
+    snapshot_scope_init(ctx, &scope);
+    scope.limits.tip = (struct known_u64){.known = true, .v = tip};
+    const struct pair_job job = {
+        .scope = &scope.find,
+        .tip_from = &c->cluster.references,
+        .limits = scope.limits,
+        .max_age_end = scope.max_age_end,
+        .convergence_slots = scope.convergence_slots,
+        .measure_ms = MEASURE_MS,
+        .blacklist = &scope.blacklist,
+        .dir = target,
+        .notes = c->validator.snapshots,
+        .uid = (uint32_t)c->validator.uid,
+        .gid = (uint32_t)c->validator.gid,
+        .verify = FETCH_VERIFY_FULL, /* there is time, and nobody looks on */
+        .hash_must = true,
+        .min_rate_b_s = c->snapshot.min_rate_mib_s << 20,
+        .max_rate_b_s = c->snapshot.max_rate_mib_s << 20,
+        .events = events,
+    };
+    e = pair_get(ctx, &job, local, ret);
+    saved = snapshot_scope_save(ctx, &scope);
+    if (saved)
+        log_debug("what failed is not remembered: %s", saved->text);
+    err_free(saved);
+    return e;
+}
+
+/* Of what waits alone, and of what is about nothing. */
+static struct err *remove_overtaken(struct ctx *ctx, size_t *ret_n)
+{
+    AUTO(prune_plan_clear) struct prune_plan plan = {0};
+    AUTO(snaplocal_clear) struct snaplocal l = {0};
+    const struct snapload_rules rules = snapshot_rules(ctx->cfg, &(struct agave_version){0});
+
+    TRY(snaplocal_read(ctx, ctx->cfg->validator.snapshots, NULL, &l));
+    TRY(prune_plan_make(&l, &rules, &(struct prune_want){.running = true}, &plan));
+    for (size_t i = 0; i < plan.n; i++)
+        plan.items[i].remove &= l.files[i].place == SNAPLOCAL_STAGED;
+    return prune(ctx, &l, &plan, ret_n);
+}
+
+/* ---- a round ----------------------------------------------------------------------------------
+ */
+
+static struct err *is_active_voter(struct ctx *ctx, bool *ret)
+{
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+
+    *ret = false;
+    if (!ctx->cfg->validator.voting)
+        return NULL;
+    TRY(unit_config_look(ctx, NULL, &u));
+    return unit_look(ctx, u, ret);
+}
+
+static bool is_fresh(const struct ctx *ctx, const struct keep_round *r)
+{
+    return r->slot.known &&
+           (r->tip.v <= r->slot.v || r->tip.v - r->slot.v <= ctx->cfg->snapshot.fresh_slots);
+}
+
+/* The newest by its name, with what waits: a validator's own archives are new every minute, and
+ * reading them each time would be all that this does. */
+static struct err *newest(struct ctx *ctx, struct known_u64 *ret)
+{
+    AUTO(snaplocal_clear) struct snaplocal l = {0};
+    AUTO(snapload_clear) struct snapload d = {0};
+    const struct snapload_rules always = {.use = SNAPLOAD_ALWAYS};
+
+    TRY(snaplocal_read(ctx, ctx->cfg->validator.snapshots, NULL, &l));
+    for (size_t i = 0; i < l.n; i++)
+        if (l.files[i].kind == SNAPLOCAL_ARCHIVE && l.files[i].place == SNAPLOCAL_STAGED)
+            l.files[i].place = SNAPLOCAL_TOP;
+    snapload_decide(&l, &always, &d);
+    *ret = (struct known_u64){.known = d.from == SNAPLOAD_ARCHIVES, .v = d.slot};
+    return NULL;
+}
+
+static struct err *bring(struct ctx *ctx, const struct flow_report *report, struct keep_round *r)
+{
+    struct flow_report nobody = {0};
+    const struct pair_events events = {
+        .say = on_say,
+        .progress = on_progress,
+        .arg = report ? (void *)(uintptr_t)report : &nobody,
+    };
+    AUTO(pair_local_clear) struct pair_local local = {0};
+    AUTO(pair_report_clear) struct pair_report done = {0};
+    struct err *e;
+
+    TRY(newest(ctx, &r->slot));
+    r->outcome = KEEP_FRESH;
+    if (is_fresh(ctx, r))
+        return NULL;
+    TRY(pair_local_look(ctx, ctx->cfg->validator.snapshots, true, true, &events, &local));
+    e = fetch(ctx, r->tip.v, &events, &local, &done);
+    if (local.full)
+        r->slot = (struct known_u64){.known = true, .v = local.slot};
+    if (done.tip_known)
+        r->tip = (struct known_u64){.known = true, .v = done.tip};
+    r->fetched = done.fetched;
+    done.fetched = (struct strlist){0};
+    r->outcome = r->fetched.n ? KEEP_FETCHED : KEEP_STALE;
+    TRY(e);
+    return r->fetched.n ? remove_overtaken(ctx, &r->n_removed) : NULL;
+}
+
+static struct err *do_round(struct ctx *ctx, const struct flow_report *report, struct keep_round *r)
+{
+    const struct config *c = ctx->cfg;
+    bool active = false;
+
+    TRY(is_active_voter(ctx, &active));
+    if (active) {
+        r->outcome = KEEP_QUIET;
+        r->why = xstrdup("a voter runs: its disk and its network are its own");
+        return NULL;
+    }
+    TRY(fetch_tip(ctx, &c->cluster.references, TIP_MS, &r->tip));
+    if (!r->tip.known)
+        return err_new(ERR_TIMEOUT, "no reference tells the tip, so the age of what is here is not "
+                                    "known");
+    return bring(ctx, report, r);
+}
+
+struct err *snapshot_keep_round(struct ctx *ctx, const struct flow_report *report,
+                                struct keep_round *ret)
+{
+    struct keep_round r = {0};
+    struct err *e = do_round(ctx, report, &r);
+
+    if (e && e->kind == ERR_CANCELLED) {
+        keep_round_clear(&r);
+        return e;
+    }
+    if (e) {
+        r.outcome = KEEP_FAILED;
+        free(r.why);
+        r.why = xstrdup(e->text);
+    }
+    err_free(e);
+    *ret = r;
+    return NULL;
+}
