@@ -153,7 +153,7 @@ static void print_plan(const struct pruning *p, struct out *out)
         out_printf(out, "'%s': %s; it is refused until the loss is named: --destroy='%s'\n",
                    p->plan.refused_name, p->plan.refused, p->plan.refused_name);
     if (p->plan.n_removed)
-        out_printf(out, "%zu files, %s\n", p->plan.n_removed,
+        out_printf(out, "%zu file%s, %s\n", p->plan.n_removed, p->plan.n_removed == 1 ? "" : "s",
                    fmt_size(p->plan.freed_b, size, sizeof(size)));
     else
         out_printf(out, "nothing to remove in '%s'\n", p->l.dir);

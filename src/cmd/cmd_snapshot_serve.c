@@ -18,7 +18,7 @@ struct serve_cmd_opts {
 
 static const struct opt serve_options[] = {
     {.type = OPT_STR,
-     .lng = "dir",
+     .lng = "snapshots",
      .arg = "DIR",
      .help = "the folder with the archives; none: the config's",
      .offset = offsetof(struct serve_cmd_opts, dir)},
@@ -93,7 +93,7 @@ static struct err *snapshot_serve_run(struct ctx *ctx, const void *opts, int arg
                                .said = print_line};
 
     if (!dir)
-        return err_new(ERR_BADINPUT, "which folder? give --dir DIR or --config FILE");
+        return err_new(ERR_BADINPUT, "which folder? give --snapshots DIR or --config FILE");
     TRY(who_may(o, serve.listen, &allow));
     serve.dir = dir;
     serve.arg = (void *)(uintptr_t)dir;

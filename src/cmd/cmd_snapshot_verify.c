@@ -2,13 +2,16 @@
  * what was not. Reads each file once, from front to end, and unpacks nothing to the disk. */
 #include "cmd/commands.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/str.h"
 #include "cmd/agave_opt.h"
 #include "cmd/path_arg.h"
 #include "cmd/progress.h"
 #include "flow/agave_of.h"
+#include "io/fsroot.h"
 #include "solana/snapshot_archive.h"
 
 #define EXIT_FOUND 3 /* a check found something, or could not look */
@@ -184,6 +187,20 @@ static void on_progress(void *arg, uint64_t done_b, uint64_t total_b)
                     fmt_size(total_b, total, sizeof(total)));
 }
 
+/* A name that was mistyped, before what lies there is judged. */
+static struct err *is_file(struct ctx *ctx, const char *path)
+{
+    AUTO(freep) char *full = fsroot_path(ctx->root, path);
+    struct stat st;
+
+    if (stat(full, &st) < 0)
+        return err_sys(errno, "it cannot be opened");
+    if (S_ISDIR(st.st_mode))
+        return err_new(ERR_NOTFOUND, "it is a folder; name the archives in it, or see "
+                                     "'agavectl snapshot list --snapshots DIR'");
+    return NULL;
+}
+
 static struct err *verify_one(struct ctx *ctx, struct verified *v)
 {
     const struct snapcheck_limits limits = {.hash_must = v->full && v->hash_must};
@@ -191,6 +208,9 @@ static struct err *verify_one(struct ctx *ctx, struct verified *v)
     struct progress p;
 
     TRY(path_arg(v->path, &path));
+    v->e = is_file(ctx, path);
+    if (v->e)
+        return NULL;
     progress_init(&p);
     report_begin(&p.report, "verify");
     v->e = snapshot_archive_verify_file(ctx, path, &limits, on_progress, &p.report, &v->report);

@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cmd/cmd_status_host.h"
+#include "cmd/watch.h"
 #include "flow/snapshot_text.h"
 
 #define LOG_EVERY_MS 10000
+#define DOTS         "  ...  "
 
 static uint64_t now_ms(void)
 {
@@ -40,11 +42,14 @@ static void in_place(struct get_show *s, const char *text, bool begins)
     if (log_get_level() < LOG_NORMAL)
         return;
     if (s->tty) {
-        dprintf(STDERR_FILENO, "\r\033[K  ...  %.160s", text);
+        /* A line that wraps could not be rewritten. */
+        size_t n = watch_fits(STDERR_FILENO, text, strlen(DOTS));
+
+        dprintf(STDERR_FILENO, "\r\033[K" DOTS "%.*s", (int)n, text);
         s->open = true;
     } else if (begins || now - s->last_ms >= LOG_EVERY_MS) {
         s->last_ms = now;
-        log_note("  ...  %s", text);
+        log_note(DOTS "%s", text);
     }
 }
 
@@ -173,10 +178,11 @@ static void on_fetched(void *arg, const char *name, const struct fetch_report *r
         double took = r->seconds > 0.001 ? r->seconds : 0.001;
 
         clear_line(s);
-        log_note("  done %s: %s in %s, %s/s from %zu source%s, %s", name,
-                 fmt_size(r->size_b, size, sizeof(size)), fmt_duration(took, time, sizeof(time)),
-                 fmt_size((uint64_t)((double)r->wire_b / took), rate, sizeof(rate)), gave,
-                 gave == 1 ? "" : "s", proven(&r->check));
+        log_note(
+            "  done %s: %s in %s, %s/s from %zu source%s, %s", name,
+            fmt_size(r->size_b, size, sizeof(size)), fmt_duration(took, time, sizeof(time)),
+            fmt_size((uint64_t)((double)(r->size_b - r->resumed_b) / took), rate, sizeof(rate)),
+            gave, gave == 1 ? "" : "s", proven(&r->check));
         return;
     }
     struct json *j = event_new("fetched");

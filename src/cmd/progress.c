@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "cmd/watch.h"
 
 #define LOG_EVERY_MS 10000
 
@@ -38,7 +39,8 @@ static void progress_text(void *arg, const char *text)
     if (log_get_level() < LOG_NORMAL)
         return;
     if (p->tty) {
-        dprintf(STDERR_FILENO, "\r\033[K  ...  %-10s %.100s", p->step, text);
+        dprintf(STDERR_FILENO, "\r\033[K  ...  %-10s %.*s", p->step,
+                (int)watch_fits(STDERR_FILENO, text, 18), text);
     } else if (now_ms() - p->last_ms >= LOG_EVERY_MS) {
         p->last_ms = now_ms();
         log_note("  ...  %-10s %s", p->step, text);

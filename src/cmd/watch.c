@@ -61,6 +61,13 @@ static struct window window_of(int fd)
                            w.ws_row > ROWS_MIN ? w.ws_row : ROWS_MIN};
 }
 
+size_t watch_fits(int fd, const char *text, size_t used)
+{
+    unsigned columns = window_of(fd).columns - 1;
+
+    return fitting(text, strlen(text), used < columns ? columns - (unsigned)used : 0);
+}
+
 static struct err *write_all(struct ctx *ctx, int fd, const char *text)
 {
     size_t n = strlen(text);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stddef.h>
+
 #include "base/ctx.h"
 #include "base/err.h"
 #include "cmd/out.h"
@@ -16,3 +18,6 @@ struct err *watch_run(struct ctx *ctx, struct out *out, uint64_t interval_ms,
 /* The part that thinks: the bytes that draw text on a terminal of this size, in place of the frame
  * before it. To be freed. */
 char *watch_screen(const char *text, unsigned columns, unsigned rows);
+/* How many bytes of a line's text fit on the terminal fd (80 columns where it does not tell),
+ * behind used columns and without the last one. */
+size_t watch_fits(int fd, const char *text, size_t used);

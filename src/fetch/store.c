@@ -193,7 +193,9 @@ char *store_forecast_text(const struct store_room *r, const struct store_forecas
     if (r->prunable_b)
         return xasprintf("%s are needed, %s are free; 'agavectl snapshot prune' would free %s%s",
                          need, have, more, f->fits_pruned ? "" : ", which is not enough");
-    return xasprintf("%s are needed, %s are free, and there is nothing to prune", need, have);
+    return xasprintf("%s are needed, %s are free, and there is nothing to prune: "
+                     "make room, or take another folder",
+                     need, have);
 }
 
 static uint64_t half_of(const struct snaplocal *l, const char *name)

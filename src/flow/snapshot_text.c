@@ -1,6 +1,8 @@
 /* One archive's progress for people. */
 #include "flow/snapshot_text.h"
 
+#include <string.h>
+
 #include "base/str.h"
 
 #define SHARES_SHOWN 3
@@ -25,6 +27,12 @@ static const struct fetch_share *fastest_below(const struct fetch_progress *p, d
     return best;
 }
 
+/* Lines are narrow. */
+static const char *bare(const char *label)
+{
+    return str_starts(label, "http://") ? label + strlen("http://") : label;
+}
+
 static void add_shares(const struct fetch_progress *p, struct strbuf *b)
 {
     const struct fetch_share *s = NULL;
@@ -37,7 +45,7 @@ static void add_shares(const struct fetch_progress *p, struct strbuf *b)
         char text[32];
 
         rate = s->rate_b_s;
-        strbuf_printf(b, "%s%s %s/s", n ? ", " : "; ", s->label,
+        strbuf_printf(b, "%s%s %s/s", n ? ", " : "; ", bare(s->label),
                       fmt_size((uint64_t)rate, text, sizeof(text)));
     }
     if (working > n)
@@ -56,12 +64,12 @@ char *snapshot_progress_text(const struct fetch_progress *p)
                       fmt_size(p->done_b, done, sizeof(done)),
                       fmt_size(p->total_b, total, sizeof(total)));
     strbuf_printf(&b, ", %s/s", fmt_size((uint64_t)p->rate_b_s, rate, sizeof(rate)));
-    if (p->eta_s >= 0)
-        strbuf_printf(&b, ", %s left", fmt_duration(p->eta_s, eta, sizeof(eta)));
+    if (p->eta_s > 0)
+        strbuf_printf(&b, ", %s left", fmt_duration(p->eta_s > 1 ? p->eta_s : 1, eta, sizeof(eta)));
     if (p->total_b != UINT64_MAX)
         strbuf_printf(&b, ", verified %.0f %%", percent(p->verified_b, p->total_b));
-    if (p->again_b)
-        strbuf_printf(&b, ", %s read again to compare", fmt_size(p->again_b, done, sizeof(done)));
     add_shares(p, &b);
+    if (p->again_b)
+        strbuf_printf(&b, "; %s read again to compare", fmt_size(p->again_b, done, sizeof(done)));
     return strbuf_take(&b);
 }

@@ -88,7 +88,7 @@ def what_is_fetched_is_what_another_node_starts_from(t):
 
     # What we have is what it had: by our own server and by the node itself, together.
     t.dir.chmod(0o755)    # it becomes another user
-    serve = c.spawn("serve.log", BIN, "--no-lab", "snapshot", "serve", "--dir", out, "--listen", "127.0.0.1:8890")
+    serve = c.spawn("serve.log", BIN, "--no-lab", "snapshot", "serve", "--snapshots", out, "--listen", "127.0.0.1:8890")
     t.until("the server", lambda: "serving" in (t.dir / "serve.log").read_text() or serve.poll() is not None, 20)
     assert serve.poll() is None, (t.dir / "serve.log").read_text()
     r = c.run("snapshot", "get", "--rpc", RPC, "--source", "http://127.0.0.1:8890", "--trust", "http://127.0.0.1:8890", "--no-discover",

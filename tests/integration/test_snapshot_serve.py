@@ -24,7 +24,7 @@ class Serve:
     def __init__(self, t, *flags, folder=None):
         t.sh("ip", "link", "set", "lo", "up")
         self.log = t.dir / "serve.log"
-        argv = [BIN, "snapshot", "serve", "--no-lab", "--dir", folder or t.dir / "snapshots", *flags]
+        argv = [BIN, "snapshot", "serve", "--no-lab", "--snapshots", folder or t.dir / "snapshots", *flags]
         if "--listen" not in flags:
             argv += ["--listen", "127.0.0.1:0"]
         with open(self.log, "w") as f:
@@ -123,9 +123,9 @@ def who_may_not_is_not_answered(t):
     t.sh("ip", "link", "set", "lo", "up")
     for argv, said in ((["--listen", "0.0.0.0:0"], "say who with '--allow'"), (["--allow", "10.0.0.1/8"], "bits beyond"),
                        (["--listen", "somewhere:1"], "is no address"), (["--max-connections", "0"], "1 to 1024")):
-        r = t.run("snapshot", "serve", "--no-lab", "--dir", t.dir / "snapshots", *argv)
+        r = t.run("snapshot", "serve", "--no-lab", "--snapshots", t.dir / "snapshots", *argv)
         assert r.code == 2 and said in r.err, (argv, r)
-    r = t.run("snapshot", "serve", "--no-lab", "--dir", t.dir / "none")
+    r = t.run("snapshot", "serve", "--no-lab", "--snapshots", t.dir / "none")
     assert r.code == 1 and "none" in r.err, r
     s = Serve(t, "--listen", "0.0.0.0:0", "--allow", "127.0.0.5", "--allow", "127.7.0.0/16")
     for source, allowed in (("127.0.0.5", True), ("127.7.1.1", True), ("127.0.0.6", False), ("127.8.0.1", False)):
@@ -135,7 +135,7 @@ def who_may_not_is_not_answered(t):
             got = False
         assert got == allowed, source
     with socket.create_server((s.host, 0)) as taken:
-        r = t.run("snapshot", "serve", "--no-lab", "--dir", t.dir / "snapshots", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        r = t.run("snapshot", "serve", "--no-lab", "--snapshots", t.dir / "snapshots", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
         assert r.code == 1 and "cannot listen" in r.err, r
 
 
@@ -180,7 +180,7 @@ def root_becomes_the_owner_of_the_folder(t):
         assert s.request("GET", f"/{FULL}")[0] == 200
         assert s.end() == 0
     os.chmod(d, 0o700)
-    r = t.run("snapshot", "serve", "--no-lab", "--dir", d, "--listen", "127.0.0.1:0")
+    r = t.run("snapshot", "serve", "--no-lab", "--snapshots", d, "--listen", "127.0.0.1:0")
     assert r.code == 4 and "give it to the validator's user" in r.err, r
 
 

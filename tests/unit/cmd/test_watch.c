@@ -110,13 +110,25 @@ static void an_error_ends_it(void **state)
     assert_string_equal(text, "frame 1\n");
 }
 
+static void a_line_that_fits(void **state)
+{
+    char text[200];
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = 0;
+    assert_int_equal(watch_fits(-1, text, 7), 72); /* no terminal: as one of 80 columns */
+    assert_int_equal(watch_fits(-1, text, 80), 0);
+    assert_int_equal(watch_fits(-1, "ab", 7), 2);
+    memcpy(text, "\u00e9", 2);
+    assert_int_equal(watch_fits(-1, text, 7), 73);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(drawn_in_place),
-        cmocka_unit_test(blocks_without_a_terminal),
-        cmocka_unit_test(one_line_each_in_json),
-        cmocka_unit_test(an_error_ends_it),
+        cmocka_unit_test(drawn_in_place),        cmocka_unit_test(blocks_without_a_terminal),
+        cmocka_unit_test(one_line_each_in_json), cmocka_unit_test(an_error_ends_it),
+        cmocka_unit_test(a_line_that_fits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
