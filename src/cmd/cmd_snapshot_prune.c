@@ -244,7 +244,7 @@ static struct err *snapshot_prune_run(struct ctx *ctx, const void *opts, int arg
 const struct cmd cmd_snapshot_prune = {
     .name = "prune",
     .summary = "remove snapshots that no start needs",
-    .usage = "[NAME…]",
+    .usage = "[NAME...]",
     .detail =
         "Keeps the newest full archive and the newest incremental that builds on it, by slot and "
         "never by the time of a file, what waits in .agavectl/ when it is newer, and half "

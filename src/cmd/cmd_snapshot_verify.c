@@ -259,7 +259,7 @@ static struct err *snapshot_verify_run(struct ctx *ctx, const void *opts, int ar
 const struct cmd cmd_snapshot_verify = {
     .name = "verify",
     .summary = "is an archive whole, and what its name says",
-    .usage = "FILE…",
+    .usage = "FILE...",
     .detail =
         "Reads each archive once and says what is proven: that it decodes to its end, that its tar "
         "is whole and holds only what Agave unpacks, that its bank is of the slot in its name, "
