@@ -191,29 +191,58 @@ static bool is_gone(struct ctx *ctx, const struct stage *s, const struct json *n
     return gone;
 }
 
+static bool is_of_stage(const struct json *note, const struct stage *s)
+{
+    const char *stage = NULL;
+    struct err *e = json_as_str(json_get(note, "stage"), &stage);
+    bool same = !e && str_eq(stage, s->name);
+
+    err_free(e); /* looked at when the document was read */
+    return same;
+}
+
+/* The notes from before with the one of c: last, or, when something of its first time is left,
+ * behind all others of its stage. What it is made of now may have been made by that stage since
+ * then (a mount of another device), and is to be taken back after it. */
+static struct json *notes_with(struct ctx *ctx, const struct stage *s, const struct change *c,
+                               const char *op, const struct json *before)
+{
+    struct json *notes = json_new_array();
+    const struct json *first = NULL;
+    size_t behind = 0;
+
+    for (size_t i = 0; i < json_len(before); i++) {
+        const struct json *note = json_at(before, i);
+
+        if (is_of(note, s, c) && !is_gone(ctx, s, note))
+            first = note;
+        if (is_of_stage(note, s))
+            behind = i;
+    }
+    for (size_t i = 0; i < json_len(before); i++) {
+        const struct json *note = json_at(before, i);
+
+        if (!is_of(note, s, c))
+            json_push(notes, json_ref(note));
+        if (first && i == behind)
+            json_push(notes, note_json(ctx, s, c, op, first));
+    }
+    if (!first)
+        json_push(notes, note_json(ctx, s, c, op, NULL));
+    return notes;
+}
+
 struct err *made_note(struct ctx *ctx, const struct stage *s, const struct change *c,
                       const char *op)
 {
     AUTO(freep) char *path = NULL;
     AUTO(closep) int dir_fd = -1;
     AUTO(json_freep) struct json *doc = NULL;
-    bool again = false;
 
     TRY(open_place(ctx, true, &path, &dir_fd));
     TRY(read_doc(ctx, dir_fd, path, &doc));
-    const struct json *before = json_get(doc, "made");
-    struct json *notes = json_new_array();
-    for (size_t i = 0; i < json_len(before); i++) {
-        const struct json *note = json_at(before, i);
-        bool same = is_of(note, s, c);
+    struct json *notes = notes_with(ctx, s, c, op, json_get(doc, "made"));
 
-        if (same && is_gone(ctx, s, note))
-            continue; /* it is made for the first time again, and after all others */
-        json_push(notes, same ? note_json(ctx, s, c, op, note) : json_ref(note));
-        again = again || same;
-    }
-    if (!again)
-        json_push(notes, note_json(ctx, s, c, op, NULL));
     return write_doc(ctx, dir_fd, path, notes);
 }
 

@@ -29,7 +29,7 @@ void made_list_clear(struct made_list *l);
 struct err *made_load(struct ctx *ctx, struct made_list *ret) MUST_CHECK;
 /* Durable on return. A change is known by stage, verb and object. Of one that is noted already, its
  * stage is asked (undo_look) whether anything of it is left: if not, the new note takes its place,
- * as the last one. */
+ * as the last one; else it keeps its old value and goes behind the others of its stage. */
 struct err *made_note(struct ctx *ctx, const struct stage *s, const struct change *c,
                       const char *op) MUST_CHECK;
 /* Durable on return; the file goes with its last note. Not noted is fine. */

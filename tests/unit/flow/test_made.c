@@ -118,11 +118,34 @@ static void the_first_time_counts(void **state)
     note(&f, &stage_a, "/x", "ours", "ours", "op-2");
     assert_ok(made_load(&f.ctx, &l));
     assert_int_equal(l.n, 2);
-    assert_string_equal(l.items[0].change.object, "/x");
-    assert_int_equal(l.items[0].change.kind, CHANGE_CREATE);
-    assert_null(l.items[0].change.before);
-    assert_string_equal(l.items[0].change.old, "was");
-    assert_string_equal(l.items[0].op, "op-2");
+    assert_string_equal(l.items[1].change.object, "/x");
+    assert_int_equal(l.items[1].change.kind, CHANGE_CREATE);
+    assert_null(l.items[1].change.before);
+    assert_string_equal(l.items[1].change.old, "was");
+    assert_string_equal(l.items[1].op, "op-2");
+}
+
+/* A RAM disk of another kind: what is mounted now is the newer device, which can be taken back only
+ * after the mount. Of a stage that did nothing since, the place among the others stays. */
+static void one_made_again_is_taken_back_before_what_it_needs(void **state)
+{
+    AUTO(fixture_clear) struct fixture f = {0};
+    AUTO(made_list_clear) struct made_list l = {0};
+    static const char *const order[] = {"brd", "volume", "folder", "zram", "mount"};
+
+    new_host(&f);
+    note(&f, &stage_a, "brd", NULL, NULL, "op-1");
+    note(&f, &stage_a, "mount", NULL, "folder made", "op-1");
+    note(&f, &stage_b, "volume", NULL, NULL, "op-1");
+    note(&f, &stage_looks, "folder", NULL, NULL, "op-1");
+    note(&f, &stage_b, "volume", NULL, NULL, "op-2");
+    note(&f, &stage_a, "zram", NULL, NULL, "op-2");
+    note(&f, &stage_a, "mount", NULL, NULL, "op-2");
+    assert_ok(made_load(&f.ctx, &l));
+    assert_int_equal(l.n, ARRAY_LEN(order));
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        assert_string_equal(l.items[i].change.object, order[i]);
+    assert_string_equal(l.items[4].change.old, "folder made");
 }
 
 /* A boot took it away: what is there now is what undo must bring back. */
@@ -294,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_noted_is_read),
         cmocka_unit_test(the_first_time_counts),
+        cmocka_unit_test(one_made_again_is_taken_back_before_what_it_needs),
         cmocka_unit_test(of_one_that_is_gone_the_new_time_counts),
         cmocka_unit_test(one_that_is_held_is_not_gone),
         cmocka_unit_test(forgotten_is_gone),
