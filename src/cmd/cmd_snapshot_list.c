@@ -314,6 +314,15 @@ const struct cmd cmd_snapshot_list = {
         "TRUST tells why the hash of an archive that agavectl has fetched is believed; nobody: it "
         "was taken with --trust-any.",
     .example = "agavectl snapshot list --explain",
+    .sample = "  $ agavectl snapshot list --explain\n"
+              "     SLOT  KIND         BASE      SIZE  WHERE  TRUST  WHY\n"
+              "  *  1202  full                415 KiB  here          the highest full archive\n"
+              "     1102  incremental   802  51.4 KiB  here          it builds on slot 802, and "
+              "the highest full archive is of slot 1202\n"
+              "      802  full                406 KiB  here          a higher full archive is "
+              "there (slot 1202)\n"
+              "\n"
+              "  a start of Agave 3.0.14: the full archive of slot 1202\n",
     .flags = CMD_CONFIG_MAYBE | CMD_JSON,
     .opts = list_options,
     .opts_size = sizeof(struct list_opts),

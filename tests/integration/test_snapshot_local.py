@@ -230,4 +230,15 @@ def agave_begins_from_what_list_says(t):
     node.stop()
 
 
+@test
+def manual_and_readme_show_what_is_printed(t):
+    said = run(t, "list", "--explain", "--snapshots", folder(t, F1202, F802, I1102), "--agave-version", "3.0.14").out
+    assert said.count("\n") == 6, said
+    manual = t.run("man").out.replace("\\-", "-")
+    readme = (SOURCE / "README.md").read_text()
+    for line in filter(None, said.splitlines()):
+        assert f"\n  {line}\n" in manual, line
+        assert f"\n{line}\n" in readme, line
+
+
 main()
