@@ -3,6 +3,7 @@
 #include "cmd/commands.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -35,7 +36,8 @@ static const struct opt verify_options[] = {
 
 /* One file's result. */
 struct verified {
-    const char *path;
+    const char *path; /* as it was given */
+    char *full_path;
     struct snapcheck_report report; /* when e is NULL */
     struct err *e;
     bool full, hash_must;
@@ -44,6 +46,7 @@ struct verified {
 static void verified_clear(struct verified *v)
 {
     err_free(v->e);
+    free(v->full_path);
 }
 
 /* ---- what was proven --------------------------------------------------------------------------
@@ -149,10 +152,10 @@ static struct json *json_verified(const struct verified *v)
 /* The path stands in front already. */
 static const char *without_path(const struct verified *v)
 {
-    size_t n = strlen(v->path);
+    size_t n = strlen(v->full_path);
     const char *t = v->e->text;
 
-    if (t[0] != '\'' || strncmp(t + 1, v->path, n) != 0 || !str_starts(t + 1 + n, "': "))
+    if (t[0] != '\'' || !str_starts(t + 1, v->full_path) || !str_starts(t + 1 + n, "': "))
         return t;
     return t + n + 4;
 }
@@ -204,16 +207,16 @@ static struct err *is_file(struct ctx *ctx, const char *path)
 static struct err *verify_one(struct ctx *ctx, struct verified *v)
 {
     const struct snapcheck_limits limits = {.hash_must = v->full && v->hash_must};
-    AUTO(freep) char *path = NULL;
     struct progress p;
 
-    TRY(path_arg(v->path, &path));
-    v->e = is_file(ctx, path);
+    TRY(path_arg(v->path, &v->full_path));
+    v->e = is_file(ctx, v->full_path);
     if (v->e)
         return NULL;
     progress_init(&p);
     report_begin(&p.report, "verify");
-    v->e = snapshot_archive_verify_file(ctx, path, &limits, on_progress, &p.report, &v->report);
+    v->e = snapshot_archive_verify_file(ctx, v->full_path, &limits, on_progress, &p.report,
+                                        &v->report);
     progress_drop(&p);
     if (v->e && v->e->kind == ERR_CANCELLED)
         return TAKE(v->e);

@@ -231,6 +231,18 @@ def agave_begins_from_what_list_says(t):
 
 
 @test
+def a_wrong_path_is_told_from_a_bad_archive(t):
+    d = folder(t, F100)
+    r = run(t, "verify", d, code=3)
+    assert "not looked at: it is a folder" in r.out, r
+    r = run(t, "verify", t.dir / F100, code=3)
+    assert "not looked at: it cannot be opened" in r.out and ": bad" not in r.out, r
+    os.truncate(d / F100, 1000)
+    r = run(t, "verify", os.path.relpath(d / F100), code=3)
+    assert r.out.startswith(f"{os.path.relpath(d / F100)}: bad: the file is cut off"), r
+
+
+@test
 def manual_and_readme_show_what_is_printed(t):
     said = run(t, "list", "--explain", "--snapshots", folder(t, F1202, F802, I1102), "--agave-version", "3.0.14").out
     assert said.count("\n") == 6, said
