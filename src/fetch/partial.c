@@ -162,10 +162,10 @@ static struct err *write_map(struct partial *p, bool with_slots)
     return pwrite_all(p->map_fd, data, head_n, 0, p->map_name);
 }
 
-static void move_frontier(struct partial *p)
+/* Nothing is missing from that block to the frontier. Stored once: the verifier's thread may look
+ * at any moment, and must not see one that goes back and comes again. */
+static void move_frontier(struct partial *p, uint64_t at)
 {
-    uint64_t at = p->frontier;
-
     while (at < p->map.n && p->map.blocks[at] != SEGMENT_MISSING)
         at++;
     __atomic_store_n(&p->frontier, at, __ATOMIC_RELEASE);
@@ -177,8 +177,7 @@ static void count(struct partial *p)
     for (size_t i = 0; i < p->map.n; i++)
         if (p->map.blocks[i] != SEGMENT_MISSING)
             p->have_b += segment_block_b(&p->map, i);
-    p->frontier = 0;
-    move_frontier(p);
+    move_frontier(p, 0);
 }
 
 /* *ret_found: the files of a run before this one belong together. */
@@ -495,7 +494,7 @@ static struct err *mark(struct partial *p, size_t i, uint8_t source)
     pthread_mutex_unlock(&p->lock);
     p->have_b += segment_block_b(&p->map, i);
     if (i == p->frontier)
-        move_frontier(p);
+        move_frontier(p, i);
     return NULL;
 }
 

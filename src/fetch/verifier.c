@@ -36,11 +36,11 @@ static bool wait_for_more(struct verifier *v, uint64_t *ret_to_b)
     bool leave;
 
     pthread_mutex_lock(&v->lock);
-    while (!v->leave && partial_frontier_b(v->partial) <= v->done_b)
+    /* asked once: when bytes are taken back it is lower the next time, and we are to leave */
+    while (!v->leave && (*ret_to_b = partial_frontier_b(v->partial)) <= v->done_b)
         pthread_cond_wait(&v->more, &v->lock);
     leave = v->leave;
     pthread_mutex_unlock(&v->lock);
-    *ret_to_b = partial_frontier_b(v->partial);
     return !leave;
 }
 
