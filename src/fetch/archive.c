@@ -533,7 +533,7 @@ static struct err *hear_verifier(struct archive *a, struct fetch_report *ret, bo
     uint64_t at_b = 0;
     struct err *e;
 
-    *ret_good = !a->verifier && partial_whole(a->partial);
+    *ret_good = a->job->verify == FETCH_VERIFY_NONE && partial_whole(a->partial);
     if (!a->verifier || !verifier_is_over(a->verifier))
         return NULL;
     e = verifier_answer(a->verifier, &ret->check, &at_b);
@@ -543,19 +543,25 @@ static struct err *hear_verifier(struct archive *a, struct fetch_report *ret, bo
     return e;
 }
 
-/* The last comparisons are waited for, but not for long. */
+/* The last comparisons are waited for, but not for long: it is a judge that must answer. */
 static bool is_comparing(struct archive *a, uint64_t now)
 {
+    bool in_time;
+
     a->whole_ns = a->whole_ns ? a->whole_ns : now;
-    if ((double)(now - a->whole_ns) / 1e9 > LAST_CHECKS_S)
-        return false;
-    if (a->dispute.on)
-        return true;
-    begin_checks(a);
-    for (size_t i = 0; i < a->n_streams; i++)
-        if (a->streams[i]->kind == STREAM_CHECK && !a->streams[i]->enough)
+    in_time = (double)(now - a->whole_ns) / 1e9 <= LAST_CHECKS_S;
+    if (in_time)
+        begin_checks(a);
+    for (size_t i = 0; i < a->n_streams; i++) {
+        const struct stream *s = a->streams[i];
+
+        if (s->kind == STREAM_CHECK && !s->enough &&
+            (in_time || (a->dispute.on && a->dispute.judge == s->source)))
             return true;
-    return false;
+        if (s->kind == STREAM_PRINT && s->source->state == SOURCE_ASKED && in_time && a->n_checks)
+            return true; /* it is about to be one that can compare */
+    }
+    return in_time && a->dispute.on;
 }
 
 /* ---- the loop ----------------------------------------------------------------------------- */
@@ -585,10 +591,11 @@ static struct err *tick(void *arg, bool *ret_stop)
     TRY(sources_group(a));
     TRY(look_after(a, now));
     TRY(hear_verifier(a, r->report, &r->good));
-    TRY(sources_none_left(a, &none));
-    if (!partial_whole(a->partial))
+    if (!partial_whole(a->partial)) {
         a->whole_ns = 0;
-    r->stop = *ret_stop = r->good || (partial_whole(a->partial) && !is_comparing(a, now));
+        TRY(sources_none_left(a, &none));
+    }
+    r->stop = *ret_stop = partial_whole(a->partial) && !is_comparing(a, now);
     if (none && !r->stop)
         return sources_error(a);
     archive_plan(a);
@@ -685,6 +692,8 @@ static struct err *prepare(struct archive *a)
         a->known = a->known && partial_is_proven(a->partial, a->sources[i].token);
     for (size_t i = 0; i < a->n_sources; i++)
         a->sources[i].probed = a->known;
+    if (partial_total_b(a->partial) != UINT64_MAX) /* it may be whole, and no source needed */
+        TRY(archive_verify_again(a));
     return http_loop_new(a->ctx, &opts, &a->loop);
 }
 

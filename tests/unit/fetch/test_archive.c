@@ -538,6 +538,60 @@ static void a_half_file_that_is_wrong(void **state)
     expect_big(t);
 }
 
+static bool is_big(const struct place_of_test *t)
+{
+    AUTO(freep) char *path = xasprintf("%s/" BIG, t->to);
+    AUTO(freep) char *got = NULL;
+    size_t n;
+
+    assert_null(fsroot_read(t->root, path, 64 * MIB, &got, &n));
+    return n == SIZE && memcmp(got, t->big, n) == 0;
+}
+
+/* Nothing but the comparison of the sources finds this liar, and its answers come when all bytes
+ * are there: they are waited for. What is compared is drawn, so one time in ten may miss it. */
+static void the_last_comparison_is_awaited(void **state)
+{
+    struct place_of_test *t = *state;
+
+    for (int tries = 0; tries < 4; tries++) {
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        want(t, BIG, 3, FETCH_VERIFY_NONE);
+        for (size_t i = 0; i < 3; i++) {
+            fault(t, i, NODE_RANGES, 1);
+            fault(t, i, i == 1 ? NODE_CAP : NODE_LATE, i == 1 ? 64 * MIB : 60);
+        }
+        fault(t, 1, NODE_LIES_WITHIN, 1);
+        get_well(t, &r);
+        for (size_t k = 0; k < r.bad_peers.n; k++)
+            assert_non_null(strstr(t->urls[1], r.bad_peers.items[k]));
+        if (is_big(t))
+            return;
+        begin_again(t);
+    }
+    fail_msg("a liar was believed four times");
+}
+
+static struct err *refuse(void *arg, const struct fetch_report *r)
+{
+    return err_new(ERR_REFUSED, "not today");
+}
+
+/* All of it was here, and nothing of it was proven, when the run before this one ended. */
+static void a_whole_one_is_checked_as_well(void **state)
+{
+    struct place_of_test *t = *state;
+
+    want(t, BIG, 1, FETCH_VERIFY_NONE);
+    t->job.finishing = refuse;
+    get_badly(t, ERR_REFUSED, "not today");
+    assert_true(there(t, "tmp-" BIG));
+    t->job.finishing = on_finishing;
+    t->job.verify = FETCH_VERIFY_STRUCTURE; /* noise is no archive */
+    get_badly(t, ERR_CORRUPT, "127.0.0.1");
+}
+
 static void names_and_disks_that_do_not_fit(void **state)
 {
     struct place_of_test *t = *state;
@@ -629,6 +683,8 @@ int main(void)
         CASE(the_last_source_fails),
         CASE(an_interrupt_leaves_what_came),
         CASE(a_half_file_that_is_wrong),
+        CASE(the_last_comparison_is_awaited),
+        CASE(a_whole_one_is_checked_as_well),
         CASE(names_and_disks_that_do_not_fit),
         CASE(a_limit_of_the_rate),
 #ifdef AGAVECTL_FAULTS
