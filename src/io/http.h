@@ -53,10 +53,12 @@ struct http_request {
     /* "http://host:port", "socks5h://host:port": everything goes through this; NULL: nothing does,
      * whatever the environment says. */
     const char *proxy;
-    bool last;             /* its connection is not kept for others */
-    uint32_t timeout_ms;   /* whole transfer; 0: none (streams: see min_rate) */
-    uint32_t connect_ms;   /* 0: HTTP_CONNECT_MS */
-    uint64_t max_body_b;   /* 0: 16 MiB, of streams too; more is ERR_REMOTE and ends the transfer */
+    bool last;           /* its connection is not kept for others */
+    uint32_t timeout_ms; /* whole transfer; 0: none (streams: see min_rate) */
+    uint32_t connect_ms; /* 0: HTTP_CONNECT_MS */
+    /* 0: 16 MiB, of streams too; more is ERR_REMOTE and ends the transfer. With on_data never more
+     * than 1 MiB of an answer that is not 2xx. */
+    uint64_t max_body_b;
     uint32_t min_rate_b_s; /* 0: none; below it for min_rate_s seconds is ERR_TIMEOUT */
     uint32_t min_rate_s;
     /* GET and HEAD: at most 5 redirects on the same scheme, host and port; another place is

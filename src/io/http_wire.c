@@ -22,6 +22,7 @@
 #include "io/netns.h"
 
 #define BODY_MAX_B    (16ULL * 1024 * 1024)
+#define ERROR_MAX_B   (1024ULL * 1024) /* of an answer that is no success, to who streams */
 #define HEADERS_MAX_B (256 * 1024)
 #define REDIRECTS_MAX 5
 #define STREAM_BUF_B  (512L * 1024)
@@ -63,9 +64,12 @@ static bool is_success(const struct http_wire *t)
     return t->ret->status >= 200 && t->ret->status < 300;
 }
 
-static uint64_t max_body_b(const struct http_request *req)
+/* Of this answer. Who streams may take any number of bytes, but not into memory. */
+static uint64_t max_body_b(const struct http_wire *t)
 {
-    return req->max_body_b ? req->max_body_b : BODY_MAX_B;
+    uint64_t max_b = t->req->max_body_b ? t->req->max_body_b : BODY_MAX_B;
+
+    return t->req->on_data && !is_success(t) && max_b > ERROR_MAX_B ? ERROR_MAX_B : max_b;
 }
 
 /* ---- what curl tells us ------------------------------------------------------------------- */
@@ -174,9 +178,10 @@ static struct err *tell_answer(struct http_wire *t)
 
 static struct err *take(struct http_wire *t, const char *data, size_t n)
 {
-    uint64_t max_b = max_body_b(t->req);
+    uint64_t max_b;
 
     look_at_answer(t);
+    max_b = max_body_b(t);
     if (n > max_b - t->taken_b || (t->ret->length_b != UINT64_MAX && t->ret->length_b > max_b)) {
         AUTO(freep) char *url = http_shown(t->url);
 

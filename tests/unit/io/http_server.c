@@ -218,6 +218,8 @@ static void answer(struct conn *c, const char *path, const char *request)
         flow(c->fd, SERVER_FLOW_B);
     if (strcmp(path, "/giant") == 0)
         flood(c->fd, "HTTP/1.1 200 OK\r\n\r\n");
+    if (strcmp(path, "/giant-500") == 0)
+        flood(c->fd, "HTTP/1.1 500 Oops\r\n\r\n");
     if (strcmp(path, "/headers") == 0)
         flood_headers(c->fd);
     if (strcmp(path, "/slow-body") == 0 &&

@@ -513,6 +513,22 @@ static struct err *count_bytes(void *arg, const void *data, size_t n)
     return NULL;
 }
 
+/* Who streams takes any number of bytes, but not those of a failure into memory. */
+static void a_failure_without_end(void **state)
+{
+    struct world w = {0};
+    struct run *run;
+
+    open_world(&w, (struct http_loop_opts){0});
+    run = begin_with(&w, "/giant-500",
+                     (struct http_request){.on_data = on_bytes, .timeout_ms = 1000}, NULL);
+    assert_null(http_loop_run(w.loop, 0, NULL, NULL));
+    assert_int_equal(run->kind, ERR_REMOTE);
+    assert_non_null(strstr(run->why, "larger than 1048576 bytes"));
+    assert_int_equal(run->got_b, 0);
+    close_world(&w);
+}
+
 static void heads_of_answers(void **state)
 {
     static const struct {
@@ -596,6 +612,7 @@ int main(void)
         cmocka_unit_test(the_operator_can_leave),
         cmocka_unit_test(without_work_it_returns),
         cmocka_unit_test(a_captured_host_has_no_network),
+        cmocka_unit_test(a_failure_without_end),
         cmocka_unit_test(heads_of_answers),
         cmocka_unit_test(all_goes_through_the_proxy),
     };
