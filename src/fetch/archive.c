@@ -288,8 +288,12 @@ static void begin_asking(struct archive *a)
     for (size_t i = 0; i < a->n_sources && a->n_streams < STREAMS_MAX; i++) {
         struct source *s = &a->sources[i];
 
-        if (s->state == SOURCE_ASKED && !s->answered && !s->n_streams && s->not_before_ns <= now)
-            stream_begin(a, s, STREAM_ASK, 0, sources_head_b(a));
+        if (s->state != SOURCE_ASKED || s->n_streams || s->not_before_ns > now)
+            continue;
+        if (s->answered && source_has_head(a, s))
+            continue;
+        s->answered = false; /* or its answer was cut off */
+        stream_begin(a, s, STREAM_ASK, 0, sources_head_b(a));
     }
 }
 

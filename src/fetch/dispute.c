@@ -42,6 +42,12 @@ static struct err *without_judge(struct archive *a)
     struct source *out = o->kept_b > w->kept_b ? w : o;
 
     dispute_end(a);
+    if (w->state == SOURCE_DROPPED) { /* whoever is left will send it again */
+        w->kept_b = 0;
+        return archive_forget(a, w->id);
+    }
+    if (o->state == SOURCE_DROPPED)
+        return NULL;
     out->doubted = true;
     return source_put_aside(a, out);
 }
@@ -109,7 +115,8 @@ struct err *dispute_block(struct archive *a, struct source *s, uint8_t writer, s
 
     if (d->on)
         return NULL; /* one after another */
-    if (w && w != s && (!source_has_head(a, w) || !source_has_head(a, s)))
+    if (w && w != s && w->state == SOURCE_READY &&
+        (!source_has_head(a, w) || !source_has_head(a, s)))
         return NULL; /* who has another file is about to be known */
     if (!w) {
         e = doubt_earlier(a, s);
@@ -149,11 +156,14 @@ struct err *dispute_judged(struct archive *a, struct source *judge, size_t block
 struct err *dispute_tick(struct archive *a)
 {
     const struct dispute *d = &a->dispute;
+    size_t n;
+    const uint8_t *blocks = partial_blocks(a->partial, &n);
 
     if (!d->on)
         return NULL;
-    if (d->writer->state != SOURCE_READY || d->other->state != SOURCE_READY) {
-        dispute_end(a); /* one of them is gone for another reason */
+    /* Who has left has still written it, or said otherwise. */
+    if (d->block >= n || blocks[d->block] != d->writer->id || d->other->state == SOURCE_ASIDE) {
+        dispute_end(a);
         return NULL;
     }
     for (size_t i = 0; i < a->n_streams; i++)

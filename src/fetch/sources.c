@@ -93,7 +93,7 @@ static bool has_part(const struct archive *a, const struct source *s, size_t par
 {
     const struct print_part *p = &a->parts[part];
 
-    for (size_t i = p->from; i < p->to; i++)
+    for (size_t i = p->from; i < p->to && i < segment_blocks(s->total_b); i++)
         if (!s->printed[p->at + i - p->from])
             return false;
     return true;
@@ -125,6 +125,8 @@ static bool is_same(const struct source *a, const struct source *b)
 
 static void ask_parts(struct archive *a, struct source *s)
 {
+    if (s->not_before_ns > clock_mono_ns(a->ctx))
+        return;
     for (size_t i = 0; i < PRINT_PARTS && s->ranges; i++) {
         const struct print_part *p = &a->parts[i];
         uint64_t to_b = p->to * SEGMENT_BLOCK_B;
@@ -213,9 +215,11 @@ static struct err *take_length(struct archive *a, struct source *s)
     if (partial_total_b(a->partial) != s->total_b) {
         a->known = false;
         a->verifier = verifier_free(a->verifier);
-        for (size_t i = 0; i < a->n_sources; i++)
+        for (size_t i = 0; i < a->n_sources; i++) {
             memset(a->sources[i].printed + blocks_of(HEAD_B), 0,
                    sizeof(s->printed) - blocks_of(HEAD_B));
+            a->sources[i].kept_b = 0;
+        }
         a->n_checks = 0;
     }
     e = partial_size(a->partial, s->total_b, a->spare_b);
@@ -263,6 +267,24 @@ static bool is_early(const struct archive *a)
     return waiting && (double)(clock_mono_ns(a->ctx) - a->begun_ns) / 1e9 < WAIT_S;
 }
 
+/* Those that have left: what they gave of another file must not stay in this one. */
+static struct err *forget_strangers(struct archive *a, const struct group *g)
+{
+    size_t first = 0;
+
+    while (!g->in[first])
+        first++;
+    for (size_t i = 0; i < a->n_sources; i++) {
+        struct source *s = &a->sources[i];
+
+        if (s->state != SOURCE_DROPPED || !s->kept_b || is_same(&a->sources[first], s))
+            continue;
+        s->kept_b = 0;
+        TRY(archive_forget(a, s->id));
+    }
+    return NULL;
+}
+
 struct err *sources_group(struct archive *a)
 {
     struct group g;
@@ -282,7 +304,7 @@ struct err *sources_group(struct archive *a)
     for (size_t i = 0; i < a->n_sources; i++)
         if (g.in[i])
             TRY(join(a, &a->sources[i]));
-    return NULL;
+    return forget_strangers(a, &g);
 }
 
 struct err *source_answered(struct archive *a, struct source *s, uint64_t total_b, bool ranges)
@@ -391,8 +413,8 @@ struct source *source_of_id(struct archive *a, uint8_t id)
 
 bool source_may_work(const struct archive *a, const struct source *s, uint64_t now_ns)
 {
-    if (a->dispute.on && (s == a->dispute.other || s == a->dispute.writer))
-        return s == a->dispute.writer;
+    if (a->dispute.on && s == a->dispute.other)
+        return false;
     return s->state != SOURCE_DROPPED && s->state != SOURCE_ASIDE && s->not_before_ns <= now_ns;
 }
 
@@ -424,10 +446,11 @@ static bool revive_slow(struct archive *a)
     for (size_t i = 0; i < a->n_sources; i++) {
         struct source *s = &a->sources[i];
 
-        if (s->state != SOURCE_DROPPED || s->why->kind != ERR_TIMEOUT || s->revived || !s->kept_b)
+        if (s->state != SOURCE_DROPPED || s->why->kind != ERR_TIMEOUT || s->revived || !s->good_ns)
             continue;
         s->revived = any = true;
-        s->state = SOURCE_READY;
+        /* nothing of it is here any more: the file is another one by now */
+        s->state = s->kept_b ? SOURCE_READY : SOURCE_ASKED;
         s->strikes = 0;
         s->not_before_ns = 0;
         s->best_b_s = 0;

@@ -39,6 +39,8 @@ struct place_of_test {
     struct fetch_job job;
     struct strlist dropped;
     uint64_t cancel_at_b, told_b;
+    unsigned told_max; /* cancelled then; 0: never */
+    void (*on_told)(struct place_of_test *t);
     unsigned told, finished;
 };
 
@@ -115,7 +117,9 @@ static void on_progress(void *arg, const struct fetch_progress *p)
     t->told_b = p->done_b;
     assert_true(p->total_b == UINT64_MAX || p->done_b <= p->total_b);
     assert_int_equal(p->n_shares, t->job.n_sources);
-    if (t->cancel_at_b && p->done_b >= t->cancel_at_b)
+    if (t->on_told)
+        t->on_told(t);
+    if ((t->cancel_at_b && p->done_b >= t->cancel_at_b) || (t->told_max && t->told >= t->told_max))
         t->cancelled = 1;
 }
 
@@ -519,23 +523,35 @@ static void an_interrupt_leaves_what_came(void **state)
 static void a_half_file_that_is_wrong(void **state)
 {
     struct place_of_test *t = *state;
-    AUTO(fetch_report_clear) struct fetch_report r = {0};
     AUTO(freep) char *tmp = xasprintf("%s/tmp-" BIG, t->to);
     int fd;
 
-    want(t, BIG, 2, FETCH_VERIFY_NONE);
-    fault(t, 0, NODE_CAP, 8 * MIB);
-    t->job.n_sources = 1;
-    t->cancel_at_b = 5 * MIB;
-    get_badly(t, ERR_CANCELLED, "interrupted");
-    t->cancelled = 0;
-    t->cancel_at_b = 0;
-    fd = open(tmp, O_WRONLY | O_CLOEXEC);
-    assert_true(fd >= 0 && pwrite(fd, "wrong", 5, 3 * (off_t)MIB) == 5);
-    close(fd);
-    t->job.n_sources = 2;
-    get_well(t, &r);
-    expect_big(t);
+    for (size_t i = 0; i < 8; i++) {
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        want(t, BIG, 2, FETCH_VERIFY_NONE);
+        fault(t, 0, NODE_CAP, 8 * MIB);
+        fault(t, 0, NODE_RANGES, i / 4);
+        fault(t, 1, NODE_RANGES, i / 4);
+        t->job.n_sources = 1;
+        t->cancel_at_b = 5 * MIB;
+        get_badly(t, ERR_CANCELLED, "interrupted");
+        t->cancelled = 0;
+        t->cancel_at_b = t->told = 0;
+        t->told_max = 400;
+        fd = open(tmp, O_WRONLY | O_CLOEXEC);
+        assert_true(fd >= 0 && pwrite(fd, "wrong", 5, i & 1 ? 100 : 3 * (off_t)MIB) == 5);
+        close(fd);
+        if (i / 4 && !(i & 1)) { /* who was proven is not compared there again */
+            begin_again(t);
+            continue;
+        }
+        t->job.n_sources = i & 2 ? 2 : 1;
+        get_well(t, &r);
+        expect_big(t);
+        begin_again(t);
+        t->told_max = 0;
+    }
 }
 
 static bool is_big(const struct place_of_test *t)
@@ -571,6 +587,56 @@ static void the_last_comparison_is_awaited(void **state)
         begin_again(t);
     }
     fail_msg("a liar was believed four times");
+}
+
+/* What it gave before it died is not right because it died. */
+static void a_liar_that_is_gone(void **state)
+{
+    struct place_of_test *t = *state;
+
+    for (int tries = 0; tries < 4; tries++) {
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        want(t, BIG, 3, FETCH_VERIFY_NONE);
+        for (size_t i = 0; i < 3; i++) {
+            fault(t, i, NODE_RANGES, 1);
+            fault(t, i, i == 1 ? NODE_CAP : NODE_LATE, i == 1 ? 64 * MIB : 60);
+        }
+        fault(t, 1, NODE_LIES_WITHIN, 1);
+        fault(t, 1, NODE_DROPS, 60);
+        get_well(t, &r);
+        if (is_big(t))
+            return;
+        begin_again(t);
+    }
+    fail_msg("a liar was believed four times");
+}
+
+static void second_gets_well(struct place_of_test *t)
+{
+    if (t->told == 3)
+        fault(t, 1, NODE_DROPS, 0);
+}
+
+/* A connection that broke while it proved itself: it is asked again, and is there when the other
+ * one is gone. */
+static void the_first_answer_is_cut(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    want(t, BIG, 2, FETCH_VERIFY_NONE);
+    for (size_t i = 0; i < 2; i++)
+        fault(t, i, NODE_RANGES, 1);
+    fault(t, 0, NODE_CAP, 32 * MIB);
+    fault(t, 0, NODE_DROPS, 60);
+    fault(t, 1, NODE_DROPS, 10);
+    fault(t, 1, NODE_LATE, 20); /* the other one is first */
+    t->on_told = second_gets_well;
+    t->told_max = 400;
+    get_well(t, &r);
+    expect_big(t);
+    assert_true(r.shares[1].bytes_b > 4 * MIB);
 }
 
 static struct err *refuse(void *arg, const struct fetch_report *r)
@@ -684,6 +750,8 @@ int main(void)
         CASE(an_interrupt_leaves_what_came),
         CASE(a_half_file_that_is_wrong),
         CASE(the_last_comparison_is_awaited),
+        CASE(a_liar_that_is_gone),
+        CASE(the_first_answer_is_cut),
         CASE(a_whole_one_is_checked_as_well),
         CASE(names_and_disks_that_do_not_fit),
         CASE(a_limit_of_the_rate),
