@@ -48,6 +48,7 @@ struct partial {
     pthread_mutex_t lock, syncing;
     pthread_cond_t wake;
     bool has_thread, leave;
+    bool lost; /* the disk did not take some of it */
     uint64_t unsynced_b, epoch;
     struct err *failed; /* of the thread */
 };
@@ -265,12 +266,35 @@ static struct err *write_slot(struct partial *p, const struct segment_map *m, ui
     return NULL;
 }
 
+/* The kernel tells once that it could not write and may forget the bytes, which look well as long
+ * as they are in memory: only what was durable before counts from now on, for the next run too.
+ * With p->syncing held. */
+static struct err *lose(struct partial *p, int sys)
+{
+    uint8_t head[SEGMENT_HEAD_B];
+    struct err *e;
+
+    pthread_mutex_lock(&p->lock);
+    p->lost = true;
+    memset(p->boot, 0, sizeof(p->boot));
+    memset(p->map.boot, 0, sizeof(p->map.boot));
+    segment_head_format(&p->map, head);
+    e = pwrite_all(p->map_fd, head, sizeof(head), 0, p->map_name);
+    pthread_mutex_unlock(&p->lock);
+    if (e)
+        (void)unlinkat(p->side_fd, p->map_name, 0); /* then nothing counts */
+    err_free(e);
+    return err_sys(sys, "cannot write '%s/tmp-%s'", p->dir, p->name);
+}
+
 /* With p->syncing held. */
 static struct err *sync_now(struct partial *p)
 {
     AUTO(segment_map_clear) struct segment_map m = {0};
     uint64_t epoch;
 
+    if (p->lost)
+        return err_sys(EIO, "the disk did not take all of '%s/tmp-%s'", p->dir, p->name);
     pthread_mutex_lock(&p->lock);
     m.total_b = p->map.total_b;
     m.n = p->map.n;
@@ -279,7 +303,7 @@ static struct err *sync_now(struct partial *p)
     p->unsynced_b = 0;
     pthread_mutex_unlock(&p->lock);
     if (fdatasync(place_fd(p->place)) < 0)
-        return err_sys(errno, "cannot write '%s/tmp-%s'", p->dir, p->name);
+        return lose(p, errno);
     FAULT("partial-synced");
     return write_slot(p, &m, epoch);
 }
@@ -393,6 +417,8 @@ struct err *partial_has_room(struct partial *p, uint64_t spare_b)
 
 struct err *partial_size(struct partial *p, uint64_t total_b, uint64_t spare_b)
 {
+    struct err *e;
+
     if (total_b == 0)
         return err_remote(0, "it is empty");
     if (total_b > SEGMENT_FILE_MAX_B)
@@ -417,8 +443,14 @@ struct err *partial_size(struct partial *p, uint64_t total_b, uint64_t spare_b)
     p->map.blocks = xcalloc(p->map.n, 1);
     p->epoch++;
     count(p);
-    TRY(allocate(p));
-    TRY(write_map(p, true));
+    e = allocate(p);
+    if (!e)
+        e = write_map(p, true);
+    if (e) { /* no length is known, so that the next one begins with all of this again */
+        free(TAKE(p->map.blocks));
+        p->map.n = 0;
+        return e;
+    }
     return start_keeper(p);
 }
 
@@ -562,6 +594,7 @@ bool partial_is_proven(const struct partial *p, uint64_t source)
 struct err *partial_note_proven(struct partial *p, uint64_t source)
 {
     uint8_t head[SEGMENT_HEAD_B];
+    struct err *e;
     size_t i = 0;
 
     if (!p->map.n || partial_is_proven(p, source))
@@ -571,8 +604,11 @@ struct err *partial_note_proven(struct partial *p, uint64_t source)
     if (i == SEGMENT_PROVEN_MAX)
         return NULL; /* it will have to prove it again */
     p->map.proven[i] = source;
+    pthread_mutex_lock(&p->lock); /* the keeper may write it as well (lose) */
     segment_head_format(&p->map, head);
-    return pwrite_all(p->map_fd, head, sizeof(head), 0, p->map_name);
+    e = pwrite_all(p->map_fd, head, sizeof(head), 0, p->map_name);
+    pthread_mutex_unlock(&p->lock);
+    return e;
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
@@ -588,6 +624,7 @@ struct err *partial_finish(struct partial *p, uint32_t uid, uint32_t gid)
     if (!partial_whole(p))
         return err_new(ERR_BUG, "'%s' is not whole", p->name);
     stop_keeper(p);
+    TRY(partial_sync(p)); /* what the keeper was told is not told again to place_finish */
     TRY(err_hint(place_finish(p->place, uid, gid, 0644), "run this again to go on"));
     p->finished = true;
     remove_map(p);

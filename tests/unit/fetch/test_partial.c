@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -112,6 +113,45 @@ static void begin(struct folder *f, struct partial **ret)
     assert_true(partial_total_b(*ret) == UINT64_MAX);
     assert_null(partial_size(*ret, SIZE, 1));
     assert_int_equal(partial_total_b(*ret), SIZE);
+}
+
+/* A disk that fails: the kernel tells it once. */
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+static atomic_bool disk_fails;
+
+int __wrap_fdatasync(int fd)
+{
+    if (!atomic_exchange(&disk_fails, false))
+        return __real_fdatasync(fd);
+    errno = EIO;
+    return -1;
+}
+
+/* What it did not take is not there, neither for a name nor for the next run of this boot. */
+static void a_disk_that_fails_once(void **state)
+{
+    struct folder *f = *state;
+    AUTO(partial_freep) struct partial *p = NULL;
+    AUTO(err_freep) struct err *first = NULL;
+    AUTO(err_freep) struct err *second = NULL;
+
+    begin(f, &p);
+    for (size_t i = 0; i < 5; i++)
+        put(p, 1, i, false);
+    assert_null(partial_sync(p));
+    for (size_t i = 5; i < 10; i++)
+        put(p, 1, i, false);
+    atomic_store(&disk_fails, true);
+    first = partial_sync(p);
+    assert_true(first && first->kind == ERR_SYS && first->sys == EIO);
+    assert_true(partial_whole(p));
+    second = partial_finish(p, UINT32_MAX, UINT32_MAX);
+    assert_true(second && second->kind == ERR_SYS);
+    assert_false(there(f, "/d/" NAME));
+    p = partial_free(p);
+    open_it(f, &p);
+    assert_int_equal(partial_have_b(p), 5 * B);
 }
 
 static void in_any_order(void **state)
@@ -451,6 +491,7 @@ static void killed_before_the_last_rename(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(a_disk_that_fails_once),
         CASE(in_any_order),
         CASE(what_is_there_is_compared),
         CASE(pieces_that_are_no_blocks),
