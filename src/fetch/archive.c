@@ -22,6 +22,8 @@
 #define ROOM_NS       ((uint64_t)1000000000)
 #define HELD_UP_NS    ((uint64_t)1000000000)
 #define STALL_S       3.0
+#define PROOF_S       12.0 /* for the fingerprint; then at the least rate */
+#define LIMITED       0.7
 #define ANSWER_S      6.0
 #define JUDGE_S       5.0
 #define FORGIVEN_S    20.0
@@ -361,11 +363,24 @@ static struct err *too_slow(double rate_b_s, double over_s)
     return err_new(ERR_TIMEOUT, "only %s/s", fmt_size((uint64_t)rate_b_s, text, sizeof(text)));
 }
 
+static uint64_t min_rate(const struct archive *a)
+{
+    return a->job->min_rate_b_s ? a->job->min_rate_b_s : MIN_RATE_B_S;
+}
+
+/* The operator's limit is what holds all of them up: nobody is slow then. */
+static bool is_limited(const struct archive *a, uint64_t now)
+{
+    double limit_b_s = (double)a->job->max_rate_b_s;
+
+    return limit_b_s > 0 && meter_rate(&a->wire, now, JUDGE_S) > limit_b_s * LIMITED;
+}
+
 static void judge_ready(struct archive *a, struct source *s, uint64_t now)
 {
     double others[SOURCES_MAX], rate = meter_rate(&s->meter, now, JUDGE_S);
     double age_s = meter_age_s(&s->meter, now), idle_s = meter_idle_s(&s->meter, now);
-    uint64_t min_b_s = a->job->min_rate_b_s ? a->job->min_rate_b_s : MIN_RATE_B_S;
+    uint64_t min_b_s = min_rate(a);
     size_t n = rates_of_others(a, s, now, others);
 
     if (age_s >= JUDGE_S && rate > s->best_b_s)
@@ -384,8 +399,12 @@ static void judge_ready(struct archive *a, struct source *s, uint64_t now)
 /* One that has not proven itself yet holds nobody up, but it is not waited for without end. */
 static void judge_asked(struct archive *a, struct source *s, uint64_t now)
 {
+    double rate = meter_rate(&s->meter, now, JUDGE_S);
+
     if (s->n_streams && meter_idle_s(&s->meter, now) >= ANSWER_S)
         source_strike(a, s, too_slow(0, ANSWER_S));
+    else if (s->n_streams && meter_age_s(&s->meter, now) >= PROOF_S && rate < (double)min_rate(a))
+        source_strike(a, s, too_slow(rate, JUDGE_S));
 }
 
 /* A single connection that stands still while the others of its source go on. */
@@ -424,7 +443,9 @@ static void end_needless(struct archive *a)
 
 static void judge(struct archive *a, uint64_t now)
 {
-    for (size_t i = 0; i < a->n_sources; i++) {
+    bool limited = is_limited(a, now);
+
+    for (size_t i = 0; i < a->n_sources && !limited; i++) {
         struct source *s = &a->sources[i];
 
         if (s->state == SOURCE_READY && s->n_streams)
@@ -432,7 +453,8 @@ static void judge(struct archive *a, uint64_t now)
         else if (s->state == SOURCE_ASKED)
             judge_asked(a, s, now);
     }
-    judge_streams(a, now);
+    if (!limited)
+        judge_streams(a, now);
     end_needless(a);
 }
 

@@ -121,6 +121,7 @@ struct archive {
 
     uint64_t begun_ns, tick_ns, told_ns, room_ns, first_ns, whole_ns;
     struct meter kept; /* of all */
+    struct meter wire; /* the same, with what was compared */
     uint64_t wire_b, again_b;
     struct strlist dropped, bad;
     struct err *fatal; /* ours: ends the job */

@@ -174,6 +174,7 @@ static struct err *on_data(void *arg, const void *data, size_t n)
 
     meter_add(&s->meter, now, n);
     meter_add(&s->source->meter, now, n);
+    meter_add(&s->a->wire, now, n);
     s->a->wire_b += n;
     s->a->current = s;
     e = take(s, data, n);

@@ -639,6 +639,38 @@ static void the_first_answer_is_cut(void **state)
     assert_true(r.shares[1].bytes_b > 4 * MIB);
 }
 
+/* It answers, and gives a few bytes for ever: without anybody else there is nothing to wait for. */
+static void one_that_never_proves_itself(void **state)
+{
+    struct place_of_test *t = *state;
+
+    want(t, BIG, 2, FETCH_VERIFY_NONE);
+    for (size_t i = 0; i < 2; i++)
+        fault(t, i, NODE_RANGES, 1);
+    fault(t, 0, NODE_CAP, 32 * MIB);
+    fault(t, 0, NODE_DROPS, 60);
+    fault(t, 1, NODE_SLOW, 20000);
+    t->told_max = 400;
+    get_badly(t, ERR_REMOTE, "only ");
+}
+
+/* Who waits for its turn under the limit of all is not slow. */
+static void the_limit_is_nobodys_fault(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    want(t, BIG, 4, FETCH_VERIFY_NONE);
+    for (size_t i = 0; i < 4; i++)
+        fault(t, i, NODE_RANGES, 1);
+    t->job.max_rate_b_s = 5 * MIB;
+    get_well(t, &r);
+    expect_big(t);
+    assert_int_equal(t->dropped.n, 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(r.shares[i].bytes_b > MIB);
+}
+
 static struct err *refuse(void *arg, const struct fetch_report *r)
 {
     return err_new(ERR_REFUSED, "not today");
@@ -752,6 +784,8 @@ int main(void)
         CASE(the_last_comparison_is_awaited),
         CASE(a_liar_that_is_gone),
         CASE(the_first_answer_is_cut),
+        CASE(one_that_never_proves_itself),
+        CASE(the_limit_is_nobodys_fault),
         CASE(a_whole_one_is_checked_as_well),
         CASE(names_and_disks_that_do_not_fit),
         CASE(a_limit_of_the_rate),
