@@ -113,8 +113,11 @@ struct err *dispute_block(struct archive *a, struct source *s, uint8_t writer, s
     struct source *w = source_of_id(a, writer);
     struct err *e;
 
-    if (d->on)
-        return NULL; /* one after another */
+    if (d->on) { /* one after another */
+        if (a->n_checks < CHECKS_MAX)
+            a->checks[a->n_checks++] = (struct check){block, block + 1};
+        return NULL;
+    }
     if (w && w != s && w->state == SOURCE_READY &&
         (!source_has_head(a, w) || !source_has_head(a, s)))
         return NULL; /* who has another file is about to be known */

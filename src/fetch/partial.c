@@ -237,6 +237,10 @@ struct err *partial_open(struct ctx *ctx, const char *dir, const char *name, str
     TRY(place_prepare(ctx->root, dir, name, &p->place));
     TRY(store_dir_open(ctx, dir, true, &p->side_fd));
     TRY_CTX(open_map(p), "'%s/%s'", dir, name);
+    /* who had the lock may have ended well just now */
+    if (faccessat(place_dir_fd(p->place), name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return err_new(ERR_REFUSED, "'%s/%s' exists already; move it away to fetch it again", dir,
+                       name);
     read_boot(ctx, p);
     TRY(resume(p, &found));
     if (!found)
@@ -636,6 +640,16 @@ void partial_discard(struct partial *p)
     p->discarded = true;
 }
 
+/* While the map is there and locked: without it the name is free for the next one's file. */
+static void leave_place(struct partial *p, bool stays)
+{
+    AUTO(freep) char *tmp = xasprintf("tmp-%s", p->name);
+
+    place_keep(p->place, true);
+    if (!stays)
+        (void)unlinkat(place_dir_fd(p->place), tmp, 0);
+}
+
 struct partial *partial_free(struct partial *p)
 {
     bool stays;
@@ -647,7 +661,7 @@ struct partial *partial_free(struct partial *p)
     if (stays)
         err_free(partial_sync(p)); /* what was not made durable still counts until the next boot */
     if (p->opened && !p->finished)
-        place_keep(p->place, stays);
+        leave_place(p, stays);
     if (p->map_fd >= 0 && !p->finished && !stays)
         remove_map(p);
     place_free(p->place);

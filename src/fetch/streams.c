@@ -271,6 +271,9 @@ static struct err *outcome(const struct stream *s, struct http_response *r)
     e = status_error(r);
     if (!e && s->pos_b < s->end_b)
         e = err_remote(0, "it sent less than it announced");
+    else if (!e && s->kind == STREAM_ASK && s->pos_b < s->source->total_b &&
+             s->pos_b < sources_head_b(s->a))
+        e = err_remote(0, "it sent less than it was asked for"); /* or it would be asked at once */
     return e;
 }
 

@@ -2,10 +2,13 @@
  * thread; what it found is handed over under the lock. */
 #include "fetch/verifier.h"
 
+#include "fetch/segment_map.h"
+
 #include <pthread.h>
 #include <sys/sysinfo.h>
 
 #define READ_B ((size_t)1 << 20)
+#define FEED_B ((size_t)SEGMENT_BLOCK_B)
 #define DROP_B ((uint64_t)16 << 20)
 
 struct verifier {
@@ -52,6 +55,20 @@ static void drop_behind(const struct verifier *v, uint64_t *dropped_b)
     *dropped_b = v->done_b;
 }
 
+/* Block by block: where it ends says who wrote that block, and a bomb of a block is soon over. */
+static struct err *feed(struct verifier *v, const char *data, size_t n)
+{
+    while (n && !__atomic_load_n(&v->leave, __ATOMIC_RELAXED)) {
+        size_t part = n < FEED_B ? n : FEED_B;
+
+        TRY(snapcheck_feed(v->check, data, part));
+        __atomic_store_n(&v->done_b, v->done_b + part, __ATOMIC_RELEASE);
+        data += part;
+        n -= part;
+    }
+    return NULL;
+}
+
 static struct err *read_all(struct verifier *v, bool *ret_left)
 {
     AUTO(freep) char *buf = xmalloc(READ_B);
@@ -68,8 +85,7 @@ static struct err *read_all(struct verifier *v, bool *ret_left)
         }
         n = to_b - v->done_b < READ_B ? (size_t)(to_b - v->done_b) : READ_B;
         TRY(partial_read(v->partial, v->done_b, buf, n));
-        TRY(snapcheck_feed(v->check, buf, n));
-        __atomic_store_n(&v->done_b, v->done_b + n, __ATOMIC_RELEASE);
+        TRY(feed(v, buf, n));
         drop_behind(v, &dropped_b);
     }
     return NULL;
