@@ -256,7 +256,7 @@ const struct cmd cmd_snapshot_get = {
         "sources[]}, dropped {addr, why}, fetched {file, size_b, wire_b, seconds, hash, "
         "sources[]}, and last result {ok, error, fetched[], full, incremental, slot, tip}.",
     .example =
-        "agavectl snapshot get --rpc https://api.mainnet-beta.solana.com --out /srv/snapshots",
+        "agavectl snapshot get --rpc http://203.0.113.7:8899 --out /srv/snapshots",
     .flags = CMD_CONFIG_MAYBE | CMD_JSON,
     .opts = get_options,
     .opts_size = sizeof(struct get_opts),

@@ -362,11 +362,15 @@ static bool is_final(const struct err *e)
            (e->remote >= 300 && e->remote < 429 && e->remote != 408);
 }
 
-static bool others_work(const struct archive *a, const struct source *s)
+/* Also with another file: theirs may be the right one. */
+static bool others_could(const struct archive *a, const struct source *s)
 {
-    for (size_t i = 0; i < a->n_sources; i++)
-        if (&a->sources[i] != s && a->sources[i].state == SOURCE_READY)
+    for (size_t i = 0; i < a->n_sources; i++) {
+        const struct source *o = &a->sources[i];
+
+        if (o != s && o->state != SOURCE_DROPPED && o->answered)
             return true;
+    }
     return false;
 }
 
@@ -385,7 +389,7 @@ void source_strike(struct archive *a, struct source *s, struct err *e)
     }
     s->strikes++;
     s->struck_ns = now;
-    if (s->strikes >= max && s->good_ns && !others_work(a, s) &&
+    if (s->strikes >= max && s->good_ns && !others_could(a, s) &&
         (double)(now - s->good_ns) / 1e9 < PATIENCE_S)
         s->strikes = max - 1; /* nobody else could do better */
     if (s->strikes >= max) {
