@@ -51,16 +51,21 @@ def fill_dev(dev, devices):
         (dev / link).symlink_to(f"/dev/{name}")
 
 
+def udev_of(name, link):
+    """What udevd would have written of a device, which has the tag that makes systemd have a .device unit for it: its
+    file's name and content."""
+    number = os.stat(f"/dev/{name}").st_rdev
+    return f"b{os.major(number)}:{os.minor(number)}", f"S:{link}\nI:1\nG:systemd\nQ:systemd\nV:1\n"
+
+
 def fill_udev(run, devices):
-    """What udevd would have written: systemd has a .device unit for each device with this tag."""
     tags, data = run / "udev/tags/systemd", run / "udev/data"
     tags.mkdir(parents=True)
     data.mkdir()
     for name, link in devices.items():
-        number = os.stat(f"/dev/{name}").st_rdev
-        block = f"b{os.major(number)}:{os.minor(number)}"
+        block, text = udev_of(name, link)
         (tags / block).touch()
-        (data / block).write_text(f"S:{link}\nI:1\nG:systemd\nQ:systemd\nV:1\n")
+        (data / block).write_text(text)
 
 
 def mount_cgroups(target):
@@ -72,7 +77,7 @@ def mount_cgroups(target):
     mount("-t", "cgroup", "-o", "none,name=systemd", "cgroup", target / "systemd")
 
 
-def become_systemd(root, devices):
+def become_systemd(root, devices, late):
     libc = ctypes.CDLL(None, use_errno=True)
     mount("--make-rprivate", "/")
     mount("-t", "proc", "proc", root / "proc")
@@ -81,7 +86,7 @@ def become_systemd(root, devices):
     for name in ("dev", "run"):
         mount("-t", "tmpfs", "-o", "mode=755", name, root / name)
     fill_dev(root / "dev", devices)
-    fill_udev(root / "run", devices)
+    fill_udev(root / "run", {name: link for name, link in devices.items() if name not in late})
     mount("-o", "bind,ro", root / "proc/sys", root / "proc/sys")
     # each boot is one of its own for journald, and for proofs of a boot
     (root / "run/boot_id").write_text(f"{uuid.uuid4()}\n")
@@ -117,6 +122,7 @@ class Container(Machine):
         self.folder = Path(folder) / f"systemd-{next(self.ids)}"
         self.root, self.process, self.pid, self.seconds = self.folder / "root", None, None, []
         self.devices, self.boot_id = {}, None
+        self.late = []  # names of those that are not there yet when it boots
         for name in ("disk", "rw", "root"):
             (self.folder / name).mkdir(parents=True)
         mount("-o", "ro,loop", find_disk() / "disk.img", self.folder / "disk")
@@ -169,7 +175,7 @@ class Container(Machine):
         log = open(self.folder / "console", "wb")
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc", "--cgroup",
-             sys.executable, __file__, self.root, json.dumps(self.devices)],
+             sys.executable, __file__, self.root, json.dumps(self.devices), json.dumps(self.late)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=enter_cgroup)
         until("systemd", self.find_init, timeout)
         said = until(self.still_starting, self.settled, timeout)
@@ -191,6 +197,12 @@ class Container(Machine):
 
     def still_starting(self):
         return f"the end of the boot\n{self.run('systemctl list-jobs --no-pager')[1]}{self.console()}"
+
+    def appears(self, name):
+        """A late device is there now."""
+        block, text = udev_of(name, self.devices[name])
+        self.write(f"/run/udev/data/{block}", text)
+        self.ok(f"touch /run/udev/tags/systemd/{block} && systemctl daemon-reload")
 
     def find_init(self):
         """systemd's pid, once it is that and no more the script that prepares its root."""
@@ -235,4 +247,4 @@ class Container(Machine):
 
 
 if __name__ == "__main__":
-    become_systemd(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    become_systemd(Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]))

@@ -5,6 +5,7 @@ Devices are loop devices with the names that a host would have; their content is
 """
 import contextlib
 import sys
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -147,6 +148,39 @@ def a_failed_format(t):
 def resize_zram(name, size_mib):
     Path(f"/sys/block/{name}/reset").write_text("1")
     Path(f"/sys/block/{name}/disksize").write_text(f"{size_mib}M")
+
+
+LATE_S = 100  # systemd itself gives up after 90
+
+
+@test
+def a_disk_that_takes_long(t):
+    """The volume's, with agavectl's config on it: the host is up meanwhile, and Docker waits."""
+    meanwhile = {}
+
+    def comes():
+        meanwhile.update(c.state("local-fs.target", "basic.target", "docker"), saw=c.saw("docker"))
+        c.appears(Path(c.volume).name)
+
+    with a_machine(t) as c:
+        h = on_a_device(c)
+        h.prepare()
+        c.ok("cp /etc/agavectl/agavectl.yaml /srv/solana/ && "
+             "agavectl -c /srv/solana/agavectl.yaml prepare --apply units")
+        assert "--config /srv/solana" in c.ok("systemctl show -p ExecStart agavectl-ramdisk.service")
+        c.poweroff()
+        c.late = [Path(c.volume).name]
+        timer = threading.Timer(LATE_S, comes)
+        timer.start()
+        try:
+            said = c.boot(timeout=2 * LATE_S)
+        finally:
+            timer.cancel()
+            timer.join()
+        assert meanwhile == {"local-fs.target": "active", "basic.target": "active", "docker": "inactive", "saw": None}, \
+            meanwhile
+        assert said == "running", c.run("systemctl --failed; journalctl -b --no-pager -u '*srv*'")[1]
+        assert c.seconds[-1] > LATE_S and c.saw("docker") == h.seen, (c.seconds, c.saw("docker"))
 
 
 @test
