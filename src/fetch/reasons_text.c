@@ -73,17 +73,20 @@ static char *advice(enum fetch_reason limit, const struct kept_out *k)
     nodes = nodes ? nodes : many;
     switch ((int)limit) {
     case FETCH_TOO_FAR:
-        return xasprintf("%s only too far away: --max-latency %" PRIu64 " would help", nodes,
-                         k->latency_us / 1000 + 1);
+        return xasprintf("%s only too far away: --max-latency %" PRIu64
+                         " (snapshot.max_latency_ms) would help",
+                         nodes, k->latency_us / 1000 + 1);
     case FETCH_TOO_SLOW:
-        return xasprintf("%s only too slow: --min-rate %.0fK would help", nodes,
-                         k->rate_b_s / 1024);
+        return xasprintf("%s only too slow: --min-rate %.0fK (snapshot.min_rate_mib_s) would help",
+                         nodes, k->rate_b_s / 1024);
     case FETCH_TOO_OLD:
-        return xasprintf("%s only too old: --max-age %" PRIu64 " would help", nodes,
-                         (k->age / 100 + 1) * 100);
+        return xasprintf("%s only too old: --max-age %" PRIu64
+                         " (snapshot.max_age_slots) would help",
+                         nodes, (k->age / 100 + 1) * 100);
     case FETCH_UNTRUSTED:
         return xasprintf("%s only not vouched for by enough others: --known ID or --trust URL "
-                         "of one that you trust would help, --trust-any takes them as they are",
+                         "(validator.known_validators, snapshot.trusted_sources) of one that you "
+                         "trust would help, 'snapshot get --trust-any' takes them as they are",
                          nodes);
     case FETCH_BLACKLISTED:
         return xasprintf("%s only on the list of what has failed: 'agavectl snapshot find "

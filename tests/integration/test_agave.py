@@ -46,6 +46,7 @@ class Node2:
                          "--allow-private-addr", "--limit-ledger-size", "50000000"],
                 "env": agave.preload()},
             "cluster": {"references": ["http://127.0.0.1:8899"]},
+            "snapshot": {"trusted_sources": ["http://127.0.0.1:8899"]},
             "up": {"timeout_s": 240}}))
 
     def run(self, *args, timeout=400):

@@ -106,7 +106,7 @@ def one_limit_would_help_and_it_does(t):
     w.fault("no-snapshots", 1, 0, 2)
     doc, r = find(t, "--rpc", w.url(0), code=1)
     assert doc["rejected"]["too-old"] == 9, doc["rejected"]
-    age = re.search(r"9 nodes are only too old: --max-age (\d+) would help", r.err)
+    age = re.search(r"9 nodes are only too old: --max-age (\d+) \(snapshot.max_age_slots\) would help", r.err)
     assert age and int(age[1]) > 20000, r
     doc, _ = find(t, "--rpc", w.url(0), "--max-age", age[1])
     assert len(doc["sources"]) == 9, doc

@@ -259,7 +259,8 @@ static void trust_and_the_end_of_age_do_not_give_way(void **state)
     reasons_advise(&f, &r, &a);
     assert_int_equal(a.limit, FETCH_TOO_OLD);
     assert_int_equal(a.nodes, 2);
-    assert_string_equal(a.text, "2 nodes are only too old: --max-age 20200 would help");
+    assert_string_equal(
+        a.text, "2 nodes are only too old: --max-age 20200 (snapshot.max_age_slots) would help");
     l.max_age = 20200;
     assert_int_equal(reason_of(&f, &l, 1), FETCH_USABLE); /* and it does help */
 }

@@ -383,7 +383,7 @@ static void everything_is_too_old(void **state)
     assert_non_null(e);
     assert_int_equal(e->kind, ERR_NOTFOUND);
     assert_non_null(strstr(e->text, "4 too-old"));
-    assert_non_null(strstr(e->text, "--max-age 1000 would help"));
+    assert_non_null(strstr(e->text, "--max-age 1000 (snapshot.max_age_slots) would help"));
 }
 
 static void cut_off_it_goes_on(void **state)
