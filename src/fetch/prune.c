@@ -249,18 +249,27 @@ static struct err *decide_names(struct plan *s)
 /* ---- what it costs ----------------------------------------------------------------------------
  */
 
-/* What a start would begin from when the files that go were gone. only: of these, this one alone.
- */
-static void decide_without(const struct plan *s, const struct snapload_rules *rules, size_t only,
-                           struct snapload *ret)
+/* Which of the files that go are taken to be gone. */
+struct gone {
+    size_t only;                 /* this one alone; SNAPLOAD_NONE: not so */
+    const struct strlist *named; /* these alone, or NULL */
+};
+
+static bool is_gone_in(const struct gone *g, const struct plan *s, size_t i)
+{
+    return s->p->items[i].remove && (g->only == SNAPLOAD_NONE || g->only == i) &&
+           (!g->named || strlist_has(g->named, s->l->files[i].file));
+}
+
+/* What a start would begin from without them. */
+static void decide_without(const struct plan *s, const struct snapload_rules *rules,
+                           const struct gone *gone, struct snapload *ret)
 {
     AUTO(freep) enum snaplocal_kind *kinds = xcalloc(s->l->n + 1, sizeof(*kinds));
 
     for (size_t i = 0; i < s->l->n; i++) {
-        bool goes = s->p->items[i].remove && (only == SNAPLOAD_NONE || only == i);
-
         kinds[i] = s->l->files[i].kind;
-        if (goes && kinds[i] == SNAPLOCAL_ARCHIVE)
+        if (is_gone_in(gone, s, i) && kinds[i] == SNAPLOCAL_ARCHIVE)
             s->l->files[i].kind = SNAPLOCAL_LEFT;
     }
     snapload_decide(s->l, rules, ret);
@@ -294,7 +303,7 @@ static void weigh(struct plan *s, const struct snapload_rules *rules, const stru
 
         if (!s->p->items[i].remove || f->kind != SNAPLOCAL_ARCHIVE)
             continue;
-        decide_without(s, rules, i, &then);
+        decide_without(s, rules, &(struct gone){.only = i}, &then);
         if (is_same(now, &then))
             continue;
         AUTO(freep) char *why = cost(now, &then);
@@ -311,18 +320,26 @@ static void weigh(struct plan *s, const struct snapload_rules *rules, const stru
     }
 }
 
-/* All of it together must be as good as now, but for what the operator has named. */
+/* All of it together must be as good as now, or as it is without what the operator has named: what
+ * takes the place of a named one is not to go with it. */
 static void weigh_all(struct plan *s, const struct snapload_rules *rules,
                       const struct snapload *now)
 {
-    AUTO(snapload_clear) struct snapload then = {0};
+    const struct gone all = {.only = SNAPLOAD_NONE},
+                      named = {.only = SNAPLOAD_NONE, .named = s->w->destroy};
+    AUTO(snapload_clear) struct snapload then = {0}, asked = {0};
 
-    decide_without(s, rules, SNAPLOAD_NONE, &then);
-    if (is_same(now, &then) || s->p->refused || s->p->notes.n)
+    if (s->p->refused)
+        return;
+    decide_without(s, rules, &all, &then);
+    if (s->p->notes.n)
+        decide_without(s, rules, &named, &asked);
+    if (is_same(s->p->notes.n ? &asked : now, &then))
         return;
     for (size_t i = 0; i < s->l->n; i++)
-        if (s->p->items[i].remove && s->l->files[i].kind == SNAPLOCAL_ARCHIVE)
-            say(s, i, false, cost(now, &then));
+        if (s->p->items[i].remove && s->l->files[i].kind == SNAPLOCAL_ARCHIVE &&
+            !(s->w->destroy && strlist_has(s->w->destroy, s->l->files[i].file)))
+            say(s, i, false, cost(s->p->notes.n ? &asked : now, &then));
 }
 
 struct err *prune_plan_make(struct snaplocal *l, const struct snapload_rules *rules,

@@ -401,6 +401,27 @@ static void what_would_be_loaded_needs_a_word(void **state)
     refused(w, &v30, INCR("200", "260"), "a start would then take the full archive of slot 200");
 }
 
+/* What a start takes in place of the one that was named does not go with it. */
+static void a_named_loss_is_not_a_second_one(void **state)
+{
+    static const char *const kept[] = {FULL("100"), INCR("100", "150"), NULL};
+    struct snapshot_folder *w = *state;
+    AUTO(strlist_clear) struct strlist names = {0};
+    AUTO(prune_plan_clear) struct prune_plan p = {0};
+    size_t n = 0;
+
+    folder_touch(w, FULL("100"));
+    folder_touch(w, INCR("100", "150"));
+    folder_touch(w, FULL("200"));
+    strlist_add(&names, FULL("200"));
+    assert_null(
+        prune_now(w, &v30, &(struct prune_want){.names = &names, .destroy = &names}, &n, &p));
+    assert_int_equal(n, 1);
+    assert_int_equal(p.notes.n, 1);
+    assert_false(is_there(w, FULL("200")));
+    expect_there(w, kept, true);
+}
+
 static void fast_boot_needs_a_word(void **state)
 {
     static const struct folder_bank bank = {1000, "cfs", 400, "2.0.0", NULL};
@@ -469,6 +490,7 @@ int main(void)
         TEST(halves),
         TEST(the_last_one_needs_a_word),
         TEST(what_would_be_loaded_needs_a_word),
+        TEST(a_named_loss_is_not_a_second_one),
         TEST(fast_boot_needs_a_word),
         TEST(names_that_are_not_there),
         TEST(only_what_cannot_be_used),
