@@ -196,7 +196,16 @@ static struct json *known_json(bool known, double v)
     return known ? json_new_f64(v) : NULL;
 }
 
-static struct json *json_file(const struct fetch_file *f, bool incremental)
+/* A node that was given with a user, a path or a query may have a key there, and the file's URL
+ * would have it as well. */
+static bool has_secret(const struct fetch_peer *p)
+{
+    AUTO(freep) char *origin = http_origin(p->url);
+
+    return p->given && !str_eq(origin, p->url);
+}
+
+static struct json *json_file(const struct fetch_file *f, bool incremental, bool secret)
 {
     struct json *j;
 
@@ -209,7 +218,7 @@ static struct json *json_file(const struct fetch_file *f, bool incremental)
     json_put(j, "slot", json_new_u64(f->slot));
     json_put(j, "hash", json_new_str(f->hash));
     json_put(j, "size_b", f->size_b == UINT64_MAX ? NULL : json_new_u64(f->size_b));
-    json_put(j, "url", json_new_str(f->url));
+    json_put(j, "url", json_new_str(secret ? NULL : f->url));
     return j;
 }
 
@@ -237,8 +246,8 @@ static struct json *json_source(const struct finding *f, size_t i)
     json_put(j, "version", json_new_str(o->peer.version));
     json_put(j, "shred_version",
              o->peer.shred_version.known ? json_new_u64(o->peer.shred_version.v) : NULL);
-    json_put(j, "full", json_file(&o->full, false));
-    json_put(j, "incremental", json_file(&o->incr, true));
+    json_put(j, "full", json_file(&o->full, false, has_secret(&o->peer)));
+    json_put(j, "incremental", json_file(&o->incr, true, has_secret(&o->peer)));
     json_put(j, "latency_ms", known_json(o->latency_us.known, (double)o->latency_us.v / 1000.0));
     json_put(j, "ranges",
              o->ranges == FETCH_RANGES_UNKNOWN ? NULL
@@ -482,7 +491,7 @@ const struct cmd cmd_snapshot_find = {
         "url}, incremental {the same, and base} or null, latency_ms, ranges, rate_b_s, trust, "
         "slot, minutes_to_tip}, best first; rejected {reason: count}; groups[] {base, slot, hash, "
         "sources, networks, trust}; tip, listed_by, nodes, usable, relaxed[], would_help, "
-        "errors[]. What is unknown or not measured is null.",
+        "errors[]. What is unknown or not measured is null, and a url that would show a key.",
     .example = "agavectl snapshot find --rpc https://api.mainnet-beta.solana.com",
     .flags = CMD_CONFIG_MAYBE | CMD_JSON,
     .opts = find_options,

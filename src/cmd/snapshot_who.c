@@ -7,6 +7,7 @@
 #include "base/base58.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "solana/rpc.h"
 
 static void add_all(struct strlist *to, const struct strlist *from)
 {
@@ -22,7 +23,8 @@ static struct err *check_urls(const struct strlist *l, const char *option)
         bool http = str_starts(u, "http://") || str_starts(u, "https://");
 
         if (!http || !host[3] || host[3] == '/' || strpbrk(u, " \t\"") || str_has_control(u)) {
-            AUTO(freep) char *shown = str_shown(u, 100);
+            AUTO(freep) char *label = rpc_url_label(u); /* there may be a key in it */
+            AUTO(freep) char *shown = str_shown(label, 100);
 
             return err_new(ERR_BADINPUT, "option '--%s': '%s' is not an http or https URL", option,
                            shown);
@@ -54,7 +56,8 @@ static struct err *check_proxy(const char *proxy)
     if (!e)
         return NULL;
     err_free(e);
-    AUTO(freep) char *shown = str_shown(proxy, 100);
+    AUTO(freep) char *label = rpc_url_label(proxy);
+    AUTO(freep) char *shown = str_shown(label, 100);
     return err_new(ERR_BADINPUT,
                    "option '--proxy': '%s' is not of the form http://host:port or "
                    "socks5h://host:port",

@@ -246,7 +246,7 @@ static void list_sources(const struct round *r, bool incremental, const char *na
 /* A node by the name that lists know it under. */
 static void blacklist_peer(struct work *w, const struct fetch_peer *p, const char *why)
 {
-    AUTO(freep) char *origin = xstrndup(p->url, http_origin_n(p->url));
+    AUTO(freep) char *origin = http_origin(p->url);
 
     if (w->job->blacklist)
         blacklist_add(w->job->blacklist, BLACKLIST_PEER, p->id ? p->id : origin, why,

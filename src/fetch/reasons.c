@@ -41,7 +41,7 @@ static bool hash_listed(const struct reasons_limits *l, const struct fetch_file 
 
 static bool peer_listed(const struct reasons_limits *l, const struct fetch_peer *p)
 {
-    AUTO(freep) char *origin = xstrndup(p->url, http_origin_n(p->url));
+    AUTO(freep) char *origin = http_origin(p->url);
 
     return l->blacklist && (blacklist_find(l->blacklist, BLACKLIST_PEER, p->id, l->now_ms) ||
                             blacklist_find(l->blacklist, BLACKLIST_PEER, origin, l->now_ms));

@@ -51,6 +51,16 @@ size_t http_origin_n(const char *url)
     return rest ? (size_t)(rest - url) + 3 + strcspn(rest + 3, "/?#") : strlen(url);
 }
 
+char *http_origin(const char *url)
+{
+    size_t n = http_origin_n(url);
+    const char *scheme_end = strstr(url, "://"), *host = scheme_end ? scheme_end + 3 : url;
+    const char *at = memrchr(host, '@', n - (size_t)(host - url));
+
+    return xasprintf("%.*s%.*s", (int)(host - url), url,
+                     (int)(n - (size_t)((at ? at + 1 : host) - url)), at ? at + 1 : host);
+}
+
 char *http_join(const char *base, const char *path)
 {
     size_t n = strlen(base);

@@ -120,6 +120,8 @@ struct http_beside {
 
 /* Length of "scheme://host:port" at the start of a URL; all of it when it has no scheme. */
 size_t http_origin_n(const char *url);
+/* "scheme://host:port" without a user and a password, for what is written down; to be freed. */
+char *http_origin(const char *url);
 /* base without the slashes that it ends in, then path, which begins with one; to be freed. */
 char *http_join(const char *base, const char *path);
 

@@ -87,6 +87,19 @@ def a_hash_needs_witnesses_of_many_networks(t):
 
 
 @test
+def keys_in_urls_are_not_shown(t):
+    w = world.World(t, "--nodes", "4", start_slot=120000)
+    doc = find(t, w, "--source", f"http://user:k3y@{w.host(3)}")
+    assert "k3y" not in json.dumps(doc), doc
+    hidden = [s for s in doc["sources"] if s["full"]["url"] is None]
+    assert len(hidden) == 1 and hidden[0]["addr"] == f"http://{w.host(3)}", doc["sources"]
+    for wrong in (("--rpc", "htp://user:k3y@rpc.test/k3y"), ("--rpc", "http://rpc.test/?api-key=k3y k3y"),
+                  ("--proxy", "ftp://user:k3y@proxy.test:1")):
+        r = t.run("--no-lab", "snapshot", "find", "--rpc", w.url(0), *wrong)
+        assert r.code == 2 and "k3y" not in r.out + r.err and ".test" in r.err, r
+
+
+@test
 def when_nothing_fits_it_says_what_would(t):
     w = world.World(t, "--nodes", "20", start_slot=120000)
     w.fault("no-snapshots", 1, 0, 2)

@@ -56,6 +56,7 @@ static void every_limit_has_its_reason(void **state)
         {{"http://145.13.0.1:1", .full = 999000, .version = "3.0.10"}, FETCH_USABLE},
         {{"http://145.14.0.1:1", .full = 999000, .version = "2.3.4"}, FETCH_VERSION},
         {{"http://145.15.0.1:1", .full = 999000}, FETCH_BLACKLISTED},
+        {{"http://u:k3y@145.15.0.1:1", .full = 999000}, FETCH_BLACKLISTED},
         {{"http://145.16.0.1:1", .full = 999000, .id = "badid"}, FETCH_BLACKLISTED},
         {{"http://145.17.0.1:1", .full = 999000, .hash = "badhash"}, FETCH_BLACKLISTED},
         {{"http://145.18.0.1:1", .full = 999000, .shred_version = 7}, FETCH_SHRED_VERSION},
@@ -90,7 +91,7 @@ static void every_limit_has_its_reason(void **state)
         if (r.verdicts[i].reason != cases[i].want)
             fail_msg("%s: %s", cases[i].s.url, fetch_reason_name(r.verdicts[i].reason));
     AUTO(freep) char *text = reasons_text(&r);
-    assert_true(str_starts(text, "4 no-rpc, 3 blacklisted, 2 version, 2 ahead"));
+    assert_true(str_starts(text, "4 no-rpc, 4 blacklisted, 2 version, 2 ahead"));
     assert_non_null(strstr(text, "1 too-late"));
     assert_int_equal(r.n_usable, 8);
 }

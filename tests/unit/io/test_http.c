@@ -570,6 +570,18 @@ static void parts_of_urls(void **state)
         assert_string_equal(joined, cases[i].joined);
         assert_int_equal(http_origin_n(cases[i].base), cases[i].origin_n);
     }
+    static const char *const origins[][2] = {
+        {"http://h:1/x@y", "http://h:1"},
+        {"https://u:k3y@h?a=b@c", "https://h"},
+        {"https://u:k3y@k3y@h", "https://h"},
+        {"k3y@h:1", "h:1"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(origins); i++) {
+        AUTO(freep) char *origin = http_origin(origins[i][0]);
+
+        assert_string_equal(origin, origins[i][1]);
+    }
     AUTO(err_freep) struct err *e = err_new(ERR_REMOTE, "http://h/k3y: closed: 1");
     assert_string_equal(http_reason(e, "http://h/other"), "closed: 1");
     assert_string_equal(http_reason(e, "http://g/"), "http://h/k3y: closed: 1");
