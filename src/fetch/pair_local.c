@@ -35,7 +35,11 @@ static const struct snaplocal_file *highest(const struct snaplocal *l, const uin
 static bool proven_before(struct ctx *ctx, const char *dir, const struct snaplocal_file *f)
 {
     AUTO(provenance_clear) struct provenance p = {0};
-    struct err *e = provenance_read(ctx, dir, f->file, &p);
+    AUTO(closep) int fd = -1;
+    /* A note in a folder that others can write into may be theirs. */
+    struct err *e = store_dir_open(ctx, dir, false, &fd);
+    if (!e)
+        e = provenance_read(ctx, dir, f->file, &p);
     bool proven = !e && p.size_b == f->size_b && p.verify && !str_eq(p.verify, "none");
 
     err_free(e); /* without a note it is read */

@@ -759,7 +759,7 @@ struct err *partial_sweep(struct ctx *ctx, const char *dir, const struct strlist
     AUTO(freep) char *side = xasprintf("%s/" FOLDER, dir);
     AUTO(closep) int dir_fd = -1;
     AUTO(closep) int side_fd = -1;
-    struct err *e = fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &dir_fd);
+    struct err *e = store_place_open(ctx->root, dir, &dir_fd);
     uint64_t freed_b = 0;
 
     if (!e)

@@ -4,6 +4,7 @@
 #include "fetch/place.h"
 
 #include "base/fault.h"
+#include "fetch/provenance.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@ struct place {
 
 static struct err *open_dir(struct fsroot *root, struct place *p)
 {
-    struct err *e = fsroot_openat(root, p->dir, O_RDONLY | O_DIRECTORY, 0, &p->dir_fd);
+    struct err *e = store_place_open(root, p->dir, &p->dir_fd);
 
     if (!e || e->kind != ERR_NOTFOUND)
         return e;

@@ -45,6 +45,20 @@ static struct err *check_folder(int fd, const char *dir)
     return NULL;
 }
 
+struct err *store_place_open(struct fsroot *root, const char *dir, int *ret_fd)
+{
+    static const char own[] = "/" STORE_DIR;
+    bool is_own = str_ends(dir, own);
+    AUTO(freep) char *above = xstrndup(dir, strlen(dir) - (is_own ? strlen(own) : 0));
+    AUTO(closep) int fd = -1;
+
+    TRY(fsroot_openat(root, dir, O_RDONLY | O_DIRECTORY | (is_own ? O_NOFOLLOW : 0), 0, &fd));
+    if (is_own)
+        TRY(check_folder(fd, above));
+    *ret_fd = TAKE_FD(fd);
+    return NULL;
+}
+
 struct err *store_dir_open(struct ctx *ctx, const char *dir, bool make, int *ret_fd)
 {
     AUTO(closep) int dir_fd = -1, fd = -1;

@@ -48,3 +48,6 @@ struct err *provenance_parse(const char *text, size_t n, struct provenance *ret)
  * through a link, and only when it is ours: others could plant in theirs. ERR_NOTFOUND,
  * ERR_REFUSED, ERR_SYS. The caller closes. */
 struct err *store_dir_open(struct ctx *ctx, const char *dir, bool make, int *ret_fd) MUST_CHECK;
+/* Opens the folder that an archive is written into: <dir>/.agavectl as above, any other as it is,
+ * links followed. ERR_NOTFOUND, ERR_REFUSED, ERR_SYS. The caller closes. */
+struct err *store_place_open(struct fsroot *root, const char *dir, int *ret_fd) MUST_CHECK;

@@ -70,6 +70,31 @@ static void finished(void **state)
     assert_false(there(f, "/tmp-a"));
 }
 
+/* The folder above is another user's, who may put something else there at any time. */
+static void what_waits_is_written_into_no_other_folder(void **state)
+{
+    const struct folder *f = *state;
+    AUTO(freep) char *elsewhere = xasprintf("%s/elsewhere", f->dir);
+    AUTO(freep) char *own = xasprintf("%s/.agavectl", f->dir);
+    struct place *p = NULL;
+    uint64_t leftover_b;
+
+    assert_int_equal(mkdir(elsewhere, 0755), 0);
+    assert_int_equal(symlink("elsewhere", own), 0);
+    AUTO(err_freep) struct err *e = place_begin(f->root, "/.agavectl", "a", &p, &leftover_b);
+    assert_non_null(e);
+    assert_int_equal(unlink(own), 0);
+    assert_int_equal(rename(elsewhere, own), 0);
+    assert_int_equal(chmod(own, 0777), 0);
+    AUTO(err_freep) struct err *e2 = place_begin(f->root, "/.agavectl", "a", &p, &leftover_b);
+    assert_non_null(e2);
+    assert_int_equal(e2->kind, ERR_REFUSED);
+    assert_int_equal(chmod(own, 0755), 0);
+    assert_null(place_begin(f->root, "/.agavectl", "a", &p, &leftover_b));
+    place_free(p);
+    assert_int_equal(rmdir(own), 0);
+}
+
 static void given_up(void **state)
 {
     const struct folder *f = *state;
@@ -115,6 +140,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(finished, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_waits_is_written_into_no_other_folder, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(given_up, setup, teardown),
         cmocka_unit_test_setup_teardown(overtaken, setup, teardown),
         cmocka_unit_test_setup_teardown(no_room, setup, teardown),
