@@ -155,8 +155,10 @@ static void put_needed(struct strbuf *b, const struct units_facts *f)
     strbuf_puts(b, "\n");
 }
 
-/* Without DefaultDependencies=no it would wait for local-fs.target, which waits for the mount. The
- * mount requires it, so a stop of it would unmount the RAM disk: only a shutdown stops it. */
+/* Without DefaultDependencies=no it would wait for local-fs.target, which waits for the mount. Nor
+ * does local-fs.target wait for it: the config may lie on the volume, and the host is reachable
+ * before a slow one is there. The mount requires it, so a stop of it would unmount the RAM disk:
+ * only a shutdown stops it. */
 static void ramdisk_text(const struct config *cfg, const struct units_facts *f, struct strbuf *b)
 {
     AUTO(freep) char *mount = units_mount_unit(cfg->storage.ramdisk.mount);
@@ -169,7 +171,7 @@ static void ramdisk_text(const struct config *cfg, const struct units_facts *f, 
     if (module)
         strbuf_printf(b, "Wants=modprobe@%s.service\nAfter=modprobe@%s.service\n", module, module);
     strbuf_printf(b,
-                  "Before=%s local-fs.target shutdown.target\nConflicts=shutdown.target\n"
+                  "Before=%s shutdown.target\nConflicts=shutdown.target\n"
                   "RefuseManualStop=yes\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n",
                   mount);
     put_exec(b, "ExecStart", f, "format");

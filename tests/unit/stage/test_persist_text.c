@@ -64,7 +64,7 @@ static void the_units_of_a_ram_disk(void **state)
             "After=systemd-modules-load.service\n"
             "Wants=modprobe@brd.service\n"
             "After=modprobe@brd.service\n"
-            "Before=srv-solana-ramdisk.mount local-fs.target shutdown.target\n"
+            "Before=srv-solana-ramdisk.mount shutdown.target\n"
             "Conflicts=shutdown.target\n"
             "RefuseManualStop=yes\n"
             "\n"
