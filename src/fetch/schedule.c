@@ -19,6 +19,7 @@
 #define UNKNOWN_B_S 1e6
 
 #define RACERS       3
+#define RACE_FROM_B  ((uint64_t)4 << 20) /* a rate is known then */
 #define RACE_S       5.0
 #define RACE_EARLY_S 2.0
 #define MARGIN       1.2
@@ -346,6 +347,26 @@ static bool is_beaten(const struct sched_view *v, const struct sched_source *s,
     return s->age_s >= RACE_S && leader->age_s >= RACE_S;
 }
 
+/* Those that were only asked what they have, and answered with all of it, run as well: when it is
+ * known, the quickest go on. */
+static void thin_race(const struct sched_view *v, size_t leader, bool *ret)
+{
+    uint64_t known_b = v->total_b < RACE_FROM_B ? v->total_b : RACE_FROM_B;
+    bool stays[256];
+
+    for (size_t i = 0; i < v->n_sources && i < ARRAY_LEN(stays); i++) {
+        size_t quicker = 0;
+
+        for (size_t k = 0; k < v->n_sources; k++)
+            quicker += ret[k] && k != i &&
+                       (v->sources[k].rate_b_s > v->sources[i].rate_b_s ||
+                        (v->sources[k].rate_b_s == v->sources[i].rate_b_s && k < i));
+        stays[i] = i == leader || quicker < RACERS || v->sources[i].pos_b < known_b;
+    }
+    for (size_t i = 0; i < v->n_sources && i < ARRAY_LEN(stays); i++)
+        ret[i] = ret[i] && stays[i];
+}
+
 void schedule_singles(const struct sched_view *v, double present_s, double limit_s, bool *ret)
 {
     size_t leader = leader_of(v), next, running = 0;
@@ -356,6 +377,8 @@ void schedule_singles(const struct sched_view *v, double present_s, double limit
         ret[i] = is_single(s) && s->running && !is_beaten(v, s, &v->sources[leader]);
         running += ret[i];
     }
+    if (running > RACERS)
+        thin_race(v, leader, ret);
     if (leader == SIZE_MAX && present_s < 0) {
         begin_race(v, limit_s, ret);
         return;

@@ -344,6 +344,21 @@ static void the_race_ends(void **state)
     singles(s, 3, -1, 0, "111");
 }
 
+/* All were asked what they have, and each that has no ranges sends all of it. */
+static void three_go_on_of_many(void **state)
+{
+    struct sched_source s[6];
+
+    for (size_t i = 0; i < 6; i++)
+        s[i] = (struct sched_source)SINGLE(.running = true, .tried = true, .pos_b = 5 * MIB,
+                                           .rate_b_s = (double)(i + 1) * 1e6, .age_s = 1);
+    s[0].pos_b = MIB; /* it is not known yet */
+    singles(s, 6, -1, 0, "100111");
+    s[0].pos_b = 5 * MIB;
+    singles(s, 6, -1, 0, "000111");
+    singles(s, 3, -1, 0, "111");
+}
+
 static void a_challenger(void **state)
 {
     struct sched_source s[] = {
@@ -397,11 +412,17 @@ static void meters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(three_rates),         cmocka_unit_test(one_stalls),
-        cmocka_unit_test(one_throttles),       cmocka_unit_test(any_world),
-        cmocka_unit_test(holes_come_in_order), cmocka_unit_test(a_race_of_three),
-        cmocka_unit_test(the_race_ends),       cmocka_unit_test(a_challenger),
-        cmocka_unit_test(who_is_slow),         cmocka_unit_test(meters),
+        cmocka_unit_test(three_rates),
+        cmocka_unit_test(one_stalls),
+        cmocka_unit_test(one_throttles),
+        cmocka_unit_test(any_world),
+        cmocka_unit_test(holes_come_in_order),
+        cmocka_unit_test(a_race_of_three),
+        cmocka_unit_test(the_race_ends),
+        cmocka_unit_test(three_go_on_of_many),
+        cmocka_unit_test(a_challenger),
+        cmocka_unit_test(who_is_slow),
+        cmocka_unit_test(meters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
