@@ -261,18 +261,21 @@ static void blacklist_label(struct work *w, const struct round *r, const struct 
             blacklist_peer(w, &r->found.offers[s->offers[i]].peer, why);
 }
 
-/* A snapshot that is bad itself, and not only as one node sends it: sources of two networks sent
- * the same. */
-static bool from_two_networks(const struct round *r, const struct sources *s)
+/* A snapshot that is bad itself, and not only as one node sends it: all who have it sent damage,
+ * and they are of two networks. Of one that did not answer nobody knows what it would have sent. */
+static bool is_bad_itself(const struct round *r, const struct sources *s,
+                          const struct strlist *damaged)
 {
     char first[TRUST_NETWORK_MAX], other[TRUST_NETWORK_MAX];
+    bool two = false;
 
     for (size_t i = 0; i < s->n; i++) {
+        if (!strlist_has(damaged, s->labels.items[i]))
+            return false;
         trust_network(r->found.offers[s->offers[i]].peer.url, i ? other : first);
-        if (i && !str_eq(first, other))
-            return true;
+        two |= i && !str_eq(first, other);
     }
-    return false;
+    return two;
 }
 
 struct listening {
@@ -281,16 +284,19 @@ struct listening {
     const struct sources *s;
     const struct fetch_file *file;
     const char *trust;
+    struct strlist damaged; /* labels of those that sent damage */
 };
 
 static void on_dropped(void *arg, const char *label, const struct err *e)
 {
-    const struct listening *l = arg;
+    struct listening *l = arg;
     const struct pair_events *ev = l->w->job->events;
 
     reject(l->w, label, e->text);
-    if (e->kind == ERR_CORRUPT)
+    if (e->kind == ERR_CORRUPT) {
+        strlist_add(&l->damaged, label);
         blacklist_label(l->w, l->r, l->s, label, e->text);
+    }
     if (ev && ev->dropped)
         ev->dropped(ev->arg, label, e);
 }
@@ -399,12 +405,10 @@ static struct err *fetch(struct work *w, const struct round *r, const struct fet
         e = fetch_archive(w->ctx, &one, done);
     for (size_t i = 0; !e && i < done->bad_peers.n; i++)
         blacklist_label(w, r, &s, done->bad_peers.items[i], "sent other bytes than the others");
-    if (e && e->kind == ERR_CORRUPT) {
-        for (size_t i = 0; i < s.n; i++)
-            blacklist_peer(w, &r->found.offers[s.offers[i]].peer, e->text);
-        if (w->job->blacklist && from_two_networks(r, &s))
-            blacklist_add(w->job->blacklist, BLACKLIST_HASH, f->hash, e->text, 0);
-    }
+    /* Who sent damage is listed already: the others may only have been silent. */
+    if (e && e->kind == ERR_CORRUPT && job->blacklist && is_bad_itself(r, &s, &l.damaged))
+        blacklist_add(job->blacklist, BLACKLIST_HASH, f->hash, e->text, 0);
+    strlist_clear(&l.damaged);
     strlist_clear(&s.labels);
     return e;
 }

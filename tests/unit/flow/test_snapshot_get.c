@@ -345,6 +345,26 @@ static void a_name_that_nobody_can_deliver_is_left(void **state)
     assert_null(strstr(text, h->nodes[2].url));
 }
 
+/* One of four sends damage, the others, which have the right file, nothing: theirs is no fault. */
+static void the_silent_are_not_listed_with_a_liar(void **state)
+{
+    struct host *h = *state;
+
+    serve(h, 9000, 9900);
+    fault(h, 0, NODE_CORRUPT, 1);
+    for (size_t i = 1; i < NODES; i++)
+        fault(h, i, NODE_DROPS, 1);
+    AUTO(err_freep) struct err *e = run(h);
+    assert_non_null(e);
+    assert_false(there(h, h->full));
+    AUTO(freep) char *text = NULL;
+    assert_null(fsroot_read(h->root, "/state/snapshot-blacklist.json", 65536, &text, NULL));
+    assert_non_null(strstr(text, h->nodes[0].url));
+    for (size_t i = 1; i < NODES; i++)
+        assert_null(strstr(text, h->nodes[i].url));
+    assert_null(strstr(text, "\"hash\""));
+}
+
 static void what_is_too_old_is_followed_by_what_is_not(void **state)
 {
     struct host *h = *state;
@@ -416,6 +436,7 @@ int main(void)
         CASE(sources_of_no_use_are_named),
         CASE(too_few_witnesses_are_none),
         CASE(a_name_that_nobody_can_deliver_is_left),
+        CASE(the_silent_are_not_listed_with_a_liar),
         CASE(what_is_too_old_is_followed_by_what_is_not),
         CASE(only_the_incremental_is_fetched),
         CASE(everything_is_too_old),
