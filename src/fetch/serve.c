@@ -407,7 +407,8 @@ static struct err *lower_rights(struct ctx *ctx, const char *dir)
     TRY(fsroot_stat(ctx->root, dir, &st));
     if (geteuid() != 0)
         return NULL;
-    TRY(st.st_uid ? become(st.st_uid, st.st_gid) : become(NOBODY, NOBODY));
+    /* The folder's group may be root's also where its owner is not root. */
+    TRY(become(st.st_uid ? st.st_uid : NOBODY, st.st_uid && st.st_gid ? st.st_gid : NOBODY));
     e = fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &fd);
     if (e && e->sys == EACCES) {
         err_free(e);

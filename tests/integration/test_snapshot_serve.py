@@ -170,12 +170,12 @@ def rate_and_connections_are_limited(t):
 def root_becomes_the_owner_of_the_folder(t):
     t.need_root()
     d = folder(t)
-    for uid, expect in ((1234, 1234), (0, 65534)):
+    for uid, gid, expect, group in ((1234, 1234, 1234, 1234), (1234, 0, 1234, 65534), (0, 0, 65534, 65534)):
         for p in (d, *d.rglob("*")):
-            os.chown(p, uid, uid, follow_symlinks=False)
+            os.chown(p, uid, gid, follow_symlinks=False)
         s = Serve(t)
         status = Path(f"/proc/{s.process.pid}/status").read_text()
-        assert f"Uid:\t{expect}\t{expect}\t{expect}\t{expect}\n" in status and f"Gid:\t{expect}\t" in status, status
+        assert f"Uid:\t{expect}\t{expect}\t{expect}\t{expect}\n" in status and f"Gid:\t{group}\t{group}\t{group}\t{group}\n" in status, status
         assert "Groups:\t \n" in status and "NoNewPrivs:\t1" in status and "CapEff:\t0000000000000000" in status, status
         assert s.request("GET", f"/{FULL}")[0] == 200
         assert s.end() == 0
