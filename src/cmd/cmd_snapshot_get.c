@@ -135,6 +135,26 @@ static struct err *target_of(struct ctx *ctx, const char *dir, bool in_use, char
     return NULL;
 }
 
+struct place_asked {
+    struct ctx *ctx;
+    const char *dir;
+};
+
+/* It may have been started while the archive was fetched. */
+static struct err *still_unused(void *arg)
+{
+    const struct place_asked *p = arg;
+    bool in_use = false;
+
+    TRY(is_in_use(p->ctx, p->dir, &in_use));
+    if (!in_use)
+        return NULL;
+    return err_new(ERR_REFUSED,
+                   "a validator was started on '%s' meanwhile: nothing is put before it; what has "
+                   "arrived is kept: the same command goes on with it after 'agavectl stop'",
+                   p->dir);
+}
+
 static enum fetch_verify verify_of(const struct ctx *ctx, const struct get_opts *o)
 {
     const char *v = o->verify ? o->verify : ctx->cfg ? ctx->cfg->snapshot.verify : "structure";
@@ -178,6 +198,7 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
     AUTO(pair_local_clear) struct pair_local local = {0};
     AUTO(pair_report_clear) struct pair_report done = {0};
     struct pair_job job = job_of(ctx, o, who, &show->events);
+    struct place_asked asked = {.ctx = ctx, .dir = dir};
     AUTO(freep) char *target = NULL;
     bool in_use = false;
     struct err *e;
@@ -192,6 +213,10 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
                        dir);
     job.dir = target;
     job.notes = dir;
+    if (!in_use) {
+        job.may_name = still_unused;
+        job.may_arg = &asked;
+    }
     e = pair_get(ctx, &job, &local, &done);
     if (e && e->kind == ERR_CANCELLED)
         e = err_hint(e, "what has arrived is kept; the same command goes on with it");
@@ -255,8 +280,7 @@ const struct cmd cmd_snapshot_get = {
         "disk_free_b}, progress {file, done_b, total_b, verified_b, again_b, rate_b_s, eta_s, "
         "sources[]}, dropped {addr, why}, fetched {file, size_b, wire_b, seconds, hash, "
         "sources[]}, and last result {ok, error, fetched[], full, incremental, slot, tip}.",
-    .example =
-        "agavectl snapshot get --rpc http://203.0.113.7:8899 --out /srv/snapshots",
+    .example = "agavectl snapshot get --rpc http://203.0.113.7:8899 --out /srv/snapshots",
     .flags = CMD_CONFIG_MAYBE | CMD_JSON,
     .opts = get_options,
     .opts_size = sizeof(struct get_opts),

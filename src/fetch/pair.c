@@ -327,12 +327,13 @@ static const char *trust_of(const struct round *r, bool incremental, const struc
 static struct err *on_finishing(void *arg, const struct fetch_report *done)
 {
     const struct listening *l = arg;
+    const struct pair_job *job = l->w->job;
     AUTO(provenance_clear)
     struct provenance p = {
         .name = xstrdup(l->file->name),
         .size_b = done->size_b,
         .at_ms = clock_wall_ms(l->w->ctx),
-        .verify = xstrdup(verify_name(l->w->job->verify)),
+        .verify = xstrdup(verify_name(job->verify)),
         .hash = xstrdup(snapcheck_hash_name(done->check.hash_is)),
         .trust = xstrdup(l->trust),
     };
@@ -340,7 +341,9 @@ static struct err *on_finishing(void *arg, const struct fetch_report *done)
     for (size_t i = 0; i < done->n_shares; i++)
         if (done->shares[i].bytes_b)
             strlist_add(&p.sources, done->shares[i].label);
-    return provenance_write(l->w->ctx, l->w->job->notes ? l->w->job->notes : l->w->job->dir, &p);
+    if (job->may_name)
+        TRY(job->may_name(job->may_arg));
+    return provenance_write(l->w->ctx, job->notes ? job->notes : job->dir, &p);
 }
 
 /* The names of 3.0 and later are of a hash that can be proven. */

@@ -72,6 +72,10 @@ struct pair_job {
     bool hash_must; /* also where the versions of the sources do not tell */
     uint64_t spare_b, min_rate_b_s, max_rate_b_s;
     const struct pair_events *events; /* may be NULL */
+    /* Asked right before an archive gets its final name, which may be hours after the beginning; an
+     * error ends the job, and what has arrived stays for the next one. May be NULL. */
+    struct err *(*may_name)(void *arg);
+    void *may_arg;
 };
 struct pair_report {
     struct strlist fetched;  /* final names, in their order */

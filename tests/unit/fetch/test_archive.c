@@ -519,6 +519,26 @@ static void an_interrupt_leaves_what_came(void **state)
     }
 }
 
+static struct err *not_now(void *arg, const struct fetch_report *r)
+{
+    return err_new(ERR_REFUSED, "not while it runs");
+}
+
+/* Whole and proven, and its owner says no: nothing has the name, and nothing is lost. */
+static void a_name_that_may_not_be_given(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    want(t, BIG, 1, FETCH_VERIFY_NONE);
+    t->job.finishing = not_now;
+    get_badly(t, ERR_REFUSED, "not while it runs");
+    t->job.finishing = on_finishing;
+    get_well(t, &r);
+    expect_big(t);
+    assert_int_equal(r.resumed_b, SIZE);
+}
+
 /* A half file that is not what the sources have. */
 static void a_half_file_that_is_wrong(void **state)
 {
@@ -780,6 +800,7 @@ int main(void)
         CASE(one_of_three_is_bad),
         CASE(the_last_source_fails),
         CASE(an_interrupt_leaves_what_came),
+        CASE(a_name_that_may_not_be_given),
         CASE(a_half_file_that_is_wrong),
         CASE(the_last_comparison_is_awaited),
         CASE(a_liar_that_is_gone),
