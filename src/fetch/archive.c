@@ -23,7 +23,7 @@
 #define HELD_UP_NS    ((uint64_t)1000000000)
 #define STALL_S       3.0
 #define PROOF_S       12.0 /* for the fingerprint; then at the least rate */
-#define LIMITED       0.7
+#define LIMITED       0.4  /* of the limit: a machine that is busy need not reach all of it */
 #define ANSWER_S      6.0
 #define JUDGE_S       5.0
 #define FORGIVEN_S    20.0

@@ -683,7 +683,7 @@ static void the_limit_is_nobodys_fault(void **state)
     want(t, BIG, 4, FETCH_VERIFY_NONE);
     for (size_t i = 0; i < 4; i++)
         fault(t, i, NODE_RANGES, 1);
-    t->job.max_rate_b_s = 5 * MIB;
+    t->job.max_rate_b_s = 4 * MIB;
     get_well(t, &r);
     expect_big(t);
     assert_int_equal(t->dropped.n, 0);
