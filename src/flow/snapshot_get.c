@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "fetch/pair.h"
+#include "fetch/partial.h"
 #include "flow/snapshot_scope.h"
 #include "flow/snapshot_text.h"
 
@@ -73,6 +74,19 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
     return e;
 }
 
+/* Nothing is wanted: half files of fetches that were cut off would fill the disk night by night.
+ * Who cannot be removed is no reason not to start. */
+static void sweep(struct ctx *ctx, const char *dir)
+{
+    const struct strlist none = {0};
+    uint64_t freed_b = 0;
+    struct err *e = partial_sweep(ctx, dir, &none, &freed_b);
+
+    if (e)
+        log_debug("half files stay: %s", e->text);
+    err_free(e);
+}
+
 static char *summary(uint64_t tip, const struct pair_local *local, const struct pair_report *r)
 {
     struct strbuf text = {0};
@@ -107,6 +121,8 @@ struct err *snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report
     *ret_changed = !local.full || age_of(tip, local.slot) > ctx->cfg->snapshot.max_age_slots;
     if (*ret_changed)
         TRY(fetch(ctx, tip, &events, &local, &done));
+    else
+        sweep(ctx, dir);
     *ret_changed = done.fetched.n > 0;
     *ret_summary = summary(done.tip_known ? done.tip : tip, &local, &done);
     return NULL;

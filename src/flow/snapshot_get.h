@@ -13,7 +13,8 @@
  * of anybody then. Else what fetch/pair.h finds best: believed by the config's rules, fetched from
  * all who have it, gone on with where a run before was cut off. tip: the cluster's. Needs ctx->cfg;
  * the caller knows that no validator runs. *ret_changed: something was fetched. The summary names
- * the sources of the config that were of no use, and why. ERR_CORRUPT: an archive in the folder is
+ * the sources of the config that were of no use, and why. Half files that nobody is at work on and
+ * that are of no use now are removed. ERR_CORRUPT: an archive in the folder is
  * broken, and is left to the operator; ERR_NOTFOUND: nothing fits, with the reasons and the one
  * limit that would help; ERR_SYS: no room, before the first byte. */
 struct err *snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report *report,
