@@ -20,6 +20,7 @@ atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"])
 os.environ["AGAVECTL_BUILD"] = str(SOURCE / "build-bench")
 import world
 from harness import BUILD, Skip, Tools
+from until import until
 
 AGAVECTL, PARTS_BIN, MIB = BUILD / "agavectl", BUILD / "tests" / "bench" / "parts", 1 << 20
 ALONE = "--alone" in sys.argv
@@ -223,8 +224,7 @@ class Download:
         moment = {}
 
         def hook(run):
-            while self.w.bytes() - moment["before"] < share * self.size and run.p.poll() is None:
-                time.sleep(0.05)
+            until("the moment", lambda: self.w.bytes() - moment["before"] >= share * self.size or run.p.poll() is not None, 600)
             moment["at_s"], moment["sent_b"] = time.monotonic() - run.begun, self.w.bytes() - moment["before"]
             act()
         moment["before"] = self.w.bytes()
@@ -306,8 +306,7 @@ def single(t):
         moment = {}
 
         def hook(run):
-            while d.w.node(SOURCES[0])["bytes"] - before < 0.3 * d.size and run.p.poll() is None:
-                time.sleep(0.05)
+            until("the moment", lambda: d.w.node(SOURCES[0])["bytes"] - before >= 0.3 * d.size or run.p.poll() is not None, 600)
             moment["at_s"] = time.monotonic() - run.begun
             d.w.fault(name, value, SOURCES[0])
         r = d.get(during=hook)
@@ -315,6 +314,13 @@ def single(t):
     d.reset()
     d.w.fault("lies", 1, SOURCES[0])
     d.ratio("get without ranges, the best one lies", d.get("structure"), d.size / (CAPS[1] * MIB))
+
+
+def settled(w):
+    """What has left the sources, once no connection of a killed client is served any more."""
+    counts = [w.bytes()]
+    until("the end of the last connection", lambda: counts.append(w.bytes()) or len(counts) > 2 and counts[-1] == counts[-3], 30, 0.3)
+    return counts[-1]
 
 
 def kill(t):
@@ -328,14 +334,11 @@ def kill(t):
             p = subprocess.Popen(list(map(str, d.argv(folder))), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             start = d.w.bytes()
             target = rand.uniform(0.01, 0.09) * d.size
-            end = time.monotonic() + 120
-            while d.w.bytes() - start < target and p.poll() is None and time.monotonic() < end:
-                time.sleep(0.02)
+            until("the moment", lambda: d.w.bytes() - start >= target or p.poll() is not None, 120, 0.02)
             p.send_signal(signal.SIGKILL)
             p.wait()
         r = d.get(folder=folder)
-        time.sleep(1)
-        again = d.w.bytes() - before - d.size
+        again = settled(d.w) - before - d.size
         if with_ranges:
             say("ten times kill -9 with ranges: fetched twice", f"{again / MIB:.1f} MiB", "64 MiB", again <= 64 * MIB)
         else:

@@ -21,7 +21,7 @@
 
 #include "io/clock.h"
 
-#define SLACK_MS 2000
+#define SLACK_MS 8000
 
 static volatile sig_atomic_t cancel;
 static struct ctx ctx = {.proc = &proc_system, .clock = &clock_system, .cancelled = &cancel};

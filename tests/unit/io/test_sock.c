@@ -20,7 +20,7 @@
 #include "base/str.h"
 #include "io/clock.h"
 
-#define SLACK_MS 1500
+#define SLACK_MS 8000
 
 struct peer {
     char dir[64], path[96];
