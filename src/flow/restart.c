@@ -13,6 +13,8 @@ static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *r
     TRY(start_decide(ctx, o->agave_bin, ret->inputs, &running));
     TRY(unit_config_new(ctx, o->agave_bin, &u));
     TRY(unit_config_check(ctx, u)); /* before it is stopped */
+    if (running)
+        TRY(stop_decide(ctx, u->runtime, &u->unit, ret->inputs));
     flow_plan_add(ret, &step_holds_anew, "storage", NULL, "look at the storage");
     flow_plan_add(ret, &step_held, "hold", NULL, "see to it that nothing starts the validator")
         ->in_place = !running;

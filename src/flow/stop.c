@@ -39,16 +39,22 @@ static struct err *gone(struct ctx *ctx, void *arg, bool *ret_done)
 {
     struct stop_state *w = arg;
     AUTO(freep) pid_t *pids = NULL;
+    AUTO(freep) char *what = NULL;
     AUTO(strlist_clear) struct strlist stuck = {0};
     char took[32];
     size_t n = 0;
 
     TRY(w->rt->pids(ctx, w->u, &pids, &n));
     *ret_done = n == 0;
-    if (n == 0)
-        return NULL;
-    TRY(stop_stuck(ctx, pids, n, &stuck));
+    if (n == 0 && w->rt->stop_over)
+        TRY(w->rt->stop_over(ctx, w->u, ret_done, &what));
     fmt_duration((double)(clock_mono_ns(ctx) - w->begun_ns) / 1e9, took, sizeof(took));
+    if (n == 0) {
+        if (!*ret_done)
+            report_progress(w->report, "%s, no process is left, but %s", took, what);
+        return NULL;
+    }
+    TRY(stop_stuck(ctx, pids, n, &stuck));
     report_progress(w->report, "%s, process %d is still there%s%s", took, pids[0],
                     stuck.n ? "; " : "", stuck.n ? stuck.items[0] : "");
     return NULL;
@@ -82,6 +88,8 @@ static struct err *cannot_ask(struct ctx *ctx, struct err *e, pid_t pid)
 static struct err *wait_gone(struct ctx *ctx, struct stop_state *w)
 {
     AUTO(freep) pid_t *pids = NULL;
+    AUTO(freep) char *what = NULL;
+    bool over = false;
     size_t n = 0;
     struct err *e = wait_until(ctx, "the end of the validator", (uint64_t)w->u->ladder_s * 1000,
                                POLL_MS, gone, w);
@@ -95,8 +103,12 @@ static struct err *wait_gone(struct ctx *ctx, struct stop_state *w)
     AUTO(freep) char *who = stop_who(ctx, pids, n);
     if (n)
         e = err_hint(e, "still there: %s", who);
+    if (!look && !n && w->rt->stop_over)
+        look = w->rt->stop_over(ctx, w->u, &over, &what);
+    if (what)
+        e = err_hint(e, "no process is left, but %s", what);
     if (look)
-        e = err_hint(e, "could not look at its threads: %s", look->text);
+        e = err_hint(e, "could not look whether it is gone: %s", look->text);
     err_free(look);
     return err_hint(e, "nothing was killed; do not restart its node or reboot; look again with "
                        "'agavectl stop'");
@@ -121,6 +133,25 @@ static struct err *must_listen(struct ctx *ctx, struct stop_state *w)
     return NULL;
 }
 
+/* What the unit looked like before an operation touched it; NULL: not written down. */
+static const struct json *way_of(const struct step_run *s)
+{
+    return json_get(s->inputs, "way");
+}
+
+static char *hold_text(const struct stop_state *w, const struct json *way)
+{
+    const char *text = NULL;
+
+    if (json_get(way, "text"))
+        err_free(json_as_str(json_get(way, "text"), &text)); /* ours: a text */
+    return xasprintf("%s%s%s",
+                     w->asked ? "an earlier stop is under way"
+                     : w->pid ? "nothing starts it again"
+                              : "it does not run; nothing starts it again",
+                     text && *text ? ": " : "", text ? text : "");
+}
+
 static struct err *hold_ready(struct ctx *ctx, struct step_run *s)
 {
     struct stop_state *w = s->state;
@@ -131,12 +162,22 @@ static struct err *hold_ready(struct ctx *ctx, struct step_run *s)
     w->begun_ns = clock_mono_ns(ctx);
     TRY(w->rt->pids(ctx, w->u, &pids, &n));
     w->pid = n ? pids[0] : 0;
-    if (!n) {
-        s->text = xstrdup("it does not run; nothing starts it again");
+    if (n)
+        TRY(must_listen(ctx, w));
+    s->text = hold_text(w, way_of(s));
+    return NULL;
+}
+
+/* Somebody started it between the look and the hold, or a restart was already on its way. */
+static struct err *look_again(struct ctx *ctx, struct stop_state *w)
+{
+    AUTO(freep) pid_t *pids = NULL;
+    size_t n = 0;
+
+    if (w->pid)
         return NULL;
-    }
-    TRY(must_listen(ctx, w));
-    s->text = xstrdup(w->asked ? "an earlier stop is under way" : "nothing starts it again");
+    TRY(w->rt->pids(ctx, w->u, &pids, &n));
+    w->pid = n ? pids[0] : 0;
     return NULL;
 }
 
@@ -148,21 +189,41 @@ static struct err *hold_act(struct ctx *ctx, struct step_run *s)
     AUTO(json_freep) struct json *undo = NULL;
 
     s->changed = w->pid && !w->asked;
-    TRY(w->rt->stop_begin(ctx, w->u, w->u->ladder_s, &undo));
+    TRY(w->rt->stop_begin(ctx, w->u, w->u->ladder_s, way_of(s), &undo));
+    TRY(look_again(ctx, w));
     s->learned = s->before ? json_ref(s->before) : TAKE(undo);
     w->undo = json_free(w->undo);
     w->undo = json_ref(s->learned);
     return NULL;
 }
 
+/* *ret_late: it ended by itself before the question; what held its start again holds it now. */
+static struct err *ask(struct ctx *ctx, struct stop_state *w, bool *ret_late)
+{
+    struct err *e = admin_exit(ctx, w->u->ledger, ASK_MS);
+    AUTO(freep) pid_t *pids = NULL;
+    size_t n = 0;
+
+    *ret_late = false;
+    if (!e || e->kind == ERR_CANCELLED)
+        return cannot_ask(ctx, e, w->pid);
+    struct err *blind = w->rt->pids(ctx, w->u, &pids, &n);
+    *ret_late = !blind && n == 0;
+    err_free(blind); /* then the refusal says enough */
+    return *ret_late ? err_free(e) : cannot_ask(ctx, e, w->pid);
+}
+
 static struct err *ask_act(struct ctx *ctx, struct step_run *s)
 {
     struct stop_state *w = s->state;
+    bool late = false;
 
     s->changed = w->pid && !w->deaf;
     if (s->changed)
-        TRY(cannot_ask(ctx, admin_exit(ctx, w->u->ledger, ASK_MS), w->pid));
+        TRY(ask(ctx, w, &late));
+    s->changed &= !late;
     s->text = !w->pid   ? xstrdup("nobody is there to be asked")
+              : late    ? xasprintf("process %d ended before it was asked", w->pid)
               : w->deaf ? xasprintf("process %d was asked before and listens no more", w->pid)
                         : xasprintf("process %d was asked to exit over its admin socket", w->pid);
     return NULL;
@@ -174,13 +235,12 @@ static struct err *wait_act(struct ctx *ctx, struct step_run *s)
     char took[32];
 
     s->changed = w->pid != 0;
-    s->text = w->pid ? NULL : xstrdup("there is nobody to wait for");
-    if (w->pid) {
+    if (w->pid || w->rt->stop_over)
         TRY(wait_gone(ctx, w));
-        fmt_duration((double)(clock_mono_ns(ctx) - w->begun_ns) / 1e9, took, sizeof(took));
-        s->text = xasprintf("process %d ended after %s", w->pid, took);
-    }
-    return w->rt->stop_end(ctx, w->u, w->undo);
+    fmt_duration((double)(clock_mono_ns(ctx) - w->begun_ns) / 1e9, took, sizeof(took));
+    s->text = w->pid ? xasprintf("process %d ended after %s", w->pid, took)
+                     : xstrdup("there is nobody to wait for");
+    return NULL;
 }
 
 static struct err *prove_act(struct ctx *ctx, struct step_run *s)
@@ -192,6 +252,7 @@ static struct err *prove_act(struct ctx *ctx, struct step_run *s)
     if (e && e->kind == ERR_REFUSED)
         return err_hint(e, "nothing was killed; look again with 'agavectl stop'");
     TRY(e);
+    TRY_CTX(w->rt->stop_end(ctx, w->u, w->undo), "it is gone, with proof, but");
     s->text = xstrdup("no process or thread of it is left, its ledger's lock was free");
     return NULL;
 }
@@ -278,12 +339,24 @@ const struct step step_stopped = {
     .act = stopped_act,
 };
 
+struct err *stop_decide(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
+                        struct json *inputs)
+{
+    struct json *way = NULL;
+
+    if (rt->stop_look)
+        TRY(rt->stop_look(ctx, u, u->ladder_s, &way));
+    json_put(inputs, "way", way);
+    return NULL;
+}
+
 static struct err *decide(struct ctx *ctx, const void *opts, struct flow_plan *ret)
 {
     const struct stop_opts *o = opts;
 
     json_put(ret->inputs, "ledger", json_new_str(o->u->ledger));
     json_put(ret->inputs, "ladder_s", json_new_u64(o->u->ladder_s));
+    TRY(stop_decide(ctx, o->rt, o->u, ret->inputs));
     flow_plan_add(ret, &step_hold, "hold", NULL, "see to it that nothing starts the validator");
     flow_plan_add(ret, &step_ask, "ask", NULL, "ask it to exit");
     flow_plan_add(ret, &step_wait, "wait", NULL, "wait for its end");

@@ -9,7 +9,8 @@
 #include "runtime/runtime.h"
 
 /* Ends the validator by asking it over its admin socket, and proves that it is gone. Nothing is
- * ever killed. Steps: hold (nothing starts it again), ask, wait (at most u->ladder_s), prove.
+ * ever killed. Steps: hold (nothing starts it again), ask, wait (at most u->ladder_s), prove. What
+ * the live unit says is read when it is decided, and stands in the journal before it is touched.
  *
  * It is never refused because another operation is unfinished: that one is suspended and named in
  * the record of the stop. That record lies in the unit's state dir, which is bound to this boot and
@@ -28,6 +29,10 @@ struct err *flow_stop(struct ctx *ctx, const struct runtime *rt, const struct un
                       const struct flow_report *report, bool *ret_changed,
                       struct stop_proof **ret_proof) MUST_CHECK;
 
+/* For the decision of another flow that stops: reads the live unit into inputs ("way"), where
+ * step_held finds it. ERR_REFUSED: it cannot be stopped safely as it is. */
+struct err *stop_decide(struct ctx *ctx, const struct runtime *rt, const struct unit *u,
+                        struct json *inputs) MUST_CHECK;
 /* For other flows: a stop as two steps, the first of them hold; the proof is not kept. Their state
  * is a struct unit_state. */
 extern const struct step step_held, step_stopped;

@@ -312,7 +312,7 @@ static struct err *note_stop(struct ctx *ctx, const struct unit *u, const struct
 }
 
 static struct err *process_stop_begin(struct ctx *ctx, const struct unit *u, uint32_t grace_s,
-                                      struct json **ret_undo)
+                                      const struct json *way, struct json **ret_undo)
 {
     AUTO(note_clear) struct note note = {0};
     AUTO(pids_clear) struct pids found = {0};

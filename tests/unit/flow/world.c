@@ -252,7 +252,7 @@ static struct err *fake_start(struct ctx *ctx, const struct unit *u)
 }
 
 static struct err *fake_stop_begin(struct ctx *ctx, const struct unit *u, uint32_t grace_s,
-                                   struct json **ret_undo)
+                                   const struct json *way, struct json **ret_undo)
 {
     bool was = wanted(ctx);
 

@@ -35,7 +35,7 @@ static void a_full_disk_does_not_hold_a_stop_up(void **state)
     none = (struct rlimit){.rlim_cur = 0, .rlim_max = was.rlim_max};
     assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-    struct err *begun = runtime_process.stop_begin(&ctx, &u, 60, &undo);
+    struct err *begun = runtime_process.stop_begin(&ctx, &u, 60, NULL, &undo);
     struct err *ended = runtime_process.stop_end(&ctx, &u, undo);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     assert_ok(begun);
