@@ -33,9 +33,9 @@ struct http_answer {
 /* HTTP through libcurl. http and https (certificate and host name verified) only; a redirect is
  * followed only when asked, within the same host and port. */
 struct http_request {
-    const char *method; /* "GET", "HEAD", "POST" */
+    const char *method; /* "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" */
     const char *url;
-    const char *body; /* POST */
+    const char *body; /* NUL-terminated, of all but GET and HEAD; NULL: none */
     size_t body_n;
     const char *const *headers; /* NULL-terminated "Name: value", or NULL */
     /* Through this Unix socket; the host in the URL then only fills the Host header. ERR_NOTFOUND:
@@ -62,7 +62,7 @@ struct http_request {
     uint32_t min_rate_b_s; /* 0: none; below it for min_rate_s seconds is ERR_TIMEOUT */
     uint32_t min_rate_s;
     /* GET and HEAD: at most 5 redirects on the same scheme, host and port; another place is
-     * ERR_REMOTE that names it. Without follow, and for POST, a 3xx is an answer. */
+     * ERR_REMOTE that names it. Without follow, and for the others, a 3xx is an answer. */
     bool follow;
     /* Streaming: called with each piece of a 2xx body in order; an error ends the transfer and is
      * returned unchanged. NULL: the body is collected in http_response.body; so is, in any case,

@@ -308,18 +308,24 @@ static struct err *take_bearer(struct http_wire *t)
     return NULL;
 }
 
+static bool is_plain_get(const struct http_request *req)
+{
+    return str_eq(req->method, "GET");
+}
+
 static void set_method(struct http_wire *t)
 {
     const struct http_request *req = t->req;
 
     if (str_eq(req->method, "HEAD")) {
         curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
-    } else if (str_eq(req->method, "POST")) {
+    } else if (is_plain_get(req)) {
+        curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+    } else {
         curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
         curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_n);
         curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, req->body ? req->body : "");
-    } else {
-        curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, req->method);
     }
 }
 
@@ -559,7 +565,7 @@ static struct err *redirect(struct http_wire *t, bool *ret_again)
     AUTO(freep) char *text = http_shown(t->url);
     char *next = NULL; /* borrowed from the handle */
 
-    if (!t->req->follow || str_eq(t->req->method, "POST"))
+    if (!t->req->follow || (!is_plain_get(t->req) && !str_eq(t->req->method, "HEAD")))
         return NULL;
     curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
     if (!next || t->ret->status < 300 || t->ret->status > 399)

@@ -422,8 +422,8 @@ static struct err *start(struct running *run)
                        .out = ends[OUT][1],
                        .err = ends[ERR][1],
                        .report = ends[REPORT][1],
-                       .uid = UINT32_MAX,
-                       .gid = UINT32_MAX};
+                       .uid = run->spec->as ? run->spec->as->uid : UINT32_MAX,
+                       .gid = run->spec->as ? run->spec->as->gid : UINT32_MAX};
     run->pid = e ? 0 : quiet_fork();
     if (run->pid < 0)
         e = err_sys(errno, "cannot start a process for '%s'", run->spec->path);

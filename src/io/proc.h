@@ -8,6 +8,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
+struct proc_user {
+    uint32_t uid, gid;
+};
+
 /* Running a program to its end. A non-zero exit is a result, not an error; not found (ERR_ABSENT),
  * death by a signal (ERR_REMOTE, remote = 128+signal), a passed deadline (ERR_TIMEOUT; the child is
  * killed and reaped) and too much output (ERR_REMOTE) are errors. Never a shell. The program gets a
@@ -22,8 +26,9 @@ struct proc_spec {
         *env;       /* NULL: PATH=/usr/sbin:/usr/bin:/sbin:/bin and LC_ALL=C, nothing else */
     const char *in; /* standard input, or NULL for /dev/null */
     size_t in_n;
-    size_t out_max_b;   /* 0: 1 MiB, for each of stdout and stderr */
-    uint32_t timeout_s; /* 0: 60 */
+    const struct proc_user *as; /* takes this user and group, and no others; NULL: as we are */
+    size_t out_max_b;           /* 0: 1 MiB, for each of stdout and stderr */
+    uint32_t timeout_s;         /* 0: 60 */
 };
 struct proc_result {
     int exit;

@@ -106,6 +106,18 @@ static void echo(int fd, const char *request)
     say(fd, body);
 }
 
+/* The request's first line and its body. */
+static void echo_method(int fd, const char *request)
+{
+    const char *body = strstr(request, "\r\n\r\n");
+    AUTO(freep)
+    char *text = xasprintf("%.*s|%s", (int)strcspn(request, "\r\n"), request, body ? body + 4 : "");
+    AUTO(freep)
+    char *all = xasprintf("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(text), text);
+
+    say(fd, all);
+}
+
 static void echo_head(int fd, const char *request)
 {
     char head[128];
@@ -208,6 +220,8 @@ static void answer(struct conn *c, const char *path, const char *request)
         echo(c->fd, request);
     if (strcmp(path, "/echo-head") == 0)
         echo_head(c->fd, request);
+    if (strcmp(path, "/echo-method") == 0)
+        echo_method(c->fd, request);
     if (strncmp(path, "/pour-", 6) == 0) /* KiB/s */
         pour(c->server, c->fd, strtoul(path + 6, NULL, 10) << 10, false, 0);
     if (strncmp(path, "/share-", 7) == 0)

@@ -422,6 +422,32 @@ static void post_sends_its_body_and_head_takes_none(void **state)
         http_response_clear(&r[i]);
 }
 
+static void every_method_goes_out_with_its_body(void **state)
+{
+    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
+    AUTO(freep) char *echo = url_of(*state, "/echo-method");
+    AUTO(freep) char *moved = url_of(*state, "/same");
+    struct ctx ctx = plain;
+
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        AUTO(freep) char *want = xasprintf("%s /echo-method HTTP/1.1|{\"a\":1}", methods[i]);
+        struct http_request req = {.method = methods[i],
+                                   .url = echo,
+                                   .body = "{\"a\":1}",
+                                   .body_n = 7,
+                                   .follow = true,
+                                   .timeout_ms = 5000};
+        AUTO(http_response_clear) struct http_response r = {0};
+        AUTO(http_response_clear) struct http_response elsewhere = {0};
+
+        assert_null(http_one(&ctx, &req, &r));
+        assert_string_equal(r.body, want);
+        req.url = moved; /* what changes something is never sent again by itself */
+        assert_null(http_one(&ctx, &req, &elsewhere));
+        assert_int_equal(elsewhere.status, 302);
+    }
+}
+
 static void headers_go_out_and_cannot_be_forged(void **state)
 {
     static const char *const good[] = {"Range: bytes=5-9", NULL};
@@ -608,6 +634,7 @@ int main(void)
         TEST(redirects_stay_on_the_same_place),
         TEST(a_redirect_is_an_answer_when_not_followed),
         TEST(post_sends_its_body_and_head_takes_none),
+        TEST(every_method_goes_out_with_its_body),
         TEST(headers_go_out_and_cannot_be_forged),
         TEST(streams_get_length_and_pieces),
         TEST(an_error_of_the_reader_is_returned_as_it_is),

@@ -484,6 +484,27 @@ static void a_daemon_gets_the_limits_that_it_needs(void **state)
     unlink(log);
 }
 
+static void a_program_runs_as_another_user(void **state)
+{
+    static const char *const argv[] = {"grep", "-E", "^(Uid|Gid|Groups):", "/proc/self/status",
+                                       NULL};
+    static const struct proc_user as = {.uid = 12345, .gid = 23456};
+    const struct proc_spec spec = {.path = "/bin/grep", .argv = argv, .as = &as};
+    AUTO(proc_result_clear) struct proc_result r = {0};
+
+    if (geteuid() != 0) {
+        AUTO(err_freep) struct err *e = ctx.proc->run(&ctx, &spec, &r);
+
+        assert_err(e, ERR_SYS, "cannot take the user and group");
+        return;
+    }
+    assert_null(ctx.proc->run(&ctx, &spec, &r));
+    assert_true(str_starts(r.out, "Uid:\t12345\t12345\t12345\t12345\n"
+                                  "Gid:\t23456\t23456\t23456\t23456\n"
+                                  "Groups:\t"));
+    assert_null(strpbrk(strstr(r.out, "Groups:"), "0123456789"));
+}
+
 static void a_daemon_takes_its_user_and_loses_its_groups(void **state)
 {
     AUTO(freep) char *log = fresh_name();
@@ -570,6 +591,7 @@ int main(void)
         cmocka_unit_test(a_daemon_stands_on_its_own),
         cmocka_unit_test(a_daemon_gets_the_limits_that_it_needs),
         cmocka_unit_test(a_daemon_that_cannot_start_is_told_here),
+        cmocka_unit_test(a_program_runs_as_another_user),
         cmocka_unit_test(a_daemon_takes_its_user_and_loses_its_groups), /* last: root only */
     };
     size_t n = ARRAY_LEN(tests) - (geteuid() == 0 ? 0 : 1);
