@@ -1,6 +1,8 @@
 /* Base64, strict: what a kubeconfig holds its certificates and keys in. */
 #include "base/base64.h"
 
+#include "base/str.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -68,4 +70,25 @@ struct err *base64_decode(const char *text, size_t n, struct secret **ret)
     secret_wipe(out, max);
     free(out);
     return e;
+}
+
+char *base64_encode(const void *data, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *in = data;
+    struct strbuf b = {0};
+
+    for (size_t i = 0; i < n; i += 3) {
+        size_t have = n - i < 3 ? n - i : 3;
+        uint32_t bits = (uint32_t)in[i] << 16 | (uint32_t)(have > 1 ? in[i + 1] : 0) << 8 |
+                        (uint32_t)(have > 2 ? in[i + 2] : 0);
+        char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], '=', '='};
+
+        if (have > 1)
+            four[2] = digits[bits >> 6 & 63];
+        if (have > 2)
+            four[3] = digits[bits & 63];
+        strbuf_add(&b, four, sizeof(four));
+    }
+    return strbuf_take(&b);
 }

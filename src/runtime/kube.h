@@ -20,12 +20,35 @@
 /* Where and as whom; borrowed. */
 struct kube {
     const struct kube_access *access;
-    uint32_t timeout_ms; /* of each call; 0: KUBE_TIMEOUT_MS */
+    uint32_t timeout_ms; /* of each request; 0: KUBE_TIMEOUT_MS */
+    /* How long a question is asked again while the server does not answer or says that it cannot
+     * now (no connection, 429, 500, 502 to 504); 0: asked once. */
+    uint32_t retry_ms;
+    bool dry_run; /* of the changes alone (kube_change.h, kube_lease.h) */
 };
 
-/* All calls block at most timeout_ms. ERR_REMOTE (cannot connect, TLS, an error or nonsense;
- * remote: HTTP status), ERR_REFUSED (401, 403), ERR_NOTFOUND (404: no such object), ERR_TIMEOUT,
- * ERR_CANCELLED, ERR_BADINPUT (a name that can be no object's). */
+/* All calls block at most retry_ms and timeout_ms, and where a credential plugin has to be asked
+ * anew its time as well. ERR_REMOTE (cannot connect, TLS, an error or nonsense; remote: HTTP
+ * status), ERR_REFUSED (401, 403; 409, see kube_change.h), ERR_NOTFOUND (404: no such object),
+ * ERR_TIMEOUT, ERR_CANCELLED, ERR_BADINPUT (a name that can be no object's). */
+
+/* What objects there are for us. */
+enum kube_kind {
+    KUBE_POD,
+    KUBE_DEPLOYMENT,
+    KUBE_NODE,
+    KUBE_NAMESPACE,
+    KUBE_PV,
+    KUBE_PVC,
+    KUBE_EVENT,
+    KUBE_HPA,
+    KUBE_LEASE,
+    KUBE_CONFIG_MAP,
+    KUBE_SERVICE,
+    KUBE_SECRET,
+    KUBE_SERVICE_ACCOUNT,
+    KUBE_N_KINDS
+};
 
 /* Identity of an object at a moment: what a later change is made conditional on. */
 struct kube_meta {
@@ -36,7 +59,12 @@ struct kube_meta {
     bool deleting;                             /* has a deletionTimestamp */
     int64_t deletion_grace_s;                  /* deletionGracePeriodSeconds; -1: not set */
     char *owner_kind, *owner_name, *owner_uid; /* its controller, or NULL */
+    struct strlist labels, annotations;        /* "key=value" */
+    struct strlist finalizers;                 /* who has to agree before it can go */
 };
+void kube_meta_clear(struct kube_meta *m);
+/* The value of a key in labels or annotations, or NULL; borrowed. */
+const char *kube_value(const struct strlist *pairs, const char *key);
 
 struct kube_probe {
     bool set;
@@ -90,10 +118,13 @@ struct kube_deployment {
     uint64_t
         observed_generation; /* below meta.generation: the controller has not seen the change */
     bool paused;
-    char *strategy;      /* "Recreate", "RollingUpdate" */
-    char *selector;      /* matchLabels as a label selector: "app=x,tier=y" */
-    bool selector_whole; /* false: it has matchExpressions as well, which selector leaves out */
-    char *template_text; /* spec.template as one line of JSON, for "did it change" */
+    char *strategy;          /* "Recreate", "RollingUpdate" */
+    char *selector;          /* matchLabels as a label selector: "app=x,tier=y" */
+    bool selector_whole;     /* false: it has matchExpressions as well, which selector leaves out */
+    char *template_text;     /* spec.template as one line of JSON, for "did it change" */
+    struct strlist managers; /* who has written parts of it (managedFields), each once */
+    char *replicas_by;       /* who wrote spec.replicas last: "kubectl", ...; NULL: not known */
+    int64_t replicas_at;     /* and when; 0: not said */
     struct kube_pod_spec spec;
 };
 void kube_deployment_clear(struct kube_deployment *d);
@@ -132,6 +163,9 @@ struct kube_pods {
     size_t n;
 };
 void kube_pods_clear(struct kube_pods *p);
+void kube_pod_clear(struct kube_pod *p);
+struct err *kube_get_pod(struct ctx *ctx, const struct kube *k, const char *name_space,
+                         const char *name, struct kube_pod *ret) MUST_CHECK;
 /* selector: a label selector ("app=x"); NULL: all pods of the namespace. None is an empty list. */
 struct err *kube_list_pods(struct ctx *ctx, const struct kube *k, const char *name_space,
                            const char *selector, struct kube_pods *ret) MUST_CHECK;
@@ -178,6 +212,7 @@ struct kube_condition {
     char *type;      /* "Ready", "MemoryPressure", "DiskPressure", "PIDPressure"... */
     char *status;    /* "True", "False", "Unknown" */
     char *reason;    /* or NULL */
+    char *message;   /* or NULL */
     int64_t beat_at; /* lastHeartbeatTime, seconds since 1970 */
 };
 void kube_conditions_free(struct kube_condition *items, size_t n);
@@ -199,13 +234,65 @@ const struct kube_condition *kube_node_condition(const struct kube_node *n, cons
 /* "v1.34.4"; to be freed. The cheapest call: does it answer, and to us? */
 struct err *kube_get_version(struct ctx *ctx, const struct kube *k, char **ret) MUST_CHECK;
 
+/* A namespace, and why one that is to be deleted is still there. */
+struct kube_namespace {
+    struct kube_meta meta;
+    char *phase; /* "Active", "Terminating" */
+    struct kube_condition *conditions;
+    size_t n_conditions;
+};
+void kube_namespace_clear(struct kube_namespace *n);
+struct err *kube_get_namespace(struct ctx *ctx, const struct kube *k, const char *name,
+                               struct kube_namespace *ret) MUST_CHECK;
+/* What holds it up: the messages of its conditions that are True, or NULL. To be freed. */
+char *kube_namespace_stuck(const struct kube_namespace *n);
+
+/* What happened to an object, the oldest first. */
+struct kube_event {
+    char *type;             /* "Normal", "Warning" */
+    char *reason, *message; /* or NULL */
+    char *by;               /* component that says so, or NULL */
+    uint64_t count;
+    int64_t last_at; /* seconds since 1970 */
+};
+struct kube_events {
+    struct kube_event *items;
+    size_t n;
+};
+void kube_events_clear(struct kube_events *l);
+/* Of the object with that uid. */
+struct err *kube_list_events(struct ctx *ctx, const struct kube *k, const char *name_space,
+                             const char *uid, struct kube_events *ret) MUST_CHECK;
+
+struct kube_hpa {
+    struct kube_meta meta;
+    char *target_kind, *target;
+    uint64_t min, max; /* replicas */
+};
+struct kube_hpas {
+    struct kube_hpa *items;
+    size_t n;
+};
+void kube_hpas_clear(struct kube_hpas *l);
+struct err *kube_list_hpas(struct ctx *ctx, const struct kube *k, const char *name_space,
+                           struct kube_hpas *ret) MUST_CHECK;
+/* Who could give a Deployment replicas again after a scale to 0, and what keeps them from it, as
+ * one line: an owner, an autoscaler, Argo CD, Flux, Helm, Fleet; NULL: nobody that is known. hpas
+ * may be NULL: not looked at. To be freed. (The autoscaler of Kubernetes leaves one with 0 replicas
+ * alone; KEDA and those who compare with a repository do not.) */
+char *kube_keepers(const struct kube_deployment *d, const struct kube_hpas *hpas);
+
 /* The parts that look at foreign bytes: the body of an answer. ERR_REMOTE. */
 struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deployment *ret)
     MUST_CHECK;
 struct err *kube_parse_pods(const char *body, size_t n, struct kube_pods *ret) MUST_CHECK;
+struct err *kube_parse_pod(const char *body, size_t n, struct kube_pod *ret) MUST_CHECK;
 struct err *kube_parse_pvs(const char *body, size_t n, struct kube_pvs *ret) MUST_CHECK;
 struct err *kube_parse_pvcs(const char *body, size_t n, struct kube_pvcs *ret) MUST_CHECK;
 struct err *kube_parse_node(const char *body, size_t n, struct kube_node *ret) MUST_CHECK;
+struct err *kube_parse_namespace(const char *body, size_t n, struct kube_namespace *ret) MUST_CHECK;
+struct err *kube_parse_events(const char *body, size_t n, struct kube_events *ret) MUST_CHECK;
+struct err *kube_parse_hpas(const char *body, size_t n, struct kube_hpas *ret) MUST_CHECK;
 /* "512Gi", "1500m", "1e9", "0.5": a quantity in units (scale 1) or thousandths (scale 1000),
  * rounded up. ERR_REMOTE. */
 struct err *kube_parse_quantity(const char *text, uint32_t scale, uint64_t *ret) MUST_CHECK;

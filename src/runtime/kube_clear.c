@@ -1,7 +1,7 @@
 /* What the objects of runtime/kube.h own, and the small questions that need no server. */
 #include "runtime/kube.h"
 
-static void meta_clear(struct kube_meta *m)
+void kube_meta_clear(struct kube_meta *m)
 {
     free(m->name);
     free(m->name_space);
@@ -10,6 +10,20 @@ static void meta_clear(struct kube_meta *m)
     free(m->owner_kind);
     free(m->owner_name);
     free(m->owner_uid);
+    strlist_clear(&m->labels);
+    strlist_clear(&m->annotations);
+    strlist_clear(&m->finalizers);
+    *m = (struct kube_meta){0};
+}
+
+const char *kube_value(const struct strlist *pairs, const char *key)
+{
+    size_t n = strlen(key);
+
+    for (size_t i = 0; i < pairs->n; i++)
+        if (strncmp(pairs->items[i], key, n) == 0 && pairs->items[i][n] == '=')
+            return pairs->items[i] + n + 1;
+    return NULL;
 }
 
 static void container_clear(struct kube_container *c)
@@ -45,15 +59,17 @@ static void spec_clear(struct kube_pod_spec *s)
 
 void kube_deployment_clear(struct kube_deployment *d)
 {
-    meta_clear(&d->meta);
+    kube_meta_clear(&d->meta);
     free(d->strategy);
     free(d->selector);
     free(d->template_text);
+    strlist_clear(&d->managers);
+    free(d->replicas_by);
     spec_clear(&d->spec);
     *d = (struct kube_deployment){0};
 }
 
-static void pod_clear(struct kube_pod *p)
+void kube_pod_clear(struct kube_pod *p)
 {
     for (size_t i = 0; i < p->n_statuses; i++) {
         struct kube_container_status *s = &p->statuses[i];
@@ -65,19 +81,20 @@ static void pod_clear(struct kube_pod *p)
         free(s->last.reason);
     }
     free(p->statuses);
-    meta_clear(&p->meta);
+    kube_meta_clear(&p->meta);
     free(p->phase);
     free(p->reason);
     free(p->pod_ip);
     free(p->host_ip);
     free(p->qos);
     spec_clear(&p->spec);
+    *p = (struct kube_pod){0};
 }
 
 void kube_pods_clear(struct kube_pods *p)
 {
     for (size_t i = 0; i < p->n; i++)
-        pod_clear(&p->items[i]);
+        kube_pod_clear(&p->items[i]);
     free(p->items);
     *p = (struct kube_pods){0};
 }
@@ -87,7 +104,7 @@ void kube_pvs_clear(struct kube_pvs *p)
     for (size_t i = 0; i < p->n; i++) {
         struct kube_pv *v = &p->items[i];
 
-        meta_clear(&v->meta);
+        kube_meta_clear(&v->meta);
         free(v->phase);
         free(v->storage_class);
         free(v->reclaim_policy);
@@ -103,7 +120,7 @@ void kube_pvs_clear(struct kube_pvs *p)
 void kube_pvcs_clear(struct kube_pvcs *p)
 {
     for (size_t i = 0; i < p->n; i++) {
-        meta_clear(&p->items[i].meta);
+        kube_meta_clear(&p->items[i].meta);
         free(p->items[i].phase);
         free(p->items[i].volume);
         free(p->items[i].storage_class);
@@ -118,19 +135,51 @@ void kube_conditions_free(struct kube_condition *items, size_t n)
         free(items[i].type);
         free(items[i].status);
         free(items[i].reason);
+        free(items[i].message);
     }
     free(items);
 }
 
 void kube_node_clear(struct kube_node *n)
 {
-    meta_clear(&n->meta);
+    kube_meta_clear(&n->meta);
     free(n->internal_ip);
     free(n->hostname);
     free(n->kubelet_version);
     kube_conditions_free(n->conditions, n->n_conditions);
     strlist_clear(&n->taints);
     *n = (struct kube_node){0};
+}
+
+void kube_namespace_clear(struct kube_namespace *n)
+{
+    kube_meta_clear(&n->meta);
+    free(n->phase);
+    kube_conditions_free(n->conditions, n->n_conditions);
+    *n = (struct kube_namespace){0};
+}
+
+void kube_events_clear(struct kube_events *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->items[i].type);
+        free(l->items[i].reason);
+        free(l->items[i].message);
+        free(l->items[i].by);
+    }
+    free(l->items);
+    *l = (struct kube_events){0};
+}
+
+void kube_hpas_clear(struct kube_hpas *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        kube_meta_clear(&l->items[i].meta);
+        free(l->items[i].target_kind);
+        free(l->items[i].target);
+    }
+    free(l->items);
+    *l = (struct kube_hpas){0};
 }
 
 const struct kube_condition *kube_node_condition(const struct kube_node *n, const char *type)

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "runtime/fields.h"
 #include "runtime/kube.h"
+#include "runtime/kube_parts.h"
 
 #define ITEMS_MAX              10000
 #define GRACE_S                30 /* of a pod that does not say */
@@ -132,11 +133,8 @@ static struct err *quantity(const struct json *j, const char *path, uint32_t sca
 /* ---- lists -------------------------------------------------------------------------------------
  */
 
-/* Reads each element of the list at path into a zeroed one of size_b; *ret_n counts those begun, so
- * that what was read in part is cleared as well. No list: none. */
-typedef struct err *read_fn(const struct json *j, void *ret);
-static struct err *read_list(const struct json *j, const char *path, read_fn *read, size_t size_b,
-                             void *ret_items, size_t *ret_n)
+struct err *kube_read_list(const struct json *j, const char *path, kube_read_fn *read,
+                           size_t size_b, void *ret_items, size_t *ret_n)
 {
     const struct json *list;
     size_t old = *ret_n, more;
@@ -192,7 +190,24 @@ static const struct field owner_fields[] = {
     {"uid", FIELD_STR, AT(kube_meta, owner_uid)},
 };
 
-static struct err *read_meta(const struct json *j, struct kube_meta *m)
+/* A map of texts as "key=value"; what is no text is left out: nothing of ours is. */
+static void read_pairs(const struct json *j, const char *path, struct strlist *ret)
+{
+    const struct json *map = fields_at(j, path);
+    AUTO(strlist_clear) struct strlist keys = {0};
+
+    json_keys(map, &keys);
+    for (size_t i = 0; i < keys.n; i++) {
+        const char *value;
+        struct err *e = json_as_str(json_get(map, keys.items[i]), &value);
+
+        if (!e)
+            strlist_addf(ret, "%s=%s", keys.items[i], value);
+        err_free(e);
+    }
+}
+
+struct err *kube_read_meta(const struct json *j, struct kube_meta *m)
 {
     const struct json *meta = json_get(j, "metadata"), *owners;
 
@@ -203,6 +218,9 @@ static struct err *read_meta(const struct json *j, struct kube_meta *m)
     if (!m->name_space)
         m->name_space = xstrdup("");
     m->deleting = json_get(meta, "deletionTimestamp");
+    read_pairs(meta, "labels", &m->labels);
+    read_pairs(meta, "annotations", &m->annotations);
+    TRY(read_texts(meta, "finalizers", &m->finalizers));
     TRY(fields_list(meta, "ownerReferences", &owners));
     for (size_t i = 0; i < json_len(owners); i++) {
         const struct json *owner = json_at(owners, i);
@@ -286,8 +304,8 @@ static struct err *read_container(const struct json *j, void *ret)
     TRY(quantity(j, "resources/requests/memory", 1, &c->memory_request_b));
     TRY(quantity(j, "resources/limits/cpu", 1000, &c->cpu_limit_m));
     c->has_pre_stop = fields_at(j, "lifecycle/preStop");
-    return read_list(j, "volumeMounts", read_volume_mount, sizeof(*c->mounts), &c->mounts,
-                     &c->n_mounts);
+    return kube_read_list(j, "volumeMounts", read_volume_mount, sizeof(*c->mounts), &c->mounts,
+                          &c->n_mounts);
 }
 
 static const struct {
@@ -347,13 +365,14 @@ static struct err *read_spec(const struct json *j, struct kube_pod_spec *s)
 {
     s->grace_s = GRACE_S;
     TRY(READ(j, spec_fields, s));
-    TRY(read_list(j, "initContainers", read_container, sizeof(*s->containers), &s->containers,
-                  &s->n_containers));
+    TRY(kube_read_list(j, "initContainers", read_container, sizeof(*s->containers), &s->containers,
+                       &s->n_containers));
     for (size_t i = 0; i < s->n_containers; i++)
         s->containers[i].init = true;
-    TRY(read_list(j, "containers", read_container, sizeof(*s->containers), &s->containers,
-                  &s->n_containers));
-    return read_list(j, "volumes", read_volume, sizeof(*s->volumes), &s->volumes, &s->n_volumes);
+    TRY(kube_read_list(j, "containers", read_container, sizeof(*s->containers), &s->containers,
+                       &s->n_containers));
+    return kube_read_list(j, "volumes", read_volume, sizeof(*s->volumes), &s->volumes,
+                          &s->n_volumes);
 }
 
 /* ---- pods: what is -----------------------------------------------------------------------------
@@ -412,10 +431,11 @@ static const struct field condition_fields[] = {
     {"type", FIELD_STR, AT(kube_condition, type)},
     {"status", FIELD_STR, AT(kube_condition, status)},
     {"reason", FIELD_STR, AT(kube_condition, reason)},
+    {"message", FIELD_STR, AT(kube_condition, message)},
     {"lastHeartbeatTime", FIELD_TIME, AT(kube_condition, beat_at)},
 };
 
-static struct err *read_condition(const struct json *j, void *ret)
+struct err *kube_read_condition(const struct json *j, void *ret)
 {
     struct kube_condition *c = ret;
 
@@ -447,27 +467,26 @@ static struct err *read_pod(const struct json *j, void *ret)
     AUTO(conditions_clear) struct conditions conditions = {0};
     struct kube_pod *p = ret;
 
-    TRY(read_meta(j, &p->meta));
+    TRY(kube_read_meta(j, &p->meta));
     TRY(READ(j, pod_fields, p));
     TRY_CTX(read_spec(json_get(j, "spec"), &p->spec), "spec");
-    TRY(read_list(j, "status/conditions", read_condition, sizeof(*conditions.items),
-                  &conditions.items, &conditions.n));
+    TRY(kube_read_list(j, "status/conditions", kube_read_condition, sizeof(*conditions.items),
+                       &conditions.items, &conditions.n));
     for (size_t i = 0; i < conditions.n; i++)
         if (str_eq(conditions.items[i].type, "Ready"))
             p->ready = str_eq(conditions.items[i].status, "True");
-    TRY(read_list(j, "status/initContainerStatuses", read_status, sizeof(*p->statuses),
-                  &p->statuses, &p->n_statuses));
+    TRY(kube_read_list(j, "status/initContainerStatuses", read_status, sizeof(*p->statuses),
+                       &p->statuses, &p->n_statuses));
     for (size_t i = 0; i < p->n_statuses; i++)
         p->statuses[i].init = true;
-    return read_list(j, "status/containerStatuses", read_status, sizeof(*p->statuses), &p->statuses,
-                     &p->n_statuses);
+    return kube_read_list(j, "status/containerStatuses", read_status, sizeof(*p->statuses),
+                          &p->statuses, &p->n_statuses);
 }
 
 /* ---- whole answers -----------------------------------------------------------------------------
  */
 
-/* An object of this kind, or an error that names what came instead. */
-static struct err *need_kind(const struct json *j, const char *kind)
+struct err *kube_need_kind(const struct json *j, const char *kind)
 {
     const char *got = "nothing";
 
@@ -479,13 +498,12 @@ static struct err *need_kind(const struct json *j, const char *kind)
     return err_remote(0, "expected a %s, got '%s'", kind, shown);
 }
 
-/* A list that the server cut short would be taken for all of it. */
-static struct err *need_list(const struct json *j, const char *kind)
+struct err *kube_need_list(const struct json *j, const char *kind)
 {
     const struct json *more = fields_at(j, "metadata/continue");
     const char *text = "";
 
-    TRY(need_kind(j, kind));
+    TRY(kube_need_kind(j, kind));
     if (more)
         TRY_CTX(json_as_str(more, &text), "continue");
     return *text ? err_remote(0, "a part of the list only") : NULL;
@@ -497,10 +515,23 @@ struct err *kube_parse_pods(const char *body, size_t n, struct kube_pods *ret)
     AUTO(kube_pods_clear) struct kube_pods l = {0};
 
     TRY(json_parse(body, n, &j));
-    TRY(need_list(j, "PodList"));
-    TRY(read_list(j, "items", read_pod, sizeof(*l.items), &l.items, &l.n));
+    TRY(kube_need_list(j, "PodList"));
+    TRY(kube_read_list(j, "items", read_pod, sizeof(*l.items), &l.items, &l.n));
     *ret = l;
     l = (struct kube_pods){0};
+    return NULL;
+}
+
+struct err *kube_parse_pod(const char *body, size_t n, struct kube_pod *ret)
+{
+    AUTO(json_freep) struct json *j = NULL;
+    AUTO(kube_pod_clear) struct kube_pod p = {0};
+
+    TRY(json_parse(body, n, &j));
+    TRY(kube_need_kind(j, "Pod"));
+    TRY(read_pod(j, &p));
+    *ret = p;
+    p = (struct kube_pod){0};
     return NULL;
 }
 
@@ -541,16 +572,58 @@ static struct err *read_selector(const struct json *j, struct kube_deployment *d
     return NULL;
 }
 
+struct manager {
+    char *name;
+    int64_t at;
+};
+
+static const struct field manager_fields[] = {
+    {"manager", FIELD_STR, AT(manager, name)},
+    {"time", FIELD_TIME, AT(manager, at)},
+};
+
+static void manager_clear(struct manager *m)
+{
+    free(m->name);
+}
+
+/* Who writes which members (meta/v1 ManagedFieldsEntry). Of two that hold spec.replicas, which both
+ * have given the same value, the later one. */
+static struct err *read_managers(const struct json *j, struct kube_deployment *d)
+{
+    const struct json *list;
+
+    TRY(fields_list(j, "metadata/managedFields", &list));
+    for (size_t i = 0; i < json_len(list); i++) {
+        const struct json *one = json_at(list, i);
+        AUTO(manager_clear) struct manager m = {0};
+
+        TRY_CTX(READ(one, manager_fields, &m), "metadata/managedFields[%zu]", i);
+        if (!m.name)
+            continue;
+        if (!strlist_has(&d->managers, m.name))
+            strlist_add(&d->managers, m.name);
+        if (!fields_at(one, "fieldsV1/f:spec/f:replicas") ||
+            (d->replicas_by && d->replicas_at > m.at))
+            continue;
+        free(d->replicas_by);
+        d->replicas_by = TAKE(m.name);
+        d->replicas_at = m.at;
+    }
+    return NULL;
+}
+
 struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deployment *ret)
 {
     AUTO(json_freep) struct json *j = NULL;
     AUTO(kube_deployment_clear) struct kube_deployment d = {.replicas = 1};
 
     TRY(json_parse(body, n, &j));
-    TRY(need_kind(j, "Deployment"));
-    TRY(read_meta(j, &d.meta));
+    TRY(kube_need_kind(j, "Deployment"));
+    TRY(kube_read_meta(j, &d.meta));
     TRY(READ(j, deployment_fields, &d));
     TRY(read_selector(j, &d));
+    TRY(read_managers(j, &d));
     TRY_CTX(read_spec(fields_at(j, "spec/template/spec"), &d.spec), "spec/template/spec");
     d.template_text = json_text(fields_at(j, "spec/template"), false);
     *ret = d;
@@ -572,7 +645,7 @@ static struct err *read_pv(const struct json *j, void *ret)
 {
     struct kube_pv *v = ret;
 
-    TRY(read_meta(j, &v->meta));
+    TRY(kube_read_meta(j, &v->meta));
     TRY(READ(j, pv_fields, v));
     return quantity(j, "spec/capacity/storage", 1, &v->capacity_b);
 }
@@ -583,8 +656,8 @@ struct err *kube_parse_pvs(const char *body, size_t n, struct kube_pvs *ret)
     AUTO(kube_pvs_clear) struct kube_pvs l = {0};
 
     TRY(json_parse(body, n, &j));
-    TRY(need_list(j, "PersistentVolumeList"));
-    TRY(read_list(j, "items", read_pv, sizeof(*l.items), &l.items, &l.n));
+    TRY(kube_need_list(j, "PersistentVolumeList"));
+    TRY(kube_read_list(j, "items", read_pv, sizeof(*l.items), &l.items, &l.n));
     *ret = l;
     l = (struct kube_pvs){0};
     return NULL;
@@ -600,7 +673,7 @@ static struct err *read_pvc(const struct json *j, void *ret)
 {
     struct kube_pvc *c = ret;
 
-    TRY(read_meta(j, &c->meta));
+    TRY(kube_read_meta(j, &c->meta));
     return READ(j, pvc_fields, c);
 }
 
@@ -610,8 +683,8 @@ struct err *kube_parse_pvcs(const char *body, size_t n, struct kube_pvcs *ret)
     AUTO(kube_pvcs_clear) struct kube_pvcs l = {0};
 
     TRY(json_parse(body, n, &j));
-    TRY(need_list(j, "PersistentVolumeClaimList"));
-    TRY(read_list(j, "items", read_pvc, sizeof(*l.items), &l.items, &l.n));
+    TRY(kube_need_list(j, "PersistentVolumeClaimList"));
+    TRY(kube_read_list(j, "items", read_pvc, sizeof(*l.items), &l.items, &l.n));
     *ret = l;
     l = (struct kube_pvcs){0};
     return NULL;
@@ -668,15 +741,15 @@ struct err *kube_parse_node(const char *body, size_t n, struct kube_node *ret)
     AUTO(kube_node_clear) struct kube_node node = {0};
 
     TRY(json_parse(body, n, &j));
-    TRY(need_kind(j, "Node"));
-    TRY(read_meta(j, &node.meta));
+    TRY(kube_need_kind(j, "Node"));
+    TRY(kube_read_meta(j, &node.meta));
     TRY(READ(j, node_fields, &node));
     TRY(read_addresses(j, &node));
     TRY(read_taints(j, &node.taints));
     TRY(quantity(j, "status/capacity/memory", 1, &node.memory_b));
     TRY(quantity(j, "status/allocatable/memory", 1, &node.memory_allocatable_b));
-    TRY(read_list(j, "status/conditions", read_condition, sizeof(*node.conditions),
-                  &node.conditions, &node.n_conditions));
+    TRY(kube_read_list(j, "status/conditions", kube_read_condition, sizeof(*node.conditions),
+                       &node.conditions, &node.n_conditions));
     *ret = node;
     node = (struct kube_node){0};
     return NULL;

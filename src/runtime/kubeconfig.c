@@ -4,6 +4,7 @@
 #include "runtime/kubeconfig.h"
 
 #include "base/base64.h"
+#include "base/json.h"
 #include "base/yaml.h"
 #include "io/fsroot.h"
 #include "runtime/kubeconfig_files.h"
@@ -59,6 +60,7 @@ void kube_access_clear(struct kube_access *a)
     free(a->cert);
     secret_free(a->key);
     secret_free(a->token);
+    kube_exec_free(a->exec);
     *a = (struct kube_access){0};
 }
 
@@ -285,11 +287,140 @@ static struct err *read_token(const struct docs *d, const struct part *p, struct
     return NULL;
 }
 
+/* ---- a program that gives credentials ----------------------------------------------------------
+ */
+
+static struct err *read_args(const struct part *p, struct kube_exec *x)
+{
+    const struct yaml_node *args = yaml_get(p->map, "args");
+
+    if (!args || (args->kind == YAML_SCALAR && !args->quoted && str_eq(args->text, "null")))
+        return NULL;
+    if (args->kind != YAML_LIST)
+        return bad_at(p->doc, args->line, "args: expected a list");
+    for (size_t i = 0; i < args->n; i++) {
+        if (args->items[i]->kind != YAML_SCALAR)
+            return bad_at(p->doc, args->items[i]->line, "args: expected texts");
+        strlist_add(&x->args, args->items[i]->text);
+    }
+    return NULL;
+}
+
+static struct err *read_env(const struct part *p, struct kube_exec *x)
+{
+    const struct yaml_node *env = yaml_get(p->map, "env");
+
+    if (!env || (env->kind == YAML_SCALAR && !env->quoted && str_eq(env->text, "null")))
+        return NULL;
+    if (env->kind != YAML_LIST)
+        return bad_at(p->doc, env->line, "env: expected a list");
+    for (size_t i = 0; i < env->n; i++) {
+        const struct part one = {.doc = p->doc, .map = env->items[i]};
+        const char *name = NULL, *value = NULL;
+
+        if (one.map->kind == YAML_MAP) {
+            TRY(text_of(&one, "name", &name));
+            TRY(text_of(&one, "value", &value));
+        }
+        if (!name || strchr(name, '='))
+            return bad_at(p->doc, env->items[i]->line, "env: expected a name and a value");
+        strlist_addf(&x->env, "%s=%s", name, value ? value : "");
+    }
+    return NULL;
+}
+
+/* Of these two the answer has the same members. */
+static struct err *read_version(const struct part *p, struct kube_exec *x)
+{
+    static const char group[] = "client.authentication.k8s.io/";
+    const char *text, *mode;
+
+    TRY(text_of(p, "apiVersion", &text));
+    if (!text || !str_starts(text, group) ||
+        (!str_eq(text + strlen(group), "v1") && !str_eq(text + strlen(group), "v1beta1")))
+        return err_new(ERR_ABSENT,
+                       "%s:%d: exec: its apiVersion is not supported; use "
+                       "client.authentication.k8s.io/v1",
+                       p->doc->path, p->map->line);
+    x->api_version = xstrdup(text);
+    TRY(text_of(p, "interactiveMode", &mode));
+    if (mode && str_eq(mode, "Always"))
+        return err_new(
+            ERR_ABSENT,
+            "%s:%d: exec: a program that needs a terminal is not supported; use a client "
+            "certificate or a token",
+            p->doc->path, yaml_get(p->map, "interactiveMode")->line);
+    return NULL;
+}
+
+/* A name with a slash is from the kubeconfig's folder. */
+static struct err *read_command(const struct part *p, struct kube_exec *x)
+{
+    const char *command, *hint, *slash = strrchr(p->doc->path, '/');
+
+    TRY(text_of(p, "command", &command));
+    TRY(text_of(p, "installHint", &hint));
+    if (!command)
+        return bad_at(p->doc, p->map->line, "exec: no command");
+    x->command = *command != '/' && strchr(command, '/') && slash
+                     ? xasprintf("%.*s/%s", (int)(slash - p->doc->path), p->doc->path, command)
+                     : xstrdup(command);
+    x->hint = hint ? xstrdup(hint) : NULL;
+    return NULL;
+}
+
+static struct err *read_cluster_info(const struct part *p, const struct kube_access *a,
+                                     struct kube_exec *x)
+{
+    AUTO(json_freep) struct json *cluster = json_new_object();
+    AUTO(freep) char *ca = a->ca ? base64_encode(a->ca, a->ca_n) : NULL;
+    const char *wanted;
+
+    TRY(text_of(p, "provideClusterInfo", &wanted));
+    if (!wanted || !str_eq(wanted, "true"))
+        return NULL;
+    json_put(cluster, "server", json_new_str(a->server));
+    if (ca)
+        json_put(cluster, "certificate-authority-data", json_new_str(ca));
+    x->cluster = json_text(cluster, false);
+    return NULL;
+}
+
+static void exec_freep(struct kube_exec **x)
+{
+    *x = kube_exec_free(*x);
+}
+
+static struct err *read_exec(const struct part *user, struct kube_access *a)
+{
+    AUTO(exec_freep) struct kube_exec *x = NULL;
+    const struct part p = {.doc = user->doc, .map = yaml_get(user->map, "exec")};
+
+    if (!p.map || (p.map->kind == YAML_SCALAR && !*p.map->text))
+        return NULL;
+    if (p.map->kind == YAML_SCALAR && !p.map->quoted && str_eq(p.map->text, "null"))
+        return NULL;
+    if (p.map->kind != YAML_MAP)
+        return bad_at(p.doc, p.map->line, "exec: expected a map");
+    if (a->cert || a->token)
+        return bad_at(p.doc, p.map->line, "exec beside a certificate or a token: only one counts");
+    x = xcalloc(1, sizeof(*x));
+    x->config = xstrdup(p.doc->path);
+    x->user = xstrdup(a->user);
+    x->owner = p.doc->file.uid;
+    TRY(read_version(&p, x));
+    TRY(read_command(&p, x));
+    TRY(read_args(&p, x));
+    TRY(read_env(&p, x));
+    TRY(read_cluster_info(&p, a, x));
+    a->exec = TAKE(x);
+    return NULL;
+}
+
 static struct err *read_user(const struct docs *d, const struct part *p, struct kube_access *a)
 {
     static const char instead[] = "use a client certificate or a token";
 
-    TRY(not_supported(p, "exec", instead));
     TRY(not_supported(p, "auth-provider", instead));
     TRY(not_supported(p, "username", instead));
     TRY(not_supported(p, "password", instead));
@@ -298,7 +429,8 @@ static struct err *read_user(const struct docs *d, const struct part *p, struct 
     TRY(pem_of(d, p, "client-key", false, &a->key, &a->loose));
     if (!a->cert != !a->key)
         return bad_at(p->doc, p->map->line, "client-certificate and client-key need each other");
-    return read_token(d, p, a);
+    TRY(read_token(d, p, a));
+    return read_exec(p, a);
 }
 
 /* ---- a context ---------------------------------------------------------------------------------
@@ -413,6 +545,7 @@ struct err *kubeconfig_parse(const char *text, size_t n, const char *name, const
 struct err *kubeconfig_load(struct ctx *ctx, const struct kubeconfig_paths *paths,
                             const char *context, struct kube_access *ret)
 {
+    AUTO(kube_access_clear) struct kube_access a = {0};
     AUTO(docs_clear) struct docs d = {.ctx = ctx};
 
     d.items = xcalloc(paths->files.n + 1, sizeof(*d.items));
@@ -433,5 +566,10 @@ struct err *kubeconfig_load(struct ctx *ctx, const struct kubeconfig_paths *path
     if (d.n == 0)
         return err_new(ERR_ABSENT, "no kubeconfig: '%s', given by %s, is not there",
                        paths->files.n ? paths->files.items[0] : "", paths->from);
-    return resolve(&d, context, ret);
+    TRY(resolve(&d, context, &a));
+    if (a.exec)
+        TRY(kube_exec_fresh(ctx, a.exec, false));
+    *ret = a;
+    a = (struct kube_access){0};
+    return NULL;
 }

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "base/str.h"
+#include "runtime/kube_exec.h"
 
 /* Kubeconfig files (kubernetes/client-go 0.34, tools/clientcmd/api/v1): which API server, whom to
  * trust, and as whom. Read, never written. */
@@ -24,6 +25,7 @@ struct kube_access {
     char *cert; /* PEM of the client; NULL: none */
     size_t cert_n;
     struct secret *key, *token; /* of cert; bearer token; NULL: none */
+    struct kube_exec *exec;     /* a program gives them instead (kube_exec.h), or NULL */
     bool loose; /* a file with the key or the token can be read by every user of this host */
 };
 void kube_access_clear(struct kube_access *a);
@@ -53,20 +55,23 @@ struct err *user_home(struct ctx *ctx, uid_t uid, char **ret) MUST_CHECK;
 
 /* Reads the files (one that is missing is skipped while another is there) and those that they name
  * (relative to the file's folder), below ctx->root, and resolves a context; NULL: current-context.
+ * A program that gives the credentials is run (kube_exec_fresh, whose errors come as well): blocks
+ * for KUBE_EXEC_S at most.
  *
  * A kubeconfig says whom to trust: it must be of root, of this user or of who owns its folder, and
  * neither it nor its folder for everyone to write. A certificate, key or token in a file that it
  * names must be of the kubeconfig's own owner (root and this user may name any): a user's file
  * cannot make root send root's. Both ERR_REFUSED; so is insecure-skip-tls-verify.
- * ERR_ABSENT: none of the files is there; or it wants what is not supported (exec and auth-provider
- * plugins, passwords, impersonation, a proxy, tls-server-name, encrypted keys).
+ * ERR_ABSENT: none of the files is there; or it wants what is not supported (auth-provider plugins,
+ * a program that needs a terminal, passwords, impersonation, a proxy, tls-server-name, encrypted
+ * keys).
  * ERR_NOTFOUND: no such context; a file that it names is not there.
  * ERR_BADINPUT: not a kubeconfig; no current-context, or a name in it that is not there; data that
  * is no base64 or no PEM; plain http to another host. ERR_SYS. */
 struct err *kubeconfig_load(struct ctx *ctx, const struct kubeconfig_paths *paths,
                             const char *context, struct kube_access *ret) MUST_CHECK;
 
-/* One text without files: the part that looks at foreign bytes. name is for messages. A file that
- * it names is ERR_NOTFOUND. */
+/* One text without files and programs: the part that looks at foreign bytes. name is for messages.
+ * A file that it names is ERR_NOTFOUND. */
 struct err *kubeconfig_parse(const char *text, size_t n, const char *name, const char *context,
                              struct kube_access *ret) MUST_CHECK;

@@ -146,34 +146,53 @@ static const char *passwd_member(const char *line, unsigned i, size_t *ret_n)
     return line;
 }
 
-/* NULL: no such user. */
-static char *home_in(const char *passwd, uid_t uid)
+void user_entry_clear(struct user_entry *u)
+{
+    free(u->name);
+    free(u->home);
+    *u = (struct user_entry){0};
+}
+
+static bool entry_in(const char *passwd, uid_t uid, struct user_entry *ret)
 {
     char want[16];
 
     snprintf(want, sizeof(want), "%u", uid);
     for (const char *line = passwd; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        size_t id_n, home_n;
-        const char *id = passwd_member(line, 2, &id_n), *home = passwd_member(line, 5, &home_n);
+        size_t name_n, id_n, gid_n, home_n;
+        const char *name = passwd_member(line, 0, &name_n), *id = passwd_member(line, 2, &id_n);
+        const char *gid = passwd_member(line, 3, &gid_n), *home = passwd_member(line, 5, &home_n);
+        AUTO(freep) char *gid_text = xstrndup(gid, gid_n);
+        uint64_t number = 0;
 
-        if (id_n == strlen(want) && memcmp(id, want, id_n) == 0 && home_n && *home == '/')
-            return xstrndup(home, home_n);
+        if (id_n != strlen(want) || memcmp(id, want, id_n) != 0 || !home_n || *home != '/')
+            continue;
+        struct err *e = parse_u64(gid_text, 0, UINT32_MAX - 1, &number);
+        if (e) {
+            err_free(e);
+            continue;
+        }
+        *ret = (struct user_entry){
+            .name = xstrndup(name, name_n), .home = xstrndup(home, home_n), .gid = (gid_t)number};
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 /* Users of a directory service are in no file; it is asked about this machine only. */
-static char *home_of_service(uid_t uid)
+static bool entry_of_service(uid_t uid, struct user_entry *ret)
 {
     char buf[16384];
     struct passwd pw, *found = NULL;
 
     if (getpwuid_r(uid, &pw, buf, sizeof(buf), &found) != 0 || !found || pw.pw_dir[0] != '/')
-        return NULL;
-    return xstrdup(pw.pw_dir);
+        return false;
+    *ret = (struct user_entry){
+        .name = xstrdup(pw.pw_name), .home = xstrdup(pw.pw_dir), .gid = pw.pw_gid};
+    return true;
 }
 
-struct err *user_home(struct ctx *ctx, uid_t uid, char **ret)
+struct err *user_look(struct ctx *ctx, uid_t uid, struct user_entry *ret)
 {
     AUTO(freep) char *passwd = NULL;
     struct err *e = fsroot_read(ctx->root, "/etc/passwd", PASSWD_MAX_B, &passwd, NULL);
@@ -181,9 +200,22 @@ struct err *user_home(struct ctx *ctx, uid_t uid, char **ret)
     if (e && e->kind == ERR_NOTFOUND)
         e = err_free(e);
     TRY(e);
-    *ret = passwd ? home_in(passwd, uid) : NULL;
-    if (!*ret && str_eq(fsroot_dir(ctx->root), "/"))
-        *ret = home_of_service(uid);
+    if (passwd && entry_in(passwd, uid, ret))
+        return NULL;
+    if (str_eq(fsroot_dir(ctx->root), "/") && entry_of_service(uid, ret))
+        return NULL;
+    return err_new(ERR_NOTFOUND, "user %u is not known here, or has no home", uid);
+}
+
+struct err *user_home(struct ctx *ctx, uid_t uid, char **ret)
+{
+    AUTO(user_entry_clear) struct user_entry u = {0};
+    struct err *e = user_look(ctx, uid, &u);
+
+    if (e && e->kind != ERR_NOTFOUND)
+        return e;
+    err_free(e);
+    *ret = TAKE(u.home);
     return NULL;
 }
 

@@ -24,3 +24,12 @@ struct err *kube_file_read(struct ctx *ctx, const char *path, struct kube_file *
  * sent (an authority). Errors as above; ERR_REFUSED for a file of another owner. */
 struct err *kube_file_read_named(struct ctx *ctx, const char *path, uid_t by, bool may_differ,
                                  struct kube_file *ret) MUST_CHECK;
+
+/* A user of this host, or of its directory service when ctx->root is that of this machine. */
+struct user_entry {
+    char *name, *home;
+    gid_t gid;
+};
+void user_entry_clear(struct user_entry *u);
+/* ERR_NOTFOUND: no such user, or one without a home. ERR_SYS, ERR_BADINPUT. */
+struct err *user_look(struct ctx *ctx, uid_t uid, struct user_entry *ret) MUST_CHECK;

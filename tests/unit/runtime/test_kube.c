@@ -408,7 +408,7 @@ static void names_cannot_change_the_question(void **state)
         AUTO(err_freep) struct err *name = kube_get_deployment(&ctx, &kube, "ns", bad[i], &d);
         AUTO(err_freep) struct err *space = kube_list_pods(&ctx, &kube, bad[i], NULL, &l);
 
-        assert_err(name, ERR_BADINPUT, "cannot be the name of a deployment");
+        assert_err(name, ERR_BADINPUT, "cannot be the name of a Deployment");
         assert_err(space, ERR_BADINPUT, "cannot be the name of a namespace");
     }
 }

@@ -119,7 +119,7 @@ static void what_a_config_must_not_say(void **state)
         {SERVER "    tls-server-name: x\n", CERT, ERR_ABSENT, "'tls-server-name' is not"},
         {SERVER "    certificate-authority-data: '%'\n", CERT, ERR_BADINPUT, "not base64"},
         {SERVER "    certificate-authority-data: aGVsbG8=\n", CERT, ERR_BADINPUT, "not in PEM"},
-        {SERVER, "    exec: {command: aws}\n", ERR_ABSENT, "'exec' is not supported"},
+        {SERVER, "    exec: {command: aws}\n", ERR_ABSENT, "exec: its apiVersion"},
         {SERVER, "    auth-provider: {name: gcp}\n", ERR_ABSENT, "'auth-provider' is not"},
         {SERVER, "    username: me\n    password: s3cret\n", ERR_ABSENT, "'username' is not"},
         {SERVER, "    token: x\n    as: root\n", ERR_ABSENT, "'as' is not supported"},
