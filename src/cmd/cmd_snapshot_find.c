@@ -12,11 +12,9 @@
 #include "cmd/cmd_status_host.h"
 #include "cmd/snapshot_who.h"
 #include "fetch/reasons.h"
-#include "fetch/tip.h"
 #include "io/clock.h"
 #include "solana/rpc.h"
 
-#define TIP_MS       800
 #define MEASURE_MS   8000
 #define MEASURED_MAX 24
 #define SHOWN        20
@@ -176,11 +174,11 @@ static struct err *look(struct ctx *ctx, struct snapshot_scope *w, const struct 
     w->find.arg = &open;
     ret->limits = w->limits;
     ret->limits.now_ms = clock_wall_ms(ctx);
-    TRY(fetch_tip(ctx, w->rpcs.n ? &w->rpcs : &w->sources, TIP_MS, &ret->limits.tip));
     e = fetch_find(ctx, &w->find, &ret->found);
     if (open)
         dprintf(STDERR_FILENO, "\r\033[K");
     TRY(e);
+    ret->limits.tip = ret->found.tip;
     reasons_relax(&ret->found, &ret->limits, w->max_age_end, &ret->reasons, &ret->relaxed);
     if (!o->no_speed)
         TRY(measure(ctx, w, ret));
@@ -247,7 +245,8 @@ static struct json *json_source(const struct finding *f, size_t i)
     json_put(j, "shred_version",
              o->peer.shred_version.known ? json_new_u64(o->peer.shred_version.v) : NULL);
     json_put(j, "full", json_file(&o->full, false, has_secret(&o->peer)));
-    json_put(j, "incremental", json_file(&o->incr, true, has_secret(&o->peer)));
+    json_put(j, "incremental",
+             o->incr.base == o->full.slot ? json_file(&o->incr, true, has_secret(&o->peer)) : NULL);
     json_put(j, "latency_ms", known_json(o->latency_us.known, (double)o->latency_us.v / 1000.0));
     json_put(j, "ranges",
              o->ranges == FETCH_RANGES_UNKNOWN ? NULL
@@ -481,9 +480,10 @@ const struct cmd cmd_snapshot_find = {
         "A snapshot is believed when a known validator serves it (validator.known_validators, "
         "--known), a source whose word is enough (snapshot.trusted_sources, --trust), or nodes of "
         "at least 3 distinct networks. Networks are the first 16 bits of an IPv4 address and the "
-        "first 32 of an IPv6 one; private addresses are a network each, so that a lab and a "
-        "private network have witnesses as well. Who a node is, is taken from the lists of the "
-        "RPC nodes that you name.\n\n"
+        "first 32 of an IPv6 one; nodes with one identity are one. Private addresses are a network "
+        "each when you name them, or when an RPC node that you name has an address of the same "
+        "block (a lab, a private cluster); all others together are one. Who a node is, is taken "
+        "from the lists of the RPC nodes that you name.\n\n"
         "Where nothing fits, limits give way one after another: latency, rate, then age up to "
         "snapshot.max_age_slots; each is said. Trust never does. When still nothing fits, the "
         "reasons are counted, and the one limit that would help is named; the exit code is 1.\n\n"

@@ -171,7 +171,6 @@ static struct pair_job job_of(struct ctx *ctx, const struct get_opts *o, struct 
     bool chown = c && geteuid() == 0 && !o->dir;
     struct pair_job job = {
         .scope = &who->find,
-        .tip_from = who->rpcs.n ? &who->rpcs : &who->sources,
         .limits = who->limits,
         .max_age_end = who->max_age_end,
         .convergence_slots = who->convergence_slots,

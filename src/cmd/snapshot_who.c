@@ -134,6 +134,7 @@ struct err *snapshot_who_choose(struct ctx *ctx, const struct snapshot_who_opts 
     if (!ret->rpcs.n && !ret->sources.n)
         return err_new(ERR_BADINPUT, "nobody to ask is known; give --rpc URL, or a config with "
                                      "cluster.references");
+    ret->find.tip_from = ret->rpcs.n ? &ret->rpcs : &ret->sources;
     if (ret->blacklist_fault)
         log_note("warning: what has failed before is not known: %s", ret->blacklist_fault);
     return NULL;

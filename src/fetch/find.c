@@ -3,12 +3,15 @@
  * work, what a list says peers.c's; choosing is done elsewhere. */
 #include "fetch/find.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "fetch/ask.h"
 #include "fetch/peers.h"
 #include "fetch/questions.h"
+#include "fetch/tip.h"
 #include "io/clock.h"
 #include "io/http_loop.h"
 #include "solana/rpc.h"
@@ -21,6 +24,9 @@
 #define WAKE_MS     50
 #define LIST_ID     1
 #define TOLD_MAX    10
+#define TIP_MS      1000
+/* Of a node's time: when the loop was late for as much, its silence proves nothing. */
+#define LATE_PARTS 4
 
 static const char *const json_headers[] = {"Content-Type: application/json", NULL};
 static const char list_call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"getClusterNodes\"}";
@@ -39,6 +45,10 @@ struct asked {
     struct search *s;
     struct fetch_offer *offer;
     struct questions *questions;
+    uint64_t late_ns; /* late_ns() when it was asked */
+    bool again;       /* it has been, or will be, asked a second time */
+    struct ask *identity;
+    char *says_id; /* what it says that its identity is; NULL: it was not asked, or does not */
 };
 
 struct search {
@@ -52,7 +62,12 @@ struct search {
     /* Those given first; all before next have been asked or are being asked. */
     struct asked **nodes;
     size_t n, cap, given, next, active, done, good;
+    struct asked **again; /* those to ask a second time; before again_next they have been */
+    size_t again_n, again_cap, again_next;
+    struct tip *tip;
+    size_t identities; /* being asked */
     uint64_t begun_ns, told_ns;
+    uint64_t tick_ns, late_ns; /* late_ns() then */
 };
 
 static uint64_t or_default(uint64_t v, uint64_t usual)
@@ -65,6 +80,14 @@ static uint64_t gone_ms(const struct search *s)
     return (clock_mono_ns(s->ctx) - s->begun_ns) / 1000000;
 }
 
+/* How long in all the loop came later than it wanted to, up to now. */
+static uint64_t late_ns(const struct search *s)
+{
+    uint64_t since_ns = clock_mono_ns(s->ctx) - s->tick_ns, wake_ns = WAKE_MS * 1000000ULL;
+
+    return s->late_ns + (since_ns > wake_ns ? since_ns - wake_ns : 0);
+}
+
 /* ---- nodes -------------------------------------------------------------------------------- */
 
 static void peer_clear(struct fetch_peer *p)
@@ -72,6 +95,7 @@ static void peer_clear(struct fetch_peer *p)
     free(p->id);
     free(p->url);
     free(p->version);
+    free(p->address);
 }
 
 static void offer_clear(struct fetch_offer *o)
@@ -93,8 +117,11 @@ void fetch_found_clear(struct fetch_found *f)
 
 static void search_clear(struct search *s)
 {
+    tip_free(s->tip);
     for (size_t i = 0; i < s->n; i++) {
         questions_free(s->nodes[i]->questions);
+        ask_free(s->nodes[i]->identity);
+        free(s->nodes[i]->says_id);
         if (s->nodes[i]->offer)
             offer_clear(s->nodes[i]->offer);
         free(s->nodes[i]->offer);
@@ -102,6 +129,7 @@ static void search_clear(struct search *s)
     }
     s->loop = http_loop_free(s->loop);
     free(s->nodes);
+    free(s->again);
     free(s->lists);
     strlist_clear(&s->errors);
     peers_clear(&s->peers);
@@ -114,8 +142,7 @@ static struct fetch_offer *add_node(struct search *s, const char *url)
     a->s = s;
     a->offer = xcalloc(1, sizeof(*a->offer));
     a->offer->peer.url = http_join(url, "");
-    a->offer->full.size_b = a->offer->incr.size_b = UINT64_MAX;
-    a->offer->rate_b_s = -1;
+    fetch_offer_reset(a->offer);
     a->offer->reason = FETCH_NO_ANSWER; /* until it is done */
     s->nodes = xgrow(s->nodes, &s->cap, s->n + 1, sizeof(*s->nodes));
     s->nodes[s->n++] = a;
@@ -131,14 +158,18 @@ static size_t find_given(const struct search *s, const char *url)
     return 0;
 }
 
-static void add_given(struct search *s, const struct strlist *urls)
+static void add_given(struct search *s, const struct strlist *urls, bool rpc)
 {
     for (size_t i = 0; urls && i < urls->n; i++) {
         AUTO(freep) char *url = http_join(urls->items[i], "");
 
+        struct fetch_offer *o;
+
         if (find_given(s, url))
             continue;
-        add_node(s, url)->peer.given = true;
+        o = add_node(s, url);
+        o->peer.given = true;
+        o->peer.rpc = rpc;
         s->given = s->n;
     }
 }
@@ -159,6 +190,20 @@ static void on_peer(void *arg, struct peer *peer)
     peer->tag = at;
 }
 
+/* Was this host too busy to hear it? It says nothing then; once, so that this has an end. */
+static bool ask_again(struct asked *a, const struct questions *q)
+{
+    struct search *s = a->s;
+    uint64_t its_ns = or_default(s->scope->peer_ms, PEER_MS) * 1000000;
+
+    if (a->again || !questions_timed_out(q) || late_ns(s) - a->late_ns < its_ns / LATE_PARTS)
+        return false;
+    a->again = true;
+    s->again = xgrow(s->again, &s->again_cap, s->again_n + 1, sizeof(*s->again));
+    s->again[s->again_n++] = a;
+    return true;
+}
+
 static void on_asked(void *arg, struct questions *q)
 {
     struct asked *a = arg;
@@ -166,23 +211,33 @@ static void on_asked(void *arg, struct questions *q)
 
     a->questions = NULL;
     s->active--;
+    if (ask_again(a, q))
+        return;
     s->done++;
     s->good += a->offer->reason == FETCH_USABLE;
+}
+
+static void ask_node(struct search *s, struct asked *a)
+{
+    const struct fetch_scope *o = s->scope;
+
+    fetch_offer_reset(a->offer);
+    a->late_ns = late_ns(s);
+    a->questions = questions_begin(s->loop, a->offer, (uint32_t)or_default(o->peer_ms, PEER_MS),
+                                   o->proxy, on_asked, a);
+    s->active++;
 }
 
 /* As many as there are sockets: one that waits for a place would lose its time. */
 static void ask_nodes(struct search *s)
 {
-    const struct fetch_scope *o = s->scope;
-    size_t places = or_default(o->max_sockets, MAX_SOCKETS);
+    size_t places = or_default(s->scope->max_sockets, MAX_SOCKETS);
+    size_t others = s->lists_open + s->identities + (s->tip ? tip_open(s->tip) : 0);
 
-    for (; s->next < s->n && s->active + s->lists_open < places; s->next++, s->active++) {
-        struct asked *a = s->nodes[s->next];
-
-        a->offer->reason = FETCH_USABLE;
-        a->questions = questions_begin(s->loop, a->offer, (uint32_t)or_default(o->peer_ms, PEER_MS),
-                                       o->proxy, on_asked, a);
-    }
+    while (s->next < s->n && s->active + others < places)
+        ask_node(s, s->nodes[s->next++]);
+    while (s->next == s->n && s->again_next < s->again_n && s->active + others < places)
+        ask_node(s, s->again[s->again_next++]);
 }
 
 /* Who is not done by now is silent. */
@@ -194,14 +249,56 @@ static void give_up_nodes(struct search *s)
         if (i < s->next && !a->questions)
             continue;
         questions_free(TAKE(a->questions));
-        fetch_file_clear(&a->offer->full);
-        fetch_file_clear(&a->offer->incr);
+        fetch_offer_reset(a->offer);
         a->offer->reason = FETCH_NO_ANSWER;
-        free(TAKE(a->offer->why));
         a->offer->why = xstrdup("the time for all was over");
     }
     s->next = s->n;
+    s->again_next = s->again_n; /* what they said the first time stands */
     s->active = 0;
+}
+
+/* ---- who is behind a name ---------------------------------------------------------------------
+ */
+
+static void on_identity(void *arg, struct json *result)
+{
+    struct asked *a = arg;
+    char id[BASE58_32_MAX];
+    struct err *e = rpc_as_key(json_get(result, "identity"), id);
+
+    a->identity = NULL;
+    a->s->identities--;
+    if (!e)
+        a->says_id = xstrdup(id);
+    err_free(e); /* a file server, or one that does not say */
+}
+
+static bool is_name(const char *url)
+{
+    AUTO(freep) char *origin = http_origin(url);
+    char *host = strstr(origin, "://");
+    struct in_addr address;
+
+    host = host ? host + 3 : origin;
+    if (*host == '[')
+        return false;
+    host[strcspn(host, ":")] = 0;
+    return inet_pton(AF_INET, host, &address) != 1;
+}
+
+/* The lists have addresses, and the operator may have a name: of a node that is in them as well. */
+static void ask_identities(struct search *s)
+{
+    for (size_t i = 0; i < s->given; i++) {
+        struct asked *a = s->nodes[i];
+
+        if (!is_name(a->offer->peer.url))
+            continue;
+        a->identity = ask_begin(s->loop, a->offer->peer.url, "getIdentity", NULL, s->scope->proxy,
+                                TIP_MS, on_identity, a);
+        s->identities++;
+    }
 }
 
 /* ---- lists -------------------------------------------------------------------------------- */
@@ -288,6 +385,8 @@ static struct err *on_tick(void *arg, bool *ret_stop)
     const struct fetch_scope *o = s->scope;
     uint64_t now = clock_mono_ns(s->ctx), ms = gone_ms(s);
 
+    s->late_ns = late_ns(s);
+    s->tick_ns = now;
     if (s->lists_open && s->listed_by && ms >= or_default(o->list_ms, LIST_MS))
         give_up_lists(s);
     if (ms >= or_default(o->total_ms, TOTAL_MS)) {
@@ -338,35 +437,75 @@ static void reject_shred_version(struct fetch_offer *o, const struct known_u64 *
 }
 
 /* What the lists say of a node goes to its offer. */
-static void describe(struct search *s, const struct peer *p)
+static void describe(struct search *s, const struct peer *p, struct fetch_peer *to, bool proven)
 {
-    struct fetch_peer *to = &s->nodes[p->tag - 1]->offer->peer;
-
     if (to->id)
         return; /* two ids claim one address: the first stays */
     to->id = xstrdup(p->id);
     to->version = p->version[0] ? xstrdup(p->version) : NULL;
     to->shred_version = p->shred_version;
-    to->known = !p->disputed && s->scope->known && strlist_has(s->scope->known, p->id);
+    to->known = proven && !p->disputed && s->scope->known && strlist_has(s->scope->known, p->id);
+}
+
+/* The node that was named by a host name and answered from the address that this list entry has; or
+ * that says it is the one of this entry, which proves nothing but is good enough to count it as the
+ * same. */
+static struct asked *named_by(struct search *s, const struct peer *p, bool *ret_proven)
+{
+    for (size_t i = 0; i < s->given; i++) {
+        struct asked *a = s->nodes[i];
+
+        *ret_proven = p->rpc[0] && str_eq(a->offer->peer.address, p->rpc);
+        if (*ret_proven || str_eq(a->says_id, p->id))
+            return a;
+    }
+    return NULL;
+}
+
+/* Asked under its name and under its address: the name stays, when it is of use. */
+static void drop_twin(const struct asked *named, struct asked *listed)
+{
+    if (named == listed || named->offer->reason != FETCH_USABLE)
+        return;
+    offer_clear(listed->offer);
+    free(TAKE(listed->offer));
+}
+
+static void describe_all(struct search *s)
+{
+    for (size_t i = 0; i < s->peers.n; i++) {
+        const struct peer *p = &s->peers.items[i];
+        struct asked *listed = p->tag ? s->nodes[p->tag - 1] : NULL, *named;
+        bool proven;
+
+        named = named_by(s, p, &proven);
+        if (listed && listed->offer)
+            describe(s, p, &listed->offer->peer, true);
+        if (named)
+            describe(s, p, &named->offer->peer, proven);
+        if (named && listed && listed->offer && proven)
+            drop_twin(named, listed);
+    }
 }
 
 static void hand_over(struct search *s, struct fetch_found *ret)
 {
     struct known_u64 cluster = shred_version_of(s);
 
-    *ret = (struct fetch_found){.listed_by = s->listed_by, .errors = s->errors};
+    *ret =
+        (struct fetch_found){.listed_by = s->listed_by, .errors = s->errors, .tip = tip_of(s->tip)};
     s->errors = (struct strlist){0};
-    for (size_t i = 0; i < s->peers.n; i++) {
-        if (s->peers.items[i].tag)
-            describe(s, &s->peers.items[i]);
+    describe_all(s);
+    for (size_t i = 0; i < s->peers.n; i++)
         ret->without_rpc += !s->peers.items[i].rpc[0];
-    }
     ret->offers = xcalloc(s->n, sizeof(*ret->offers));
-    for (; ret->n < s->n; ret->n++) {
-        struct fetch_offer *o = s->nodes[ret->n]->offer;
+    for (size_t i = 0; i < s->n; i++) {
+        struct fetch_offer *o = s->nodes[i]->offer;
 
+        if (!o)
+            continue;
         reject_shred_version(o, &cluster);
-        ret->offers[ret->n] = *o;
+        ret->offers[ret->n++] = *o;
         *o = (struct fetch_offer){0};
     }
     ret->cap = ret->n;
@@ -395,11 +534,13 @@ struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct 
     AUTO(search_clear) struct search s = {.ctx = ctx, .scope = scope};
     const struct http_loop_opts o = {.max_sockets = or_default(scope->max_sockets, MAX_SOCKETS)};
 
-    s.begun_ns = s.told_ns = clock_mono_ns(ctx);
+    s.begun_ns = s.told_ns = s.tick_ns = clock_mono_ns(ctx);
     TRY(http_loop_new(ctx, &o, &s.loop));
-    add_given(&s, scope->rpcs);
-    add_given(&s, scope->sources);
+    add_given(&s, scope->rpcs, true);
+    add_given(&s, scope->sources, false);
+    s.tip = tip_begin(s.loop, scope->tip_from, scope->proxy, TIP_MS);
     ask_lists(&s);
+    ask_identities(&s);
     ask_nodes(&s);
     TRY(http_loop_run(s.loop, WAKE_MS, on_tick, &s));
     TRY(nobody(&s));

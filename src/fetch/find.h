@@ -18,7 +18,10 @@ struct fetch_peer {
     char *url;     /* "http://host:port", or as the operator gave it */
     char *version; /* as it says in gossip; NULL: unknown */
     struct known_u64 shred_version;
+    /* "203.0.113.7:8899", who answered; NULL: nobody, or through a proxy. */
+    char *address;
     bool given; /* named by the operator */
+    bool rpc;   /* and asked for the nodes of the cluster */
     bool known; /* one of the known validators */
 };
 
@@ -64,7 +67,7 @@ enum fetch_ranges { FETCH_RANGES_UNKNOWN, FETCH_RANGES_NO, FETCH_RANGES_YES };
 struct fetch_offer {
     struct fetch_peer peer;
     struct fetch_file full;      /* name NULL: see reason */
-    struct fetch_file incr;      /* name NULL: none that builds on full */
+    struct fetch_file incr;      /* name NULL: none; its base is not always full's slot */
     struct known_u64 latency_us; /* the kernel's least round trip */
     enum fetch_ranges ranges;    /* what a HEAD with a Range says; get finds out for certain */
     double rate_b_s;             /* sustained; < 0: not measured */
@@ -75,6 +78,8 @@ struct fetch_offer {
 struct fetch_found {
     struct fetch_offer *offers; /* the operator's own first, in their order */
     size_t n, cap;
+    /* The cluster's finalized slot (fetch/tip.h); unknown: nobody was asked, or nobody told. */
+    struct known_u64 tip;
     uint64_t without_rpc;  /* nodes of the cluster that tell no address */
     uint64_t listed_by;    /* RPC nodes that told the cluster's nodes */
     struct strlist errors; /* of those that did not: "http://host:port: why" */
@@ -82,10 +87,11 @@ struct fetch_found {
 void fetch_found_clear(struct fetch_found *f);
 
 struct fetch_scope {
-    const struct strlist *rpcs;    /* asked for the nodes of the cluster; each is one itself */
-    const struct strlist *sources; /* asked for snapshots only; these three may be NULL */
-    const struct strlist *known;   /* ids of known validators */
-    bool only_given;               /* the nodes of the cluster are not asked for snapshots */
+    const struct strlist *rpcs;     /* asked for the nodes of the cluster; each is one itself */
+    const struct strlist *sources;  /* asked for snapshots only; these two may be NULL */
+    const struct strlist *known;    /* ids of known validators */
+    const struct strlist *tip_from; /* asked for the tip; NULL: nobody is */
+    bool only_given;                /* the nodes of the cluster are not asked for snapshots */
     /* For the lists; 0: 1,500. As long as there is none at all, up to half of total_ms. */
     uint32_t list_ms;
     uint32_t peer_ms;   /* for all questions to one node; 0: 1,500 */
@@ -97,8 +103,11 @@ struct fetch_scope {
     void *arg;
 };
 /* Lists the nodes (getClusterNodes of every RPC at once; who is listed first is asked at once) and
- * asks each what it has. A node that fails is an offer with a reason. ERR_CANCELLED; ERR_REMOTE
- * when nobody could be asked at all: no list and no source answered. */
+ * asks each what it has, and the RPC nodes for the tip meanwhile. A node that fails is an offer
+ * with a reason. Who did not answer in time while this host itself was too busy to listen is asked
+ * once more. A node that the operator named is one offer, also when the lists have it under the
+ * address of that name. ERR_CANCELLED; ERR_REMOTE when nobody could be asked at all: no list and no
+ * source answered. */
 struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct fetch_found *ret)
     MUST_CHECK;
 

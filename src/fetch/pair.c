@@ -10,7 +10,6 @@
 #include "fetch/partial.h"
 #include "fetch/provenance.h"
 #include "fetch/store.h"
-#include "fetch/tip.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
 #include "io/http.h"
@@ -18,7 +17,6 @@
 #include "solana/rpc.h"
 #include "solana/snapshot_name.h"
 
-#define TIP_MS        1000
 #define ROUNDS_MAX    12 /* fetches that failed count */
 #define INCR_MAX      3  /* one after another towards the tip */
 #define SOURCES_MAX   64
@@ -185,14 +183,12 @@ static struct err *look(struct work *w, bool incr_only, struct round *ret)
 {
     const struct fetch_scope *scope = w->job->scope;
     char have_hash[BASE58_32_MAX];
-    struct known_u64 tip = {0};
 
     if (w->local->full)
         TRY(hash_of(w->local->full, have_hash));
-    TRY(fetch_tip(w->ctx, w->job->tip_from ? w->job->tip_from : scope->rpcs, TIP_MS, &tip));
     TRY(fetch_find(w->ctx, scope, &ret->found));
     drop_avoided(w, &ret->found);
-    ret->limits = limits_of(w, tip, incr_only, w->local->full ? have_hash : NULL);
+    ret->limits = limits_of(w, ret->found.tip, incr_only, w->local->full ? have_hash : NULL);
     strlist_clear(&w->ret->relaxed);
     reasons_relax(&ret->found, &ret->limits, w->job->max_age_end, &ret->reasons, &w->ret->relaxed);
     TRY(measure(w, ret));
@@ -507,7 +503,7 @@ static struct err *plan(struct work *w, const struct round *r, size_t best, bool
     char full[TRUST_TEXT_MAX], incr[TRUST_TEXT_MAX];
     AUTO(freep) char *lacks = NULL;
     struct pair_plan p = {
-        .full = o->full.name,
+        .full = v->have_full ? w->local->full : o->full.name,
         .incr = v->with_incr ? o->incr.name : NULL,
         .have_full = v->have_full,
         .full_b = v->have_full ? 0 : o->full.size_b,

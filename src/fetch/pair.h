@@ -58,12 +58,11 @@ struct err *pair_local_look(struct ctx *ctx, const char *dir, bool by_notes, boo
 
 struct pair_job {
     const struct fetch_scope *scope;
-    const struct strlist *tip_from; /* RPC nodes; NULL: the scope's */
-    struct reasons_limits limits;   /* tip, blacklist, have_* are filled in here */
-    uint64_t max_age_end;           /* slots; see reasons_relax */
-    uint64_t convergence_slots;     /* 0: one incremental is enough */
-    uint32_t measure_ms;         /* 0: rates are not measured beforehand when there is a choice */
-    struct blacklist *blacklist; /* what turns out to be bad is added; NULL: none */
+    struct reasons_limits limits; /* tip, blacklist, have_* are filled in here */
+    uint64_t max_age_end;         /* slots; see reasons_relax */
+    uint64_t convergence_slots;   /* 0: one incremental is enough */
+    uint32_t measure_ms;          /* 0: rates are not measured beforehand when there is a choice */
+    struct blacklist *blacklist;  /* what turns out to be bad is added; NULL: none */
     /* As in fetch_job. */
     const char *dir;
     const char *notes; /* the folder of snapshots that dir is, or is the .agavectl of; NULL: dir */

@@ -37,6 +37,8 @@ struct questions {
     uint32_t timeout_ms;
     uint64_t deadline_ns;
     struct question kinds[KINDS];
+    bool asked_again; /* for the one of the two that was the older answer */
+    bool timed_out;
     void (*done)(void *arg, struct questions *q);
     void *arg;
 };
@@ -47,6 +49,22 @@ void fetch_file_clear(struct fetch_file *f)
     free(f->url);
     free(f->hash);
     *f = (struct fetch_file){.size_b = UINT64_MAX};
+}
+
+void fetch_offer_reset(struct fetch_offer *o)
+{
+    fetch_file_clear(&o->full);
+    fetch_file_clear(&o->incr);
+    free(TAKE(o->why));
+    o->ranges = FETCH_RANGES_UNKNOWN;
+    o->latency_us = (struct known_u64){0};
+    o->rate_b_s = -1;
+    o->reason = FETCH_USABLE;
+}
+
+bool questions_timed_out(const struct questions *q)
+{
+    return q->timed_out;
 }
 
 static struct fetch_file *file_of(const struct question *q)
@@ -225,6 +243,7 @@ static void take_failure(struct question *q, const struct http_response *r)
 {
     enum fetch_reason reason = r->nonsense ? FETCH_NOT_HTTP : FETCH_NO_ANSWER;
 
+    q->all->timed_out |= r->err->kind == ERR_TIMEOUT;
     if (r->err->kind == ERR_TIMEOUT)
         give_up(q, reason, xasprintf("no answer within %.6g s", q->all->timeout_ms / 1000.0));
     else
@@ -297,16 +316,42 @@ static void take_file(struct question *q, const struct http_response *r)
                 xasprintf("it names '%s' but answers it with status %d", name, r->status));
 }
 
-/* An incremental that builds on another full archive than the node's own: one of the two answers
- * came before, the other after a new full archive. */
-static void check_base(struct questions *all)
+static bool bases_differ(const struct fetch_offer *o)
+{
+    return o->full.name && o->incr.name && o->incr.base != o->full.slot;
+}
+
+/* A node was asked for its full archive, made a new one, and was asked for its incremental; or the
+ * other way round, where a name leads to several nodes. The older one of the two answers is asked
+ * for once more. */
+static bool ask_older_again(struct questions *all)
 {
     struct fetch_offer *o = all->offer;
+    struct question *q = &all->kinds[o->incr.base > o->full.slot ? FULL : INCR];
 
-    if (o->full.name && o->incr.name && o->incr.base != o->full.slot)
-        give_up(&all->kinds[INCR], FETCH_USABLE,
-                xasprintf("its incremental builds on slot %llu, its full one is %llu",
-                          (unsigned long long)o->incr.base, (unsigned long long)o->full.slot));
+    if (all->asked_again || !bases_differ(o))
+        return false;
+    all->asked_again = true;
+    stop(q);
+    q->of_file = q->by_get = false;
+    q->hops = 0;
+    fetch_file_clear(file_of(q));
+    ask_alias(q);
+    return true;
+}
+
+/* It stays: others may have the full archive that it builds on, or it is here already. */
+static void note_base(struct fetch_offer *o)
+{
+    if (bases_differ(o) && !o->why)
+        o->why = xasprintf("its incremental builds on slot %llu, its full one is %llu",
+                           (unsigned long long)o->incr.base, (unsigned long long)o->full.slot);
+}
+
+static void ask_file_of(struct question *q)
+{
+    if (file_of(q)->name && !q->t && !q->of_file)
+        ask_file(q);
 }
 
 /* What is to be asked after this answer. */
@@ -315,14 +360,17 @@ static void go_on(struct question *q)
     struct questions *all = q->all;
     struct question *incr = &all->kinds[INCR];
 
-    if (q->t || q->of_file)
+    if (q->t || q->of_file || !file_of(q)->name)
         return;
-    check_base(all);
-    if (!file_of(q)->name)
+    if (ask_older_again(all)) {
+        ask_file_of(&all->kinds[FULL]);
         return;
-    if (q->kind == FULL)
+    }
+    note_base(all->offer);
+    if (q->kind == FULL && !incr->t && !incr->url)
         ask_alias(incr);
-    ask_file(q);
+    ask_file_of(&all->kinds[FULL]);
+    ask_file_of(incr);
 }
 
 static void on_done(void *arg, struct http_transfer *t, struct http_response *r)
@@ -332,6 +380,8 @@ static void on_done(void *arg, struct http_transfer *t, struct http_response *r)
     struct known_u64 *latency = &all->offer->latency_us;
 
     q->t = NULL;
+    if (*r->address && !all->offer->peer.address)
+        all->offer->peer.address = xstrdup(r->address);
     if (r->rtt_us && (!latency->known || r->rtt_us < latency->v))
         *latency = (struct known_u64){.known = true, .v = r->rtt_us};
     if (r->err)
@@ -362,8 +412,6 @@ struct questions *questions_begin(struct http_loop *l, struct fetch_offer *offer
     all->deadline_ns = clock_system.mono_ns() + timeout_ms * NS_PER_MS;
     for (int i = 0; i < KINDS; i++)
         all->kinds[i] = (struct question){.all = all, .kind = (enum kind)i};
-    offer->full.size_b = offer->incr.size_b = UINT64_MAX;
-    offer->rate_b_s = -1;
     ask_alias(&all->kinds[FULL]);
     return all;
 }

@@ -8,7 +8,7 @@
 
 #include "io/http.h"
 
-/* The tip is asked before the nodes are, and finalized slots may come in lumps. */
+/* The tip may be told before the nodes answer, and finalized slots come in lumps. */
 #define AHEAD_SLOTS 1024
 #define GUESS_B_S   (100.0 * 1048576)
 #define GUESS_B     ((uint64_t)100 << 30) /* a full archive that tells no size */
@@ -136,7 +136,7 @@ static struct rank_way way_of(const struct fetch_offer *o, const struct reasons_
         .rate_b_s = o->rate_b_s > 0 ? o->rate_b_s : guess,
         .slot = v->slot,
         .incremental = v->with_incr,
-        .next_full = o->full.slot + r->full_interval,
+        .next_full = (v->have_full ? l->have_slot : o->full.slot) + r->full_interval,
     };
 }
 
@@ -156,19 +156,23 @@ static void judge_time(const struct fetch_offer *o, const struct reasons_limits 
         v->against |= BIT(FETCH_TOO_LATE);
 }
 
-/* The full archive of an offer, with its incremental or without. */
-static struct reasons_verdict judge_way(const struct fetch_offer *o, bool with_incr,
-                                        uint32_t against, const struct reasons_limits *l,
-                                        const struct reasons *r)
+/* The full archive of an offer, with its incremental or without; onto_here: its incremental, and
+ * the full archive that is here, which is not its own. */
+enum way { FULL_ALONE, FULL_AND_INCR, ONTO_HERE };
+
+static struct reasons_verdict judge_way(const struct fetch_offer *o, enum way way, uint32_t against,
+                                        const struct reasons_limits *l, const struct reasons *r)
 {
+    bool with_incr = way != FULL_ALONE;
     struct reasons_verdict v = {.against = against, .with_incr = with_incr};
 
     v.have_full =
-        l->have_hash && o->full.slot == l->have_slot && str_eq(o->full.hash, l->have_hash);
+        l->have_hash &&
+        (way == ONTO_HERE || (o->full.slot == l->have_slot && str_eq(o->full.hash, l->have_hash)));
     v.slot = with_incr ? o->incr.slot : o->full.slot;
     if (l->incr_only && !(v.have_full && with_incr))
         v.against |= BIT(FETCH_NO_BASE);
-    if (hash_listed(l, &o->full) || (with_incr && hash_listed(l, &o->incr)))
+    if ((way != ONTO_HERE && hash_listed(l, &o->full)) || (with_incr && hash_listed(l, &o->incr)))
         v.against |= BIT(FETCH_BLACKLISTED);
     if ((!v.have_full && !believed(r, l, false, &o->full)) ||
         (with_incr && !believed(r, l, true, &o->incr)))
@@ -197,14 +201,16 @@ static enum fetch_reason first_of(uint32_t against)
 static void judge_offer(const struct fetch_offer *o, const struct reasons_limits *l,
                         const struct reasons *r, struct reasons_verdict *v)
 {
-    struct reasons_verdict full = judge_way(o, false, v->against, l, r), pair;
-    bool paired = o->incr.name && !l->full_only && o->incr.base == o->full.slot;
+    uint32_t own = v->against & (BIT(FETCH_BLACKLISTED) | BIT(FETCH_VERSION));
+    struct reasons_verdict full = judge_way(o, FULL_ALONE, own, l, r), pair;
+    bool onto_own = o->incr.base == o->full.slot;
 
     *v = full;
-    if (paired) {
+    if (o->incr.name && !l->full_only &&
+        (onto_own || (l->have_hash && o->incr.base == l->have_slot))) {
         int a = __builtin_popcount(full.against), b;
 
-        pair = judge_way(o, true, v->against & (BIT(FETCH_BLACKLISTED) | BIT(FETCH_VERSION)), l, r);
+        pair = judge_way(o, onto_own ? FULL_AND_INCR : ONTO_HERE, own, l, r);
         b = __builtin_popcount(pair.against);
         if (b < a ||
             (b == a && (b || rank_compare(&pair.time, pair.get_b, &full.time, full.get_b) <= 0)))

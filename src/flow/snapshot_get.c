@@ -46,10 +46,10 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
     struct err *e, *saved;
 
     snapshot_scope_init(ctx, &scope);
+    scope.find.tip_from = &c->cluster.references;
     scope.limits.tip = (struct known_u64){.known = true, .v = tip};
     struct pair_job job = {
         .scope = &scope.find,
-        .tip_from = &c->cluster.references,
         .limits = scope.limits,
         .max_age_end = scope.max_age_end,
         .convergence_slots = scope.convergence_slots,

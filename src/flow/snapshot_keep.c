@@ -84,10 +84,10 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
 
     TRY(store_target(ctx, c->validator.snapshots, true, &target));
     snapshot_scope_init(ctx, &scope);
+    scope.find.tip_from = &c->cluster.references;
     scope.limits.tip = (struct known_u64){.known = true, .v = tip};
     const struct pair_job job = {
         .scope = &scope.find,
-        .tip_from = &c->cluster.references,
         .limits = scope.limits,
         .max_age_end = scope.max_age_end,
         .convergence_slots = scope.convergence_slots,
@@ -202,7 +202,8 @@ static struct err *do_round(struct ctx *ctx, const struct flow_report *report, s
         r->why = xstrdup("a voter runs: its disk and its network are its own");
         return NULL;
     }
-    TRY(fetch_tip(ctx, &c->cluster.references, TIP_MS, &r->tip));
+    TRY(fetch_tip(ctx, &c->cluster.references, *c->snapshot.proxy ? c->snapshot.proxy : NULL,
+                  TIP_MS, &r->tip));
     if (!r->tip.known)
         return err_new(ERR_TIMEOUT, "no reference tells the tip, so the age of what is here is not "
                                     "known");

@@ -88,6 +88,7 @@ void snapshot_scope_init(struct ctx *ctx, struct snapshot_scope *ret)
     ret->find.rpcs = &ret->rpcs;
     ret->find.sources = &ret->sources;
     ret->find.known = &ret->known;
+    ret->find.tip_from = &ret->rpcs;
     ret->find.proxy = ctx->cfg && *c->snapshot.proxy ? c->snapshot.proxy : NULL;
 }
 

@@ -74,6 +74,7 @@ struct http_request {
     struct err *(*on_answer)(void *arg, const struct http_answer *a);
     void *arg;
 };
+#define HTTP_ADDRESS_MAX 64
 struct http_response {
     int status;
     char *body; /* NUL-terminated; NULL when streamed */
@@ -85,6 +86,9 @@ struct http_response {
     /* The kernel's least round trip of its TCP connection (TCP_INFO), which waiting for our own
      * turn does not make longer; 0: unknown. */
     uint32_t rtt_us;
+    /* "203.0.113.7:8899", "[2001:db8::7]:8899": who answered; "": nobody, or it went through a
+     * proxy or a Unix socket. */
+    char address[HTTP_ADDRESS_MAX];
     struct err *err; /* http_many: the failure of this request alone; NULL: answered */
     bool nonsense;   /* err: what came is no HTTP, or more than may come */
 };

@@ -93,6 +93,19 @@ static uint32_t rtt_of(const struct http_wire *t)
     return info.tcpi_min_rtt ? info.tcpi_min_rtt : 1;
 }
 
+static void look_at_address(struct http_wire *t)
+{
+    const char *ip = NULL;
+    long port = 0;
+
+    if (t->req->proxy || t->req->unix_socket ||
+        curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &ip) != CURLE_OK || !ip || !*ip ||
+        curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port) != CURLE_OK)
+        return;
+    snprintf(t->ret->address, sizeof(t->ret->address), strchr(ip, ':') ? "[%s]:%ld" : "%s:%ld", ip,
+             port);
+}
+
 /* What is no number, curl refuses. */
 static void look_at_length(struct http_wire *t, const char *line, size_t n)
 {
@@ -593,6 +606,7 @@ static void fill_response(struct http_wire *t)
     ret->seconds = (double)since_ms(t) / 1000;
     ret->body_n = t->body.len;
     ret->body = t->req->on_data && is_success(t) ? NULL : strbuf_take(&t->body);
+    look_at_address(t);
 }
 
 /* Something came, and it cannot be read. */

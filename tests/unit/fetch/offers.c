@@ -35,9 +35,13 @@ size_t offers_add(struct fetch_found *f, const struct offer_spec *s)
                  .url = xstrdup(s->url),
                  .version = s->version ? xstrdup(s->version) : NULL,
                  .shred_version = {.known = s->shred_version != 0, .v = s->shred_version},
+                 .address = s->address ? xstrdup(s->address) : NULL,
+                 .given = s->given || s->rpc,
+                 .rpc = s->rpc,
                  .known = s->known},
         .full = file(s->url, 0, s->full, s->hash, s->full_b),
-        .incr = file(s->url, s->full, s->incr, s->incr_hash, s->incr_b),
+        .incr =
+            file(s->url, s->incr_base ? s->incr_base : s->full, s->incr, s->incr_hash, s->incr_b),
         .latency_us = {.known = s->latency_ms != 0, .v = s->latency_ms * 1000},
         .rate_b_s = s->rate_b_s > 0 ? s->rate_b_s : -1,
         .reason = s->reason,
@@ -63,6 +67,7 @@ void offers_clear(struct fetch_found *f)
         free(o->peer.id);
         free(o->peer.url);
         free(o->peer.version);
+        free(o->peer.address);
         file_clear(&o->full);
         file_clear(&o->incr);
     }

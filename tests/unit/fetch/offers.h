@@ -8,14 +8,16 @@
 struct offer_spec {
     const char *url;
     uint64_t full;                /* slot; 0: none */
-    uint64_t incr;                /* slot of an incremental of full; 0: none */
+    uint64_t incr;                /* slot of an incremental; 0: none */
+    uint64_t incr_base;           /* 0: full */
     const char *hash, *incr_hash; /* NULL: the right one of the slot */
     uint64_t full_b, incr_b;      /* 0: it does not say */
     double rate_b_s;              /* 0: not measured */
     uint64_t latency_ms;          /* 0: unknown */
     const char *version, *id;
     uint64_t shred_version; /* 0: unknown */
-    bool known;
+    const char *address;    /* who answered; NULL: unknown */
+    bool known, given, rpc;
     enum fetch_reason reason;
 };
 /* One more offer; returns its index. */

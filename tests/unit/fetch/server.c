@@ -17,6 +17,7 @@ struct server {
     bool quiet;
     char url[40];
     struct strbuf log;
+    unsigned counts[32]; /* requests for each page */
 };
 
 static void send_all(int fd, const void *data, size_t n)
@@ -57,7 +58,14 @@ static void answer(struct server *s, int fd, const char *method, const char *pat
     bool sized = p->manner != SERVE_UNSIZED && p->manner != SERVE_HALF_WAY;
     int status = head && p->head_status ? p->head_status : p->status ? p->status : 200;
     AUTO(strbuf_clear) struct strbuf b = {0};
+    size_t at = p->path[0] ? (size_t)(p - s->pages) : 0;
+    unsigned before = p->path[0] && at < ARRAY_LEN(s->counts) ? s->counts[at]++ : 0;
+    const char *location = before && p->next_location ? p->next_location : p->location;
 
+    if (before < p->mute) {
+        (void)wait_for(s, fd);
+        return;
+    }
     if (p->raw) {
         send_all(fd, p->raw, strlen(p->raw));
         return;
@@ -78,8 +86,8 @@ static void answer(struct server *s, int fd, const char *method, const char *pat
                       status / 100 != 2 ? 0
                       : p->length       ? p->length
                                         : p->body_n);
-    if (p->location)
-        strbuf_printf(&b, "Location: %s\r\n", p->location);
+    if (location)
+        strbuf_printf(&b, "Location: %s\r\n", location);
     strbuf_puts(&b, "\r\n");
     send_all(fd, b.data, b.len);
     if (!head && status / 100 == 2)

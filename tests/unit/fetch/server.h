@@ -22,10 +22,13 @@ struct page {
     int head_status; /* answer to HEAD; 0: the same */
     const char *raw; /* all that is sent, whatever it is; NULL: an answer made of the above */
     bool ranges;     /* a Range of the first byte is honoured */
+    unsigned mute;   /* so many requests are not answered at first, until the other side closes */
+    const char *next_location; /* from the second request on; NULL: the same */
 };
 struct server;
 
-/* pages is borrowed and ends with path NULL; anything else is 404. */
+/* pages is borrowed and ends with path NULL; anything else is 404. Of the first 32 requests are
+ * counted. */
 struct server *server_start(const struct page *pages);
 const char *server_url(const struct server *s); /* "http://127.0.0.1:port" */
 /* Requests so far, "GET /path\n" each; owned by the server, valid after server_quiet. */

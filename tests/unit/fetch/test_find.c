@@ -6,7 +6,9 @@
 #include "io/http.h"
 #include "server.h"
 
+#include <limits.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -304,6 +306,65 @@ static void why_not(void **state)
     }
 }
 
+/* It makes a new full archive between two questions: the older of the two answers is asked for once
+ * more. */
+static void the_full_one_changes_meanwhile(void **state)
+{
+    static const struct page new_full[] = {
+        {.path = F_ALIAS,
+         .status = 303,
+         .location = "/" FULL("702", HASH_A),
+         .next_location = "/" FULL("802", HASH_A)},
+        {.path = I_ALIAS, .status = 303, .location = "/" INCR("802", "999", HASH_B)},
+        {.path = "/" FULL("802", HASH_A), .body = "12345", .body_n = 5},
+        {.path = "/" INCR("802", "999", HASH_B), .body = "123", .body_n = 3},
+        {0},
+    };
+    static const struct page old_incr[] = {
+        {.path = F_ALIAS, .status = 303, .location = "/" FULL("802", HASH_A)},
+        {.path = I_ALIAS,
+         .status = 303,
+         .location = "/" INCR("702", "790", HASH_A),
+         .next_location = "/" INCR("802", "999", HASH_B)},
+        {.path = "/" FULL("802", HASH_A), .body = "12345", .body_n = 5},
+        {.path = "/" INCR("802", "999", HASH_B), .body = "123", .body_n = 3},
+        {0},
+    };
+    const struct page *const cases[] = {new_full, old_incr};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(fetch_found_clear) struct fetch_found f = {0};
+
+        find_one(cases[i], &f);
+        assert_int_equal(f.offers[0].reason, FETCH_USABLE);
+        assert_null(f.offers[0].why);
+        assert_string_equal(f.offers[0].full.name, FULL("802", HASH_A));
+        assert_int_equal(f.offers[0].full.size_b, 5);
+        assert_string_equal(f.offers[0].incr.name, INCR("802", "999", HASH_B));
+        assert_int_equal(f.offers[0].incr.size_b, 3);
+    }
+}
+
+/* Several nodes behind one name: the incremental stays, with its own base, for who has that one. */
+static void an_incremental_of_another_full_one(void **state)
+{
+    static const struct page pages[] = {
+        {.path = F_ALIAS, .status = 303, .location = "/" FULL("802", HASH_A)},
+        {.path = I_ALIAS, .status = 303, .location = "/" INCR("702", "999", HASH_B)},
+        {.path = "/" FULL("802", HASH_A), .body = "12345", .body_n = 5},
+        {.path = "/" INCR("702", "999", HASH_B), .body = "123", .body_n = 3},
+        {0},
+    };
+    AUTO(fetch_found_clear) struct fetch_found f = {0};
+
+    find_one(pages, &f);
+    assert_int_equal(f.offers[0].reason, FETCH_USABLE);
+    assert_string_equal(f.offers[0].why, "its incremental builds on slot 702, its full one is 802");
+    assert_int_equal(f.offers[0].full.slot, 802);
+    assert_int_equal(f.offers[0].incr.base, 702);
+    assert_int_equal(f.offers[0].incr.size_b, 3);
+}
+
 static void one_dead_source_changes_nothing(void **state)
 {
     static const struct page pages[] = {
@@ -388,6 +449,82 @@ static void silence_ends(void **state)
         assert_string_equal(f.offers[1].why, cases[i].why);
     }
     server_stop(s);
+}
+
+/* A progress callback that holds up the loop, as a busy host does: at its first, third, ... call,
+ * so that a question gets out between two of them. */
+struct hold {
+    uint64_t ms;
+    unsigned calls, most;
+};
+
+static void hold_up(void *arg, size_t done, size_t all, size_t with_snapshot)
+{
+    struct hold *h = arg;
+    uint64_t until = now_ms() + h->ms;
+
+    for (uint64_t now = now_ms(); h->calls < h->most && h->calls % 2 == 0 && now < until;
+         now = now_ms())
+        (void)poll(NULL, 0, (int)(until - now));
+    h->calls++;
+}
+
+/* Its first answer does not come: asked again when this host was too busy to hear it, else not. */
+static void silence_while_we_are_busy_is_no_answer(void **state)
+{
+    static const struct page pages[] = {
+        {.path = F_ALIAS, .status = 303, .location = "/" FULL("802", HASH_A), .mute = 1},
+        {.path = I_ALIAS, .status = 404},
+        {.path = "/" FULL("802", HASH_A), .body = "12345", .body_n = 5},
+        {0},
+    };
+
+    for (int busy = 0; busy < 2; busy++) {
+        AUTO(world_clear) struct world w = {0};
+        AUTO(fetch_found_clear) struct fetch_found f = {0};
+        struct hold hold = {.ms = 1000, .most = busy ? 1 : 0};
+        static const struct page others[] = {{.path = F_ALIAS, .status = 404}, {0}};
+        struct server *s = server_start(pages), *other = server_start(others);
+
+        open_world(&w);
+        w.scope.peer_ms = 800;
+        w.scope.progress = hold_up;
+        w.scope.arg = &hold;
+        strlist_add(&w.sources, server_url(s));
+        strlist_add(&w.sources, server_url(other));
+        assert_null(fetch_find(&w.ctx, &w.scope, &f));
+        assert_int_equal(f.offers[0].reason, busy ? FETCH_USABLE : FETCH_NO_ANSWER);
+        assert_int_equal(f.offers[1].reason, FETCH_NO_SNAPSHOT);
+        if (busy)
+            assert_int_equal(f.offers[0].full.slot, 802);
+        server_stop(s);
+        server_stop(other);
+    }
+}
+
+/* Twice silent is silent, however busy we are. */
+static void nobody_is_asked_a_third_time(void **state)
+{
+    static const struct page pages[] = {
+        {.path = F_ALIAS, .status = 303, .location = "/" FULL("802", HASH_A), .mute = 2}, {0}};
+    static const struct page others[] = {{.path = F_ALIAS, .status = 404}, {0}};
+    AUTO(world_clear) struct world w = {0};
+    AUTO(fetch_found_clear) struct fetch_found f = {0};
+    struct server *s = server_start(pages), *other = server_start(others);
+    struct hold hold = {.ms = 500, .most = UINT_MAX};
+
+    open_world(&w);
+    w.scope.peer_ms = 400;
+    w.scope.progress = hold_up;
+    w.scope.arg = &hold;
+    strlist_add(&w.sources, server_url(s));
+    strlist_add(&w.sources, server_url(other));
+    assert_null(fetch_find(&w.ctx, &w.scope, &f));
+    assert_int_equal(f.offers[0].reason, FETCH_NO_ANSWER);
+    server_quiet(s);
+    assert_string_equal(server_log(s), "HEAD " F_ALIAS "\nHEAD " F_ALIAS "\n");
+    server_stop(s);
+    server_stop(other);
 }
 
 /* References of a provider have a key in their path or query, and are asked for snapshots as well
@@ -539,6 +676,105 @@ static void who_is_known_must_be_undisputed(void **state)
     server_stop(s);
 }
 
+#define SLOT(n)     "{\"jsonrpc\":\"2.0\",\"result\":" n ",\"id\":1}"
+#define IDENTITY(i) "{\"jsonrpc\":\"2.0\",\"result\":{\"identity\":\"" i "\"},\"id\":1}"
+
+/* Of those that tell one the lower middle one; who is silent holds up nothing but its own turn. */
+static void the_tip_is_asked_beside_the_nodes(void **state)
+{
+    const struct page low[] = {posted(SLOT("1000")), {0}}, high[] = {posted(SLOT("5000")), {0}};
+    const struct page mid[] = {posted(SLOT("2000")), {0}};
+    struct server *servers[] = {server_start(low), server_start(high), server_start(mid)};
+    AUTO(fetch_found_clear) struct fetch_found f = {0};
+    AUTO(strlist_clear) struct strlist from = {0};
+    AUTO(world_clear) struct world w = {0};
+    AUTO(closep) int fd = -1;
+    AUTO(freep) char *silent = silent_url(&fd);
+    uint64_t begun = now_ms();
+
+    open_world(&w);
+    w.scope.peer_ms = 1400;
+    w.scope.tip_from = &from;
+    for (size_t i = 0; i < ARRAY_LEN(servers); i++)
+        strlist_add(&from, server_url(servers[i]));
+    strlist_add(&from, silent);
+    strlist_add(&w.sources, server_url(servers[0]));
+    strlist_add(&w.sources, silent);
+    assert_null(fetch_find(&w.ctx, &w.scope, &f));
+    assert_true(f.tip.known && f.tip.v == 2000);
+    assert_in_range(now_ms() - begun, 1300, 2300); /* one after the other it would be 2,400 */
+    for (size_t i = 0; i < ARRAY_LEN(servers); i++)
+        server_stop(servers[i]);
+}
+
+/* A list has its address, the operator its name: one node, with what the list says of it. */
+static void a_name_and_its_address_are_one(void **state)
+{
+    static const struct page file_pages[] = {
+        {.path = F_ALIAS, .status = 303, .location = "/" FULL("802", HASH_A)},
+        {.path = "/" FULL("802", HASH_A), .body = "12345", .body_n = 5},
+        {0},
+    };
+    struct page list_pages[2] = {{.path = "/"}, {0}};
+    struct server *lists = server_start(list_pages), *node = server_start(file_pages);
+    AUTO(freep)
+    char *list = xasprintf(LIST(NODE(ID_A, "7") "," NODE(ID_B, "7")), server_url(lists) + 7,
+                           server_url(node) + 7);
+    AUTO(freep) char *named = xasprintf("http://localhost:%s", strrchr(server_url(node), ':') + 1);
+    AUTO(fetch_found_clear) struct fetch_found f = {0};
+    AUTO(world_clear) struct world w = {0};
+
+    list_pages[0] = posted(list);
+    open_world(&w);
+    strlist_add(&w.rpcs, server_url(lists));
+    strlist_add(&w.sources, named);
+    strlist_add(&w.known, ID_B);
+    assert_null(fetch_find(&w.ctx, &w.scope, &f));
+    assert_int_equal(f.n, 2);
+    assert_string_equal(f.offers[1].peer.url, named);
+    assert_string_equal(f.offers[1].peer.address, server_url(node) + 7);
+    assert_string_equal(f.offers[1].peer.id, ID_B);
+    assert_true(f.offers[1].peer.given && f.offers[1].peer.known && !f.offers[1].peer.rpc);
+    assert_true(f.offers[0].peer.rpc);
+    server_stop(lists);
+    server_stop(node);
+}
+
+/* Behind a name is another port, or another host in front of it: it is the one that it says it is,
+ * for counting, and known for nothing. */
+static void a_name_says_who_it_is(void **state)
+{
+    struct page list_pages[2] = {{.path = "/"}, {0}};
+    const struct page front_pages[] = {
+        {.path = F_ALIAS, .status = 303, .location = "/" FULL("802", HASH_A)},
+        {.path = "/" FULL("802", HASH_A), .body = "12345", .body_n = 5},
+        posted(IDENTITY(ID_B)),
+        {0},
+    };
+    struct server *lists = server_start(list_pages), *front = server_start(front_pages);
+    AUTO(freep) char *nobody = nobodys_url();
+    AUTO(freep)
+    char *list =
+        xasprintf(LIST(NODE(ID_A, "7") "," NODE(ID_B, "7")), server_url(lists) + 7, nobody + 7);
+    AUTO(freep) char *named = xasprintf("http://localhost:%s", strrchr(server_url(front), ':') + 1);
+    AUTO(fetch_found_clear) struct fetch_found f = {0};
+    AUTO(world_clear) struct world w = {0};
+
+    list_pages[0] = posted(list);
+    open_world(&w);
+    strlist_add(&w.rpcs, server_url(lists));
+    strlist_add(&w.sources, named);
+    strlist_add(&w.known, ID_B);
+    assert_null(fetch_find(&w.ctx, &w.scope, &f));
+    assert_int_equal(f.n, 3);
+    assert_string_equal(f.offers[1].peer.url, named);
+    assert_string_equal(f.offers[1].peer.id, ID_B);
+    assert_false(f.offers[1].peer.known);
+    assert_true(offer_at(&f, nobody)->peer.known);
+    server_stop(lists);
+    server_stop(front);
+}
+
 static void every_reason_has_a_name(void **state)
 {
     for (int i = 0; i < FETCH_REASONS_N; i++)
@@ -585,12 +821,19 @@ int main(void)
         cmocka_unit_test(a_server_without_head),
         cmocka_unit_test(a_redirect_to_another_host),
         cmocka_unit_test(why_not),
+        cmocka_unit_test(the_full_one_changes_meanwhile),
+        cmocka_unit_test(an_incremental_of_another_full_one),
         cmocka_unit_test(one_dead_source_changes_nothing),
         cmocka_unit_test(silence_ends),
+        cmocka_unit_test(silence_while_we_are_busy_is_no_answer),
+        cmocka_unit_test(nobody_is_asked_a_third_time),
         cmocka_unit_test(keys_in_urls_are_not_told),
         cmocka_unit_test(nodes_of_a_cluster),
         cmocka_unit_test(only_those_that_were_given),
         cmocka_unit_test(who_is_known_must_be_undisputed),
+        cmocka_unit_test(the_tip_is_asked_beside_the_nodes),
+        cmocka_unit_test(a_name_and_its_address_are_one),
+        cmocka_unit_test(a_name_says_who_it_is),
         cmocka_unit_test(every_reason_has_a_name),
         cmocka_unit_test(redirects_within_one_place),
     };

@@ -156,6 +156,35 @@ static void what_is_here_is_not_fetched(void **state)
     assert_int_equal(reason_of(&f, &l, 0), FETCH_TOO_OLD);
 }
 
+/* Its incremental is of another full archive than its own: good for who has that one, and for
+ * nobody else. */
+static void an_incremental_onto_what_is_here(void **state)
+{
+    AUTO(offers_clear) struct fetch_found f = {0};
+    struct reasons_limits l = limits();
+
+    offers_add(&f, &(struct offer_spec){"http://145.1.0.1:1", .full = 999000, .incr = 999900,
+                                        .incr_base = 990000, .full_b = (uint64_t)100 << 30,
+                                        .incr_b = 1 << 30});
+    {
+        AUTO(reasons_clear) struct reasons r = {0};
+        reasons_judge(&f, &l, &r);
+        assert_int_equal(r.n_usable, 1);
+        assert_false(r.verdicts[0].with_incr || r.verdicts[0].have_full);
+        assert_int_equal(r.verdicts[0].slot, 999000);
+    }
+    l.have_hash = "right990000";
+    l.have_slot = 990000;
+    l.have_b = (uint64_t)100 << 30;
+    l.incr_only = true;
+    AUTO(reasons_clear) struct reasons r = {0};
+    reasons_judge(&f, &l, &r);
+    assert_int_equal(r.n_usable, 1);
+    assert_true(r.verdicts[0].with_incr && r.verdicts[0].have_full);
+    assert_int_equal(r.verdicts[0].slot, 999900);
+    assert_int_equal(r.verdicts[0].get_b, 1 << 30);
+}
+
 static void the_soonest_is_first(void **state)
 {
     AUTO(offers_clear) struct fetch_found f = {0};
@@ -350,6 +379,7 @@ int main(void)
         cmocka_unit_test(every_limit_has_its_reason),
         cmocka_unit_test(too_few_witnesses),
         cmocka_unit_test(what_is_here_is_not_fetched),
+        cmocka_unit_test(an_incremental_onto_what_is_here),
         cmocka_unit_test(the_soonest_is_first),
         cmocka_unit_test(without_a_tip_the_highest_that_is_believed),
         cmocka_unit_test(shred_versions_are_counted_when_none_is_known),
