@@ -12,10 +12,15 @@
  * what a source serves that the operator trusts, or what enough nodes of distinct networks serve.
  * Who a node is, is taken from the RPC nodes that the operator named: their lists are not signed.
  *
- * A network is the first 16 bits of an IPv4 address and the first 32 of an IPv6 one. Of private
- * addresses (10/8, 127/8, 192.168/16, fc00::/7 and the like) each is a network of its own: who can
- * answer there is the operator; of loopback addresses even each port. A host that is named counts
- * by the last two labels of its name. */
+ * A network is the first 16 bits of an IPv4 address and the first 32 of an IPv6 one; a node that
+ * was named by a host name is of its domain (the last two labels) as well as of the network of the
+ * address that answered. Nodes with the same identity are one, wherever they are.
+ *
+ * Private addresses (10/8, 127/8, 192.168/16, fc00::/7 and the like) are no network of the
+ * Internet's: gossip can name as many of them as somebody likes. Each is a network of its own when
+ * the operator named it, or when an RPC node that the operator named has an address of the same
+ * block (a lab, a private cluster); of loopback addresses even each port. All others together are
+ * one. */
 struct trust_limits {
     const struct strlist *sources; /* URLs that are trusted, by host and port; NULL: none */
     uint64_t min_peers;            /* distinct networks; 0: 1 */
@@ -52,6 +57,7 @@ const struct trust_group *trust_find(const struct trust_book *b, bool incrementa
 #define TRUST_TEXT_MAX 32
 const char *trust_text(const struct trust_group *g, char buf[static TRUST_TEXT_MAX]);
 
-/* The network of a URL's host, as a text that is equal for the same one. */
+/* The network of a URL's host, as a text that is equal for the same one; of a private address, the
+ * address. */
 #define TRUST_NETWORK_MAX 80
 void trust_network(const char *url, char ret[static TRUST_NETWORK_MAX]);

@@ -32,9 +32,12 @@ static void networks(void **state)
         {"http://[fd00::5]:8899", "fd00::5"},
         {"http://[fe80::5]:8899", "fe80::5"},
         {"http://[::1]:8899/x:1", "::1:8899"},
+        {"http://[2002:9128:4353::1]:8899", "145.40"}, /* 6to4 */
+        {"http://[2002:0a00:0001::1]:8899", "10.0.0.1"},
+        {"http://[64:ff9b::9128:4353]:8899", "145.40"}, /* NAT64 */
         {"https://api.Mainnet-Beta.solana.com", "solana.com"},
         {"https://rpc.solana.com.", "solana.com"},
-        {"http://localhost:8899", "localhost"},
+        {"http://localhost:8899", "localhost:8899"},
         {"http://", "?"},
         {"http:///x", "?"},
     };
@@ -135,6 +138,100 @@ static void an_incremental_is_its_base_too(void **state)
     assert_int_equal(kind_of(&f, NULL, &l, 1, true, &n), TRUST_NONE);
 }
 
+/* Offers of one full archive at these places; how many networks vouch for it. */
+static size_t networks_of(const struct offer_spec *specs, size_t n)
+{
+    AUTO(offers_clear) struct fetch_found f = {0};
+    const struct trust_limits l = {.min_peers = 3};
+    size_t networks;
+
+    for (size_t i = 0; i < n; i++) {
+        struct offer_spec s = specs[i];
+
+        s.full = 100;
+        offers_add(&f, &s);
+    }
+    kind_of(&f, NULL, &l, 0, false, &networks);
+    return networks;
+}
+#define NETWORKS(...)                                                                              \
+    networks_of((const struct offer_spec[]){__VA_ARGS__},                                          \
+                sizeof((const struct offer_spec[]){__VA_ARGS__}) / sizeof(struct offer_spec))
+
+/* Whoever talks in gossip can name a thousand addresses of a home network. */
+static void private_addresses_of_gossip_are_one(void **state)
+{
+    assert_int_equal(
+        NETWORKS({"http://10.0.0.1:1"}, {"http://10.9.0.1:1"}, {"http://192.168.1.1:1"},
+                 {"http://[fd00::1]:1"}, {"http://[fe80::1]:1"}, {"http://127.0.0.1:1"},
+                 {"http://127.0.0.1:2"}, {"http://100.64.0.1:1"}, {"http://172.16.0.1:1"},
+                 {"http://169.254.0.1:1"}, {"http://[2002:0a00:0002::1]:1"}),
+        1);
+    assert_int_equal(NETWORKS({"http://145.40.1.1:1", .rpc = true}, {"http://10.0.0.1:1"},
+                              {"http://10.0.0.2:1"}),
+                     2);
+    /* what the operator named counts for itself alone */
+    assert_int_equal(NETWORKS({"http://10.0.0.1:1", .given = true}, {"http://10.0.0.2:1"},
+                              {"http://10.0.0.3:1"}),
+                     2);
+    assert_int_equal(NETWORKS({"http://10.0.0.1:1", .given = true},
+                              {"http://10.0.0.2:1", .given = true},
+                              {"http://192.168.0.3:1", .given = true}),
+                     3);
+    /* an RPC node at home says nothing about other homes */
+    assert_int_equal(NETWORKS({"http://127.0.0.1:1", .rpc = true}, {"http://10.0.0.2:1"},
+                              {"http://10.0.0.3:1"}, {"http://[fd00::1]:1"}),
+                     2);
+}
+
+static void a_lab_and_a_private_cluster_have_witnesses(void **state)
+{
+    assert_int_equal(NETWORKS({"http://127.0.0.1:1", .rpc = true}, {"http://127.0.0.1:2"},
+                              {"http://127.3.0.1:1"}),
+                     3);
+    assert_int_equal(
+        NETWORKS({"http://localhost:1", .rpc = true}, {"http://127.0.0.1:2"}, {"http://[::1]:3"}),
+        3);
+    assert_int_equal(
+        NETWORKS({"http://10.0.0.1:1", .rpc = true}, {"http://10.0.0.2:1"}, {"http://10.7.0.3:1"}),
+        3);
+    /* the one that is asked has a name */
+    assert_int_equal(NETWORKS({"http://rpc.lan:1", .rpc = true, .address = "10.0.0.1:1"},
+                              {"http://10.0.0.2:1"}, {"http://10.7.0.3:1"}),
+                     3);
+    assert_int_equal(NETWORKS({"http://[fd00::1]:1", .rpc = true}, {"http://[fd00::2]:1"},
+                              {"http://[fd01::3]:1"}),
+                     3);
+}
+
+/* A host name, the address behind it, and what the node says it is. */
+static void one_node_counts_once(void **state)
+{
+    assert_int_equal(
+        NETWORKS({"https://rpc.example.com", .given = true, .address = "145.40.1.1:443"},
+                 {"http://145.40.1.1:8899"}),
+        1);
+    assert_int_equal(
+        NETWORKS({"https://rpc.example.com", .given = true}, {"http://145.40.1.1:8899"}),
+        2); /* behind a proxy nobody knows */
+    assert_int_equal(NETWORKS({"https://rpc.example.com", .given = true, .id = "me"},
+                              {"http://145.40.1.1:8899", .id = "me"}),
+                     1);
+    /* two hosts of one domain, and who shares a network with either */
+    assert_int_equal(NETWORKS({"https://a.example.com", .given = true, .address = "145.40.1.1:443"},
+                              {"https://b.example.com", .given = true, .address = "146.40.1.1:443"},
+                              {"http://145.40.9.9:8899"}, {"http://146.40.9.9:8899"},
+                              {"http://147.40.9.9:8899"}),
+                     2);
+    assert_int_equal(NETWORKS({"http://145.40.1.1:1", .id = "me"},
+                              {"http://146.40.1.1:1", .id = "me"},
+                              {"http://147.40.1.1:1", .id = "you"}),
+                     2);
+    assert_int_equal(NETWORKS({"http://localhost:1", .given = true, .address = "127.0.0.1:1"},
+                              {"http://localhost:2", .given = true, .address = "127.0.0.1:2"}),
+                     2); /* tunnels */
+}
+
 static void thousands_are_counted_at_once(void **state)
 {
     AUTO(offers_clear) struct fetch_found f = {0};
@@ -162,6 +259,9 @@ int main(void)
         cmocka_unit_test(three_networks_and_not_three_nodes),
         cmocka_unit_test(one_is_enough_when_it_is_known),
         cmocka_unit_test(an_incremental_is_its_base_too),
+        cmocka_unit_test(private_addresses_of_gossip_are_one),
+        cmocka_unit_test(a_lab_and_a_private_cluster_have_witnesses),
+        cmocka_unit_test(one_node_counts_once),
         cmocka_unit_test(thousands_are_counted_at_once),
     };
 
