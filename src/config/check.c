@@ -74,6 +74,19 @@ static const char *check_proxy(const struct config_key *k, const char *text)
                : NULL;
 }
 
+/* systemd.unit(5): letters, digits, ":-_.\\@", at most 255. */
+static const char *check_service(const char *text)
+{
+    static const char legal[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                ":-_.\\@";
+    size_t n = strlen(text);
+
+    if (!str_ends(text, ".service") || n == strlen(".service") || n > 255 ||
+        strspn(text, legal) != n)
+        return "is not the name of a service, such as agave-validator.service";
+    return strstr(text, "@.") ? "is a template: name the instance, such as agave@1.service" : NULL;
+}
+
 static const char *check_hash(const struct config_key *k, const char *text)
 {
     uint8_t hash[32];
@@ -136,6 +149,8 @@ const char *config_check_text(const struct config_key *k, const char *text)
         return check_url(text);
     case CONFIG_HOSTPORTS:
         return check_hostport(text);
+    case CONFIG_SERVICE:
+        return check_service(text);
     case CONFIG_PROXY:
         return check_proxy(k, text);
     case CONFIG_HASH:

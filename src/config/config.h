@@ -28,7 +28,7 @@ struct config {
         uint64_t seen_timeout_s;
     } boot;
     struct {
-        char *runtime, *bin;
+        char *runtime, *unit, *bin;
         uint64_t uid, gid;
         char *identity, *vote_account;
         bool voting;
@@ -100,8 +100,9 @@ enum config_type {
     CONFIG_NUMBER,
     CONFIG_BOOL,
     CONFIG_CHOICE,
-    CONFIG_PROXY, /* "http://host:port", "socks5h://host:port" */
-    CONFIG_HASH,  /* 32 bytes in base58: a public key, a genesis hash */
+    CONFIG_SERVICE, /* "agave-validator.service" */
+    CONFIG_PROXY,   /* "http://host:port", "socks5h://host:port" */
+    CONFIG_HASH,    /* 32 bytes in base58: a public key, a genesis hash */
     CONFIG_STRS,
     CONFIG_HASHES,
     CONFIG_ENV,       /* "NAME=value" */

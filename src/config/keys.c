@@ -49,6 +49,8 @@ const struct config_key config_keys[] = {
      86400},
     {"validator.runtime", CONFIG_CHOICE, "process", "how the validator runs", AT(validator.runtime),
      .choices = runtimes},
+    {"validator.unit", CONFIG_SERVICE, "agave-validator.service",
+     "its service, where the runtime is systemd", AT(validator.unit)},
     {"validator.bin", CONFIG_STR, "agave-validator",
      "the program: a path, or a name looked up in PATH", AT(validator.bin)},
     {"validator.uid", CONFIG_NUMBER, "1000", "its user", AT(validator.uid), 0, 4294967294},

@@ -76,6 +76,7 @@ char *config_type_text(const struct config_key *k)
         [CONFIG_PORTS] = "a range of ports",
         [CONFIG_BOOL] = "true or false",
         [CONFIG_CHOICE] = "one of:",
+        [CONFIG_SERVICE] = "name of a service unit",
         [CONFIG_PROXY] = "http://host:port or socks5h://host:port",
         [CONFIG_HASH] = "32 bytes in base58",
         [CONFIG_STRS] = "a list of texts",

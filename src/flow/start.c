@@ -62,6 +62,10 @@ struct err *start_decide(struct ctx *ctx, const char *agave_bin, struct json *in
     struct unit_status st = {0};
 
     TRY(unit_config_new(ctx, agave_bin, &u));
+    if (agave_bin && u->unit.systemd)
+        return err_new(ERR_BADINPUT,
+                       "--agave-bin: which program '%s' runs is said by its unit file",
+                       u->unit.systemd->unit);
     TRY(u->runtime->status(ctx, &u->unit, &st));
     TRY(may_start(&st));
     *ret_running = unit_runs(&st);

@@ -1,8 +1,10 @@
-/* Where a process's memory is counted and what bounds it. Only reads. The limit that matters is the
- * lowest one between the process's cgroup and the root: a pod's below a slice's below the host's.
- * Knows nothing of swap limits, and nothing of the host's own memory (host/memory). */
+/* Where a process's memory is counted and what bounds it, and who is in a group. Only reads. The
+ * limit that matters is the lowest one between the process's cgroup and the root: a pod's below a
+ * slice's below the host's. Knows nothing of swap limits, and nothing of the host's own memory
+ * (host/memory). */
 #include "host/cgroup.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,4 +296,130 @@ struct err *cgroup_memory(struct ctx *ctx, pid_t pid, struct cgroup_memory *ret)
     *ret = m;
     m = (struct cgroup_memory){0};
     return NULL;
+}
+
+/* systemd's own hierarchy: of its name in version 1 and on hybrid hosts, else version 2. */
+static struct err *find_systemds(struct ctx *ctx, struct hierarchy *ret)
+{
+    AUTO(mounts_clear) struct mounts m = {0};
+    const struct mount_info *found = NULL;
+
+    TRY(mounts_read(ctx, &m));
+    for (size_t i = 0; i < m.n; i++) {
+        const struct mount_info *x = &m.items[i];
+
+        if (str_eq(x->fstype, "cgroup") && in_list(x->fs_options, "name=systemd"))
+            found = x;
+        else if (!found && str_eq(x->fstype, "cgroup2"))
+            found = x;
+    }
+    if (!found)
+        return err_new(ERR_ABSENT, "the control groups of systemd are not mounted here");
+    *ret = (struct hierarchy){.mount = xstrdup(found->target), .root = xstrdup(found->root)};
+    return NULL;
+}
+
+struct members {
+    pid_t *items;
+    size_t n, cap;
+};
+
+static struct err *add_members(struct ctx *ctx, const char *folder, struct members *ret)
+{
+    AUTO(freep) char *path = xasprintf("%s/cgroup.procs", folder);
+    AUTO(freep) char *text = NULL;
+    char *save = NULL;
+    struct err *e = fsroot_read(ctx->root, path, FILE_MAX_B * 16, &text, NULL);
+
+    /* ENODEV: removed after it was opened */
+    if (e && (e->kind == ERR_NOTFOUND || e->sys == ENODEV))
+        return err_free(e);
+    TRY(e);
+    for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+        uint64_t pid;
+
+        e = parse_u64(l, 0, INT32_MAX, &pid);
+        if (e)
+            return err_wrap(e, "'%s'", path);
+        if (!pid)
+            return err_new(ERR_REFUSED, "'%s' has a process of another pid namespace", path);
+        ret->items = xgrow(ret->items, &ret->cap, ret->n + 1, sizeof(*ret->items));
+        ret->items[ret->n++] = (pid_t)pid;
+    }
+    return NULL;
+}
+
+static struct err *walk_down(struct ctx *ctx, const char *folder, unsigned depth,
+                             struct members *ret)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+
+    TRY(add_members(ctx, folder, ret));
+    struct err *e = fsroot_list(ctx->root, folder, &names);
+    if (e && (e->kind == ERR_NOTFOUND || e->sys == ENODEV))
+        return err_free(e);
+    TRY(e);
+    for (size_t i = 0; i < names.n; i++) {
+        AUTO(freep) char *below = xasprintf("%s/%s", folder, names.items[i]);
+        struct stat st;
+
+        e = fsroot_stat(ctx->root, below, &st);
+        bool is_group = !e && S_ISDIR(st.st_mode);
+        if (e && e->kind == ERR_NOTFOUND)
+            e = err_free(e);
+        TRY(e);
+        if (is_group && depth == 0)
+            return err_new(ERR_CORRUPT, "the cgroup '%s' is nested too deeply", below);
+        if (is_group)
+            TRY(walk_down(ctx, below, depth - 1, ret));
+    }
+    return NULL;
+}
+
+struct err *cgroup_pids(struct ctx *ctx, const char *path, pid_t **ret, size_t *ret_n)
+{
+    AUTO(hierarchy_clear) struct hierarchy h = {0};
+    struct members m = {0};
+
+    TRY(find_systemds(ctx, &h));
+    AUTO(freep) char *folder = folder_of(&h, path);
+    if (!folder)
+        return err_new(ERR_ABSENT, "the cgroup '%s' is not below what is mounted at '%s'", path,
+                       h.mount);
+    struct err *e = walk_down(ctx, folder, DEPTH_MAX, &m);
+    if (e) {
+        free(m.items);
+        return e;
+    }
+    *ret = m.items ? m.items : xcalloc(1, sizeof(**ret));
+    *ret_n = m.n;
+    return NULL;
+}
+
+char *unit_of_cgroup(const char *cgroup)
+{
+    static const char *const kinds[] = {".service", ".scope"};
+    char *found = NULL;
+
+    for (const char *c = cgroup; c && *c; c += strcspn(c, "/"), c += *c == '/') {
+        AUTO(freep) char *part = xstrndup(c, strcspn(c, "/"));
+
+        for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+            if (!str_ends(part, kinds[k]))
+                continue;
+            free(found);
+            found = xstrdup(part);
+        }
+    }
+    return found;
+}
+
+char *service_of_cgroup(const char *cgroup)
+{
+    AUTO(freep) char *unit = unit_of_cgroup(cgroup);
+
+    if (!unit || !str_ends(unit, ".service") || str_starts(unit, "user@") ||
+        strstr(cgroup, "kubepods") || strstr(cgroup, "docker"))
+        return NULL;
+    return TAKE(unit);
 }

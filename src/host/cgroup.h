@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/known.h"
 
-/* Memory as the control groups count it, version 1 and 2 (kernel documentation:
+/* Memory as the control groups count it, and who is in them, version 1 and 2 (kernel documentation:
  * admin-guide/cgroup-v1/memory.rst, admin-guide/cgroup-v2.rst), hybrid hosts too. */
 
 /* Of one cgroup and everything below it. anon + file + shmem is not all of usage: the kernel's own
@@ -36,3 +36,16 @@ struct err *cgroup_memory(struct ctx *ctx, pid_t pid, struct cgroup_memory *ret)
 void cgroup_memory_clear(struct cgroup_memory *m);
 /* What of the usage stays when the kernel needs memory: usage without file. */
 struct known_u64 cgroup_held_b(const struct cgroup_usage *u);
+
+/* Processes of a control group of systemd's own hierarchy ("/system.slice/sol.service") and of all
+ * groups below it, in the kernel's order; a group that is not there has none. A process whose
+ * memory is gone while threads of it are left is listed. ERR_ABSENT: no such hierarchy is mounted
+ * here. ERR_REFUSED: one of them is in another pid namespace. *ret is to be freed. */
+struct err *cgroup_pids(struct ctx *ctx, const char *path, pid_t **ret, size_t *ret_n) MUST_CHECK;
+
+/* The systemd unit that a control group belongs to ("sol.service", "session-1.scope"), or NULL. To
+ * be freed. */
+char *unit_of_cgroup(const char *cgroup);
+/* The same when it is a service of its own; NULL: a session, a container, or a service that starts
+ * programs for others. To be freed. */
+char *service_of_cgroup(const char *cgroup);

@@ -172,7 +172,8 @@ static struct err *call(struct sysbus *b, const char *const to[3], const char *c
 
 static struct err *nonsense(int rc, const char *what)
 {
-    return err_remote(rc < 0 ? -rc : 0, "systemd's answer to '%s' cannot be read", what);
+    return err_remote(rc < 0 ? -rc : 0, "systemd's answer to '%s' cannot be read: %s", what,
+                      rc < 0 ? strerror(-rc) : "it is of another type");
 }
 
 struct err *sysbus_call(struct sysbus *b, const char *method, const char *const *args,
@@ -266,25 +267,32 @@ static int members(sd_bus_message *m, unsigned depth, struct json *to)
     return rc < 0 ? rc : 0;
 }
 
+static int entry(sd_bus_message *m, unsigned depth, struct json *to)
+{
+    const char *key = NULL;
+    struct json *v = NULL;
+    int rc = sd_bus_message_enter_container(m, 'e', NULL);
+
+    if (rc > 0)
+        rc = sd_bus_message_read_basic(m, 's', &key);
+    if (rc > 0)
+        rc = value(m, depth, &v);
+    if (rc < 0)
+        return rc;
+    json_put(to, key, v);
+    return sd_bus_message_exit_container(m);
+}
+
 static int dictionary(sd_bus_message *m, unsigned depth, struct json *to)
 {
     int rc;
 
-    while ((rc = sd_bus_message_enter_container(m, 'e', NULL)) > 0) {
-        const char *key = NULL;
-        struct json *v = NULL;
-
-        rc = sd_bus_message_read_basic(m, 's', &key);
-        if (rc > 0)
-            rc = value(m, depth, &v);
-        if (rc < 0)
-            return rc;
-        json_put(to, key, v);
-        rc = sd_bus_message_exit_container(m);
+    while ((rc = sd_bus_message_at_end(m, 0)) == 0) {
+        rc = entry(m, depth, to);
         if (rc < 0)
             return rc;
     }
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 static int container(sd_bus_message *m, char type, const char *contents, unsigned depth,

@@ -88,6 +88,7 @@ static struct err *take_unit(struct asking *a, const struct unit_file *u,
     }
     a->has_unit = true;
     found_text(a->d, "validator.runtime", "systemd", u->path);
+    found_text(a->d, "validator.unit", u->name, u->path);
     if (a->n_running && !runs_in(a, u->name))
         noted(a->d, "a validator runs, but not as a process of %s", u->name);
     else

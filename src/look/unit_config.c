@@ -139,6 +139,10 @@ struct err *unit_config_look(struct ctx *ctx, const char *agave_bin, struct unit
         .state_dir = c->state_dir,
         .ladder_s = (uint32_t)c->stop.ladder_s,
     };
+    if (u->runtime == &runtime_systemd) {
+        u->systemd.unit = c->validator.unit;
+        u->unit.systemd = &u->systemd;
+    }
     *ret = TAKE(u);
     return NULL;
 }
@@ -156,6 +160,8 @@ struct err *unit_config_check(struct ctx *ctx, const struct unit_config *u)
     const struct config *c = ctx->cfg;
     AUTO(freep) char *found = NULL;
 
+    if (u->unit.systemd) /* its command line is the unit file's */
+        return NULL;
     TRY_CTX(proc_find(ctx, u->bin, &found), "validator.bin");
     if (!c->validator.identity[0])
         return err_new(ERR_BADINPUT,

@@ -12,6 +12,7 @@ struct unit_config {
     struct unit unit;
     const struct runtime *runtime; /* NULL: no driver (unit_config_look alone) */
     char *rpc_url;                 /* of the node itself */
+    struct unit_systemd systemd;   /* what unit.systemd points to, where it does */
 
     char *bin;
     struct strlist argv, env;

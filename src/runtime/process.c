@@ -9,119 +9,18 @@
  * that nothing will start the unit again, and who is left. */
 #include "runtime/runtime.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "host/limits.h"
 #include "host/pid_files.h"
 #include "host/pids.h"
 #include "io/clock.h"
-#include "io/fsroot.h"
-#include "io/lock.h"
 #include "io/proc.h"
-#include "solana/admin.h"
-
-#define NOTE_MAX_B 4096
-#define ADMIN_MS   400
-
-struct note {
-    bool known;     /* there is a note of this boot or an older one */
-    bool wanted;    /* it is meant to run */
-    bool this_boot; /* pid and start mean something */
-    struct pid_id id;
-    uint64_t started_ms; /* wall clock */
-    uint64_t restarts;   /* starts after the first */
-    char *bin;           /* the program, or NULL */
-};
-
-static void note_clear(struct note *n)
-{
-    free(n->bin);
-    *n = (struct note){0};
-}
-
-static char *note_path(const struct unit *u)
-{
-    return xasprintf("%s/%s.json", u->state_dir, u->name);
-}
-
-static struct err *boot_id(struct ctx *ctx, char **ret)
-{
-    return fsroot_read_line(ctx->root, "/proc/sys/kernel/random/boot_id", ret);
-}
-
-static struct err *note_fields(const struct json *j, const char *boot, struct note *ret)
-{
-    const char *text;
-    uint64_t pid;
-
-    TRY(json_as_bool(json_get(j, "wanted"), &ret->wanted));
-    TRY(json_as_u64(json_get(j, "pid"), &pid));
-    TRY(json_as_u64(json_get(j, "start"), &ret->id.start));
-    TRY(json_as_u64(json_get(j, "started_ms"), &ret->started_ms));
-    TRY(json_as_u64(json_get(j, "restarts"), &ret->restarts));
-    TRY(json_as_str(json_get(j, "boot_id"), &text));
-    if (pid > INT32_MAX)
-        return err_new(ERR_CORRUPT, "pid %" PRIu64 " is no pid", pid);
-    if (json_get(j, "bin")) { /* null: adopted at a stop, started by somebody else */
-        const char *bin;
-
-        TRY(json_as_str(json_get(j, "bin"), &bin));
-        ret->bin = xstrdup(bin);
-    }
-    ret->id.pid = (pid_t)pid;
-    ret->this_boot = str_eq(text, boot);
-    ret->known = true;
-    return NULL;
-}
-
-/* ret: {0}, to be cleared. No note: known is false. */
-static struct err *note_read(struct ctx *ctx, const struct unit *u, struct note *ret)
-{
-    AUTO(freep) char *path = note_path(u), *text = NULL, *boot = NULL;
-    AUTO(json_freep) struct json *j = NULL;
-    size_t n = 0;
-    struct err *e = fsroot_read(ctx->root, path, NOTE_MAX_B, &text, &n);
-
-    if (e && e->kind == ERR_NOTFOUND) {
-        err_free(e); /* never started by us */
-        return NULL;
-    }
-    if (e)
-        return e;
-    TRY(boot_id(ctx, &boot));
-    e = json_parse(text, n, &j);
-    if (!e)
-        e = note_fields(j, boot, ret);
-    if (e)
-        return err_hint(err_wrap(e, "cannot read '%s'", path),
-                        "remove it if the validator does not run");
-    return NULL;
-}
-
-static struct err *note_write(struct ctx *ctx, const struct unit *u, const struct note *n)
-{
-    AUTO(freep) char *path = note_path(u), *boot = NULL, *text = NULL;
-    AUTO(json_freep) struct json *j = json_new_object();
-
-    TRY(boot_id(ctx, &boot));
-    json_put(j, "wanted", json_new_bool(n->wanted));
-    json_put(j, "pid", json_new_u64((uint64_t)n->id.pid));
-    json_put(j, "start", json_new_u64(n->id.start));
-    json_put(j, "boot_id", json_new_str(boot));
-    json_put(j, "started_ms", json_new_u64(n->started_ms));
-    json_put(j, "restarts", json_new_u64(n->restarts));
-    json_put(j, "bin", json_new_str(n->bin));
-    text = json_text(j, false);
-    TRY(fsroot_mkdirs(ctx->root, u->state_dir, 0755));
-    return fsroot_write_atomic(ctx->root, path, text, strlen(text), 0644);
-}
+#include "runtime/note.h"
 
 static bool has_pid(const struct pids *p, pid_t pid)
 {
@@ -189,24 +88,6 @@ static struct err *process_pids(struct ctx *ctx, const struct unit *u, pid_t **r
     return NULL;
 }
 
-/* Start-up is over when the admin socket says "Running"; a socket that does not answer yet is a
- * start that has not come that far. */
-static enum unit_phase phase_of_running(struct ctx *ctx, const struct unit *u, bool wanted,
-                                        struct unit_status *st)
-{
-    struct admin_progress progress = {0};
-    AUTO(err_freep) struct err *e = NULL;
-
-    if (!wanted)
-        return PH_STOPPING;
-    e = admin_start_progress(ctx, u->ledger, ADMIN_MS, &progress);
-    if (e) {
-        snprintf(st->detail, sizeof(st->detail), "%s", e->text);
-        return PH_STARTING;
-    }
-    return progress.phase == ADMIN_RUNNING ? PH_RUNNING : PH_STARTING;
-}
-
 static struct err *process_status(struct ctx *ctx, const struct unit *u, struct unit_status *ret)
 {
     AUTO(pids_clear) struct pids found = {0};
@@ -233,7 +114,7 @@ static struct err *process_status(struct ctx *ctx, const struct unit *u, struct 
      * started by somebody else and runs. Before that it is on its way out, or a child that it left.
      */
     bool stopping = note.this_boot && !note.wanted && note.id.pid != 0;
-    ret->phase = phase_of_running(ctx, u, !stopping, ret);
+    ret->phase = stopping ? PH_STOPPING : unit_phase_by_admin(ctx, u, ret);
     return NULL;
 }
 
@@ -283,34 +164,6 @@ static struct err *process_start(struct ctx *ctx, const struct unit *u)
     return note_write(ctx, u, &note);
 }
 
-/* One that somebody else started is adopted: the next stop then knows that it has been asked, also
- * when it closed its admin socket long before it ended. */
-static void adopt(struct note *note, const struct pid_info *p)
-{
-    bool same = note->known && note->this_boot && note->id.pid == p->id.pid &&
-                note->id.start == p->id.start;
-
-    if (same)
-        return;
-    free(note->bin);
-    note->bin = NULL;
-    note->known = note->this_boot = true;
-    note->id = p->id;
-    note->started_ms = 0;
-}
-
-/* A note that cannot be written (/run is full) does not keep a validator from being stopped:
- * nothing here starts one by its note. */
-static struct err *note_stop(struct ctx *ctx, const struct unit *u, const struct note *n)
-{
-    struct err *e = note_write(ctx, u, n);
-
-    if (!e || e->kind != ERR_SYS)
-        return e;
-    log_debug("%s", e->text);
-    return err_free(e);
-}
-
 static struct err *process_stop_begin(struct ctx *ctx, const struct unit *u, uint32_t grace_s,
                                       const struct json *way, struct json **ret_undo)
 {
@@ -321,10 +174,10 @@ static struct err *process_stop_begin(struct ctx *ctx, const struct unit *u, uin
     TRY(find(ctx, u, &note, &found));
     bool wanted = note.wanted;
     if (found.n)
-        adopt(&note, &found.items[0]);
+        note_adopt(&note, &found.items[0]);
     note.wanted = false;
     if (note.known)
-        TRY(note_stop(ctx, u, &note));
+        TRY(note_write_stop(ctx, u, &note));
     *ret_undo = json_new_object();
     json_put(*ret_undo, "wanted", json_new_bool(wanted));
     return NULL;
@@ -338,7 +191,7 @@ static struct err *process_stop_end(struct ctx *ctx, const struct unit *u, const
     if (!note.known)
         return NULL;
     note.id = (struct pid_id){0};
-    return note_stop(ctx, u, &note);
+    return note_write_stop(ctx, u, &note);
 }
 
 static struct err *process_program(struct ctx *ctx, const struct unit *u, char **ret)

@@ -77,5 +77,9 @@ struct runtime {
     /* The program that was started last, which need not be u->bin; NULL: not known. To be freed. */
     struct err *(*program)(struct ctx *ctx, const struct unit *u, char **ret);
 };
-extern const struct runtime runtime_process;
+extern const struct runtime runtime_process, runtime_systemd;
 const struct runtime *runtime_by_name(const char *name); /* NULL: no such driver */
+/* For drivers: of a unit whose process is there and was not asked to go. Start-up is over when the
+ * admin socket says "Running"; one that does not answer yet is a start that has not come that far,
+ * and why it does not is the detail. */
+enum unit_phase unit_phase_by_admin(struct ctx *ctx, const struct unit *u, struct unit_status *st);

@@ -13,34 +13,6 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-char *unit_of_cgroup(const char *cgroup)
-{
-    static const char *const kinds[] = {".service", ".scope"};
-    char *found = NULL;
-
-    for (const char *c = cgroup; c && *c; c += strcspn(c, "/"), c += *c == '/') {
-        AUTO(freep) char *part = xstrndup(c, strcspn(c, "/"));
-
-        for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
-            if (!str_ends(part, kinds[k]))
-                continue;
-            free(found);
-            found = xstrdup(part);
-        }
-    }
-    return found;
-}
-
-char *service_of_cgroup(const char *cgroup)
-{
-    AUTO(freep) char *unit = unit_of_cgroup(cgroup);
-
-    if (!unit || !str_ends(unit, ".service") || str_starts(unit, "user@") ||
-        strstr(cgroup, "kubepods") || strstr(cgroup, "docker"))
-        return NULL;
-    return TAKE(unit);
-}
-
 /* One command line: its program, on this ledger or on none that is told (a script of its own). */
 static bool line_starts(const struct config *c, const char *line)
 {

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "host/unit_file.h"
+#include "runtime/systemd_unit.h"
 #include "stage/service.h"
 #include "stage/unit_parts.h"
 
@@ -82,19 +83,6 @@ static void check_restart(const struct unit_file *u, struct findings *ret)
             ? "systemd starts it again after every clean exit, so that a stop is undone: set "
               "Restart=no or on-failure"
             : "systemd starts it again after a crash, whatever its snapshots are");
-}
-
-/* The admin socket's exit, waited for? */
-static bool is_admin_exit(const struct strlist *words)
-{
-    bool force = strlist_has(words, "--force") || strlist_has(words, "-f");
-    bool leaves = strlist_has(words, "--no-wait-for-exit");
-    const char *program = words->n ? unit_base_name(words->items[0]) : "";
-
-    program += strspn(program, "-+!:@");
-    if (str_eq(program, "agavectl"))
-        return strlist_has(words, "stop");
-    return strlist_has(words, "exit") && force && !leaves;
 }
 
 static void check_stop(const struct unit_file *u, struct findings *ret)

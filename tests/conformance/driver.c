@@ -1,6 +1,8 @@
 /* What every runtime driver must do with a real validator program, the real one or the stand-in.
  * The same claims for each: tests/integration/test_driver.py chooses the program by environment.
  *   DRIVER          name of the driver ("process")
+ *   DRIVER_UNIT     of systemd: the service
+ *   DRIVER_SET_UP   program that sets the unit up, where others do that than the driver
  *   DRIVER_DIR      an empty folder for state and log
  *   DRIVER_LEDGER   the ledger that the program is started on
  *   DRIVER_ARGV     the whole command line, one argument a line
@@ -33,6 +35,7 @@ struct world {
     struct ctx ctx;
     const struct runtime *rt;
     struct unit u;
+    struct unit_systemd systemd;
     struct strlist argv, env;
     char *log;
 };
@@ -73,6 +76,8 @@ static int setup(void **state)
                          .log = w->log,
                          .state_dir = dir,
                          .ladder_s = 120};
+    w->systemd.unit = getenv("DRIVER_UNIT");
+    w->u.systemd = w->systemd.unit ? &w->systemd : NULL;
     *state = w;
     return 0;
 }
@@ -163,6 +168,17 @@ static void stop(struct world *w, bool want_changed)
     assert_int_equal(changed, want_changed);
 }
 
+/* From here on the unit is there, and all other claims are about it. */
+static void set_up(struct world *w)
+{
+    const char *const argv[] = {getenv("DRIVER_SET_UP"), NULL};
+
+    if (!argv[0])
+        return;
+    ok(proc_run(&w->ctx, argv, UP_MS / 1000, NULL));
+    assert_int_equal(phase(w), PH_STOPPED);
+}
+
 static void absent_before_the_first_start(void **state)
 {
     struct world *w = *state;
@@ -170,6 +186,8 @@ static void absent_before_the_first_start(void **state)
     assert_int_equal(phase(w), PH_ABSENT);
     assert_int_equal(main_pid(w), 0);
     stop(w, false);
+    assert_int_equal(phase(w), PH_ABSENT);
+    set_up(w);
 }
 
 static void starts_once_and_tells_its_phase(void **state)

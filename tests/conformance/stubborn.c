@@ -6,6 +6,8 @@
  *   --halt         stops itself with SIGSTOP when asked
  *   --child        ends when asked and leaves a child that holds the lock
  *   --idle-child   the same, but the child has dropped the lock
+ *   --after S      ends with status 0, S seconds after it was asked
+ *   --status N     with this one instead
  *   --no-lock      neither lock nor socket
  *   --write FILE   with --no-lock: creates FILE and waits then */
 #include <errno.h>
@@ -16,13 +18,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lab/node/admin_server.h"
 
 struct opts {
     const char *ledger, *write;
-    int deaf, halt, child, idle_child, no_lock;
+    int deaf, halt, child, idle_child, no_lock, status;
+    unsigned after; /* seconds; 0: never */
 };
 
 static void on_call(void *arg, const char *method, const struct json *params, struct strbuf *result,
@@ -95,6 +99,13 @@ static int run(const struct opts *o)
         leave_child(lock, o);
     if (o->halt)
         raise(SIGSTOP);
+    if (o->after) {
+        struct timespec left = {.tv_sec = o->after};
+
+        while (nanosleep(&left, &left) < 0)
+            ;
+        _exit(o->status);
+    }
     wait_for_ever();
 }
 
@@ -105,7 +116,8 @@ int main(int argc, char **argv)
         {"ledger", required_argument, NULL, 'l'}, {"write", required_argument, NULL, 'w'},
         {"deaf", no_argument, &o.deaf, 1},        {"halt", no_argument, &o.halt, 1},
         {"child", no_argument, &o.child, 1},      {"idle-child", no_argument, &o.idle_child, 1},
-        {"no-lock", no_argument, &o.no_lock, 1},  {0}};
+        {"no-lock", no_argument, &o.no_lock, 1},  {"after", required_argument, NULL, 'a'},
+        {"status", required_argument, NULL, 's'}, {0}};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         if (c == '?')
@@ -114,6 +126,10 @@ int main(int argc, char **argv)
             o.ledger = optarg;
         if (c == 'w')
             o.write = optarg;
+        if (c == 'a')
+            o.after = (unsigned)strtoul(optarg, NULL, 10);
+        if (c == 's')
+            o.status = (int)strtol(optarg, NULL, 10);
     }
     if (!o.ledger)
         return 2;
