@@ -158,6 +158,7 @@ static void take_picture(const struct archive *a, struct picture *p)
         .n_sources = a->n_sources,
         .streams = p->streams,
         .max_streams = a->max_streams,
+        .in_order = a->verifier != NULL,
     };
     p->view.blocks = partial_blocks(a->partial, &p->view.n_blocks);
     picture_sources(a, now, p);
@@ -669,6 +670,7 @@ static void fill_report(struct archive *a, struct fetch_report *ret)
 
     ret->size_b = partial_total_b(a->partial);
     ret->resumed_b = partial_resumed_b(a->partial);
+    ret->front_b = a->front_b;
     ret->wire_b = a->wire_b;
     ret->seconds = (double)(now - a->begun_ns) / 1e9;
     ret->first_byte_s = a->first_ns ? (double)(a->first_ns - a->begun_ns) / 1e9 : 0;

@@ -76,6 +76,7 @@ struct fetch_report {
     uint64_t size_b;
     uint64_t resumed_b; /* was here from a run before */
     uint64_t wire_b;    /* received by this run, with what was compared */
+    uint64_t front_b;   /* so much was there without a gap when 1/32 of the file was missing */
     double seconds, first_byte_s;
     struct fetch_share *shares;
     size_t n_shares;

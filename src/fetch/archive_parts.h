@@ -123,6 +123,7 @@ struct archive {
     struct meter kept; /* of all */
     struct meter wire; /* the same, with what was compared */
     uint64_t wire_b, again_b;
+    uint64_t front_b; /* there without a gap while more than 1/32 of the file was missing */
     struct strlist dropped, bad;
     struct err *fatal; /* ours: ends the job */
     bool earlier_doubted;

@@ -1,22 +1,31 @@
 /* See schedule.h. The ideas: big pieces by time, the lowest missing first so that the verifier can
- * follow; smaller ones towards the end; who has nothing left to take takes the later part of what
- * would end last, cut so that both end together; and at the very end the same bytes are asked of
- * two. */
+ * follow, and taken from whoever is too slow with it; smaller ones towards the end; who has nothing
+ * left to take takes the later part of what would end last, cut so that both end together; and at
+ * the very end the same bytes are asked of two. */
 #include "fetch/schedule.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "fetch/segment_map.h"
 
-#define PIECE_S     8.0
-#define PIECE_MIN_B ((uint64_t)2 << 20)
-#define PIECE_NEW_B ((uint64_t)4 << 20) /* while nothing is known about a source */
-#define PIECE_MAX_B ((uint64_t)256 << 20)
-#define HEDGE_B     ((uint64_t)2 << 20)
-#define FAIR        1.5
-#define GAIN_S      0.05 /* less is not worth a connection */
-#define HEDGE_S     0.2
-#define UNKNOWN_B_S 1e6
+#define PIECE_S      8.0
+#define PIECE_MIN_B  ((uint64_t)2 << 20)
+#define PIECE_SLOW_B ((uint64_t)256 << 10) /* the same, of one that needs long for it */
+#define PIECE_NEW_B  ((uint64_t)4 << 20)   /* while nothing is known about a source */
+#define PIECE_MAX_B  ((uint64_t)256 << 20)
+#define HEDGE_B      ((uint64_t)2 << 20)
+#define FAIR         1.5
+#define FAIR_ORDER   3.0  /* the same, when somebody reads behind */
+#define GAIN_S       0.05 /* less is not worth a connection */
+#define HEDGE_S      0.2
+#define UNKNOWN_B_S  1e6
+
+#define HOLD_MAX_S 10.0 /* for so long the lowest missing bytes may wait for one stream */
+#define HOLD_MIN_S 0.5
+#define HOLD_PART  0.4 /* of what is left, which is more than any piece that goes as planned */
+#define TAIL_PART  16  /* of the file: its end may be there before the rest */
+#define TAIL_MIN_B ((uint64_t)4 << 20)
 
 #define RACERS       3
 #define RACE_FROM_B  ((uint64_t)4 << 20) /* a rate is known then */
@@ -63,8 +72,17 @@ static size_t free_source(const struct sched_view *v, const bool *out)
     return best;
 }
 
-static bool covers(const struct sched_stream *s, uint64_t at_b)
+static bool is_from_beginning(const struct sched_view *v, const struct sched_stream *s)
 {
+    return !v->sources[s->source].ranges;
+}
+
+/* One that reads what is there already, from the file's beginning, may never come to what is not.
+ */
+static bool covers(const struct sched_view *v, const struct sched_stream *s, uint64_t at_b)
+{
+    if (v->in_order && is_from_beginning(v, s) && s->pos_b < v->first * SEGMENT_BLOCK_B)
+        return false;
     return !s->compares && s->pos_b <= at_b && at_b < s->end_b;
 }
 
@@ -76,7 +94,7 @@ static uint64_t past_streams(const struct sched_view *v, uint64_t at_b)
     while (moved) {
         moved = false;
         for (size_t i = 0; i < v->n_streams; i++)
-            if (covers(&v->streams[i], at_b)) {
+            if (covers(v, &v->streams[i], at_b)) {
                 at_b = v->streams[i].end_b;
                 moved = true;
             }
@@ -124,23 +142,45 @@ static uint64_t loose_b(const struct sched_view *v)
     return v->missing_b > taken_b ? v->missing_b - taken_b : 0;
 }
 
+/* What all with ranges give together; 0: nobody knows. */
+static double ranges_rate(const struct sched_view *v)
+{
+    double b_s = 0;
+
+    for (size_t i = 0; i < v->n_sources; i++)
+        if (v->sources[i].ready && v->sources[i].ranges)
+            b_s += v->sources[i].rate_b_s;
+    return b_s;
+}
+
+/* How long the lowest missing bytes may be waited for: pieces end before that, unless they have
+ * become slow. The nearer the end, the less time is left to read behind. */
+static double hold_s(const struct sched_view *v)
+{
+    double b_s = ranges_rate(v), s = b_s > 0 ? (double)v->missing_b / b_s * HOLD_PART : HOLD_MAX_S;
+
+    return s > HOLD_MAX_S ? HOLD_MAX_S : s < HOLD_MIN_S ? HOLD_MIN_S : s;
+}
+
 /* By time, and never all of its fair part of what is left: the end comes for all together. */
 static uint64_t piece_b(const struct sched_view *v, const struct sched_source *s)
 {
-    double all_b_s = 0, share, size;
+    double all_b_s = 0, share, size, least = (double)PIECE_MIN_B;
+    double fair = v->in_order ? FAIR_ORDER : FAIR;
 
     for (size_t i = 0; i < v->n_sources; i++)
         if (v->sources[i].ready && v->sources[i].ranges)
             all_b_s += thief_rate(&v->sources[i]) * v->sources[i].max_streams;
     share = thief_rate(s) / all_b_s;
     size = s->rate_b_s > 0 ? thief_rate(s) * PIECE_S : (double)PIECE_NEW_B;
-    if (size > (double)loose_b(v) * share / FAIR)
-        size = (double)loose_b(v) * share / FAIR;
+    if (size > (double)loose_b(v) * share / fair)
+        size = (double)loose_b(v) * share / fair;
     if (size > (double)PIECE_MAX_B)
         size = (double)PIECE_MAX_B;
-    if (size < (double)PIECE_MIN_B)
-        size = (double)PIECE_MIN_B;
-    return (uint64_t)size / SEGMENT_BLOCK_B * SEGMENT_BLOCK_B;
+    if (v->in_order && s->rate_b_s > 0 && thief_rate(s) * hold_s(v) < least)
+        least = thief_rate(s) * hold_s(v) < (double)PIECE_SLOW_B ? (double)PIECE_SLOW_B
+                                                                 : thief_rate(s) * hold_s(v);
+    return (uint64_t)(size < least ? least : size) / SEGMENT_BLOCK_B * SEGMENT_BLOCK_B;
 }
 
 static double left_s(const struct sched_view *v, const struct sched_stream *s)
@@ -170,24 +210,108 @@ static size_t last_to_end(const struct sched_view *v, size_t thief)
     return last;
 }
 
+static uint64_t block_up(uint64_t at_b)
+{
+    return (at_b + SEGMENT_BLOCK_B - 1) / SEGMENT_BLOCK_B * SEGMENT_BLOCK_B;
+}
+
+/* The victim ends at cut_b; of what is nobody's then, the thief gets the first, at most max_b. All
+ * that read the whole file side by side end there, and they may have been past others. */
+static struct sched_move take_from(const struct sched_view *v, size_t thief, size_t victim,
+                                   uint64_t cut_b, uint64_t max_b)
+{
+    struct sched_move m = {.what = SCHED_NOTHING, .source = thief, .victim = victim};
+    struct sched_stream *streams = calloc(v->n_streams, sizeof(*streams));
+    struct sched_view then = *v;
+    bool of_all = is_from_beginning(v, &v->streams[victim]);
+
+    if (!streams || cut_b >= v->streams[victim].end_b) {
+        free(streams);
+        return m;
+    }
+    memcpy(streams, v->streams, v->n_streams * sizeof(*streams));
+    for (size_t i = 0; i < v->n_streams; i++)
+        if (i == victim || (of_all && is_from_beginning(v, &streams[i])))
+            streams[i].end_b = streams[i].end_b < cut_b ? streams[i].end_b : cut_b;
+    then.streams = streams;
+    if (find_hole(&then, max_b, &m.from_b, &m.to_b) && m.from_b < v->streams[victim].end_b)
+        m.what = m.from_b < cut_b ? SCHED_START : SCHED_STEAL; /* lower ones are nobody's */
+    free(streams);
+    return m;
+}
+
+/* Of one that reads all of the file and is at the front, only the end is taken: what is in its way
+ * would be there before the rest. */
+static uint64_t tail_from(const struct sched_view *v)
+{
+    uint64_t tail_b = v->total_b / TAIL_PART > TAIL_MIN_B ? v->total_b / TAIL_PART : TAIL_MIN_B;
+
+    return v->total_b > tail_b ? block_up(v->total_b - tail_b) : 0;
+}
+
 static struct sched_move steal(const struct sched_view *v, size_t thief, size_t victim)
 {
     const struct sched_stream *s = &v->streams[victim];
     double mine = thief_rate(&v->sources[thief]), its = stream_rate(v, s);
-    uint64_t rest_b = s->end_b - s->pos_b, keep_b;
+    uint64_t rest_b = s->end_b - s->pos_b, from_b;
     double both_s = (double)rest_b / (mine + its);
 
-    keep_b = (uint64_t)((double)rest_b * its / (mine + its));
-    keep_b = (keep_b + SEGMENT_BLOCK_B - 1) / SEGMENT_BLOCK_B * SEGMENT_BLOCK_B;
-    if (keep_b >= rest_b || left_s(v, s) - both_s < GAIN_S)
+    from_b = block_up(s->pos_b + (uint64_t)((double)rest_b * its / (mine + its)));
+    if (v->in_order && is_from_beginning(v, s) && from_b < tail_from(v))
+        from_b = tail_from(v);
+    if (from_b >= s->end_b || left_s(v, s) - both_s < GAIN_S)
         return (struct sched_move){.what = SCHED_NOTHING};
-    return (struct sched_move){
-        .what = SCHED_STEAL,
-        .source = thief,
-        .victim = victim,
-        .from_b = s->pos_b + keep_b,
-        .to_b = s->end_b,
-    };
+    return take_from(v, thief, victim, from_b, UINT64_MAX);
+}
+
+/* ---- the lowest missing bytes ------------------------------------------------------------- */
+
+/* Of those that read all of the file and are at its lowest missing bytes, the quickest. */
+static size_t leading_stream(const struct sched_view *v)
+{
+    size_t best = SIZE_MAX;
+
+    for (size_t i = 0; i < v->n_streams; i++) {
+        const struct sched_stream *s = &v->streams[i];
+
+        if (is_from_beginning(v, s) && covers(v, s, v->first * SEGMENT_BLOCK_B) &&
+            (best == SIZE_MAX || stream_rate(v, s) > stream_rate(v, &v->streams[best])))
+            best = i;
+    }
+    return best;
+}
+
+/* One that cannot be given pieces is worth its place only while it is quicker than all others
+ * together: what they fetch meanwhile waits for it. */
+static bool is_in_the_way(const struct sched_view *v, const struct sched_stream *s, size_t thief)
+{
+    const struct sched_source *of = &v->sources[s->source];
+
+    if (s->compares || s->pos_b >= s->end_b || left_s(v, s) <= hold_s(v))
+        return false;
+    if (is_from_beginning(v, s))
+        return s->rate_b_s > 0 && of->rate_b_s > 0 && of->rate_b_s < ranges_rate(v);
+    return is_fair_game(v, s, thief) && thief_rate(&v->sources[thief]) * 2 > stream_rate(v, s);
+}
+
+/* The lowest that is in the way keeps what it gives in half of that time, and who is free goes on
+ * from there. */
+static struct sched_move relieve(const struct sched_view *v, size_t who)
+{
+    size_t lowest = SIZE_MAX, leader = leading_stream(v);
+    const struct sched_stream *s;
+
+    for (size_t i = 0; i < v->n_streams; i++)
+        if ((i == leader || !is_from_beginning(v, &v->streams[i])) &&
+            is_in_the_way(v, &v->streams[i], who) &&
+            (lowest == SIZE_MAX || v->streams[i].pos_b < v->streams[lowest].pos_b))
+            lowest = i;
+    if (lowest == SIZE_MAX)
+        return (struct sched_move){.what = SCHED_NOTHING};
+    s = &v->streams[lowest];
+    return take_from(v, who, lowest,
+                     block_up(s->pos_b + (uint64_t)(stream_rate(v, s) * hold_s(v) / 2)),
+                     piece_b(v, &v->sources[who]));
 }
 
 static struct sched_move hedge(const struct sched_view *v, size_t who)
@@ -215,9 +339,14 @@ static struct sched_move hedge(const struct sched_view *v, size_t who)
 
 static struct sched_move move_of(const struct sched_view *v, size_t who)
 {
-    struct sched_move m = {.source = who};
+    struct sched_move m = {.what = SCHED_NOTHING};
     size_t victim;
 
+    if (v->in_order)
+        m = relieve(v, who);
+    if (m.what != SCHED_NOTHING)
+        return m;
+    m = (struct sched_move){.source = who};
     if (find_hole(v, piece_b(v, &v->sources[who]), &m.from_b, &m.to_b)) {
         m.what = SCHED_START;
         return m;

@@ -32,12 +32,16 @@ struct sched_view {
     const struct sched_stream *streams;
     size_t n_streams;
     unsigned max_streams;
+    /* Somebody reads the file behind what is there without a gap, and is to be done with the last
+     * byte: who holds the lowest missing bytes must not be slower than the rest. */
+    bool in_order;
 };
 
 enum sched_what {
     SCHED_NOTHING,
     SCHED_START, /* source gets [from_b, to_b), which is nobody's */
-    SCHED_STEAL, /* the same, and every stream that covers from_b ends there (victim is one) */
+    SCHED_STEAL, /* the same, and every stream that covers from_b ends there (victim is one); what
+                    they had beyond to_b is nobody's then */
     SCHED_HEDGE, /* source gets what victim has, as well: the first one wins */
 };
 struct sched_move {

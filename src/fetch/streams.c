@@ -115,6 +115,8 @@ static struct err *keep(struct stream *s, size_t block, size_t n)
         a->again_b += n;
         return NULL;
     }
+    if (partial_total_b(a->partial) - partial_have_b(a->partial) > partial_total_b(a->partial) / 32)
+        a->front_b = partial_frontier_b(a->partial);
     if (!a->first_ns)
         a->first_ns = clock_mono_ns(a->ctx);
     s->source->kept_b += n;

@@ -20,6 +20,8 @@ struct world_source {
     double rate_b_s;                    /* of all its connections together */
     double stalls_at_s, throttles_at_s; /* 0: never */
     unsigned connections;
+    double throttles_to; /* of its rate; 0: 1/100 */
+    bool single;         /* without ranges: it has one stream, from the beginning on */
 };
 struct world_stream {
     bool on;
@@ -37,6 +39,8 @@ struct world {
     struct world_stream streams[STREAMS];
     double now_s, seen[SOURCES];
     unsigned moves;
+    bool in_order;
+    uint64_t front_b; /* without a gap when 1/32 was missing */
 };
 
 static uint32_t draw(uint32_t *seed, uint32_t below)
@@ -51,6 +55,18 @@ static void world_open(struct world *w, uint64_t total_b)
     w->n_blocks = segment_blocks(total_b);
     w->blocks = calloc(w->n_blocks, 1);
     assert_non_null(w->blocks);
+    for (size_t i = 0; i < w->n; i++)
+        if (w->of[i].single)
+            w->streams[i] = (struct world_stream){.on = true, .s = {.source = i, .end_b = total_b}};
+}
+
+static size_t first_missing(const struct world *w)
+{
+    size_t first = 0;
+
+    while (first < w->n_blocks && w->blocks[first])
+        first++;
+    return first;
 }
 
 static double present_rate(const struct world *w, size_t i)
@@ -60,7 +76,7 @@ static double present_rate(const struct world *w, size_t i)
     if (s->stalls_at_s > 0 && w->now_s >= s->stalls_at_s)
         return 0;
     if (s->throttles_at_s > 0 && w->now_s >= s->throttles_at_s)
-        return s->rate_b_s / 100;
+        return s->rate_b_s * (s->throttles_to > 0 ? s->throttles_to : 0.01);
     return s->rate_b_s;
 }
 
@@ -77,12 +93,13 @@ static unsigned streams_of(const struct world *w, size_t i)
 static void look(struct world *w, struct sched_source *sources, struct sched_stream *streams,
                  size_t *index, struct sched_view *ret)
 {
-    size_t first = 0, n = 0;
+    size_t n = 0;
 
     for (size_t i = 0; i < w->n; i++)
         sources[i] = (struct sched_source){
             .ready = true,
-            .ranges = true,
+            .ranges = !w->of[i].single,
+            .running = w->of[i].single && streams_of(w, i),
             .streams = streams_of(w, i),
             .max_streams = w->of[i].connections,
             .rate_b_s = w->seen[i],
@@ -93,19 +110,18 @@ static void look(struct world *w, struct sched_source *sources, struct sched_str
             streams[n] = w->streams[k].s;
             streams[n++].rate_b_s = w->streams[k].seen_b_s;
         }
-    while (first < w->n_blocks && w->blocks[first])
-        first++;
     *ret = (struct sched_view){
         .total_b = w->total_b,
         .missing_b = w->total_b - w->have_b,
         .blocks = w->blocks,
         .n_blocks = w->n_blocks,
-        .first = first,
+        .first = first_missing(w),
         .sources = sources,
         .n_sources = w->n,
         .streams = streams,
         .n_streams = n,
         .max_streams = STREAMS,
+        .in_order = w->in_order,
     };
 }
 
@@ -122,12 +138,12 @@ static void expect_sane(const struct world *w, const struct sched_view *v,
 
         if (m->what == SCHED_START)
             assert_true(apart); /* nothing is asked of two without need */
-        if (m->what == SCHED_STEAL && k != m->victim)
+        if (m->what == SCHED_STEAL && k != m->victim && !w->of[s->source].single)
             assert_true(apart);
     }
     if (m->what == SCHED_STEAL)
         assert_true(m->from_b >= v->streams[m->victim].pos_b &&
-                    m->to_b == v->streams[m->victim].end_b);
+                    m->from_b < v->streams[m->victim].end_b);
 }
 
 static void plan(struct world *w)
@@ -145,8 +161,11 @@ static void plan(struct world *w)
             return;
         expect_sane(w, &v, &m);
         w->moves++;
-        if (m.what == SCHED_STEAL)
-            w->streams[index[m.victim]].s.end_b = m.from_b;
+        for (size_t i = 0; m.what == SCHED_STEAL && i < v.n_streams; i++)
+            if (i == m.victim ||
+                (w->of[v.streams[m.victim].source].single && w->of[v.streams[i].source].single &&
+                 v.streams[i].end_b > m.from_b))
+                w->streams[index[i]].s.end_b = m.from_b;
         if (m.what == SCHED_HEDGE)
             w->streams[index[m.victim]].s.hedged = true;
         while (w->streams[k].on)
@@ -169,12 +188,14 @@ static void block_done(struct world *w, struct world_stream *s)
     uint64_t n =
         s->s.end_b - s->s.pos_b < SEGMENT_BLOCK_B ? s->s.end_b - s->s.pos_b : SEGMENT_BLOCK_B;
 
-    if (w->blocks[i])
-        w->twice_b += n;
-    else
+    if (!w->blocks[i])
         w->have_b += n;
+    else if (!w->of[s->s.source].single)
+        w->twice_b += n;
     w->blocks[i] = 1;
     s->s.pos_b += n;
+    if (w->total_b - w->have_b > w->total_b / 32)
+        w->front_b = first_missing(w) * SEGMENT_BLOCK_B;
 }
 
 /* The world goes on by one step; a stream that stood for 3 s is given back, as the archive does. */
@@ -205,8 +226,9 @@ static void step(struct world *w)
             w->of[s->s.source].connections = 1; /* it is under suspicion */
         }
     }
-    for (size_t i = 0; i < w->n; i++)
-        w->seen[i] = 0.98 * w->seen[i] + 0.02 * got[i] / STEP_S;
+    for (size_t i = 0; i < w->n; i++) /* of one that is idle, what it gave last */
+        w->seen[i] = !streams_of(w, i) && got[i] <= 0 ? w->seen[i]
+                                                      : 0.98 * w->seen[i] + 0.02 * got[i] / STEP_S;
     w->now_s += STEP_S;
 }
 
@@ -249,12 +271,66 @@ static void one_throttles(void **state)
     play(&w, (2 + (1200 - 240) / 100.2) / 0.95);
 }
 
+/* ---- what is read behind ------------------------------------------------------------------- */
+
+static void play_in_order(struct world w, double limit_s)
+{
+    w.in_order = true;
+    world_open(&w, 1200000000);
+    play(&w, limit_s);
+    if (w.front_b < w.total_b / 10 * 9)
+        fail_msg("%.0f %% without a gap towards the end",
+                 100.0 * (double)w.front_b / (double)w.total_b);
+    assert_true(w.twice_b < 8 * MIB);
+}
+
+static void a_slow_one_is_in_the_way(void **state)
+{
+    play_in_order(
+        (struct world){.n = 3, .of = {{20e6, .single = true}, {60e6, 0, 0, 4}, {40e6, 0, 0, 4}}},
+        12 / 0.97);
+    play_in_order(
+        (struct world){.n = 3, .of = {{1e4, .single = true}, {60e6, 0, 0, 4}, {40e6, 0, 0, 4}}},
+        12 / 0.95);
+    play_in_order((struct world){.n = 2, .of = {{60e6, .single = true}, {60e6, 0, 0, 1}}},
+                  20 / 0.95);
+}
+
+static void a_quick_one_leads(void **state)
+{
+    play_in_order((struct world){.n = 2, .of = {{100e6, .single = true}, {60e6, 0, 0, 4}}}, 12);
+    play_in_order(
+        (struct world){.n = 3,
+                       .of = {{100e6, .single = true}, {90e6, .single = true}, {60e6, 0, 0, 4}}},
+        12);
+}
+
+/* It is quicker than the rest, until it is not. */
+static void one_that_led_throttles(void **state)
+{
+    play_in_order(
+        (struct world){.n = 2,
+                       .of = {{100e6, 0, 4, .throttles_to = 0.2, .single = true}, {60e6, 0, 0, 4}}},
+        (4 + (1200 - 400) / 60.0) / 0.9);
+}
+
+/* Not so slow that it would be given up. */
+static void one_of_many_is_slow(void **state)
+{
+    play_in_order((struct world){.n = 3, .of = {{60e6, 0, 0, 4}, {40e6, 0, 0, 4}, {2e6, 0, 0, 4}}},
+                  12 / 0.97);
+    play_in_order(
+        (struct world){
+            .n = 3, .of = {{60e6, 0, 0, 4}, {40e6, 0, 0, 4}, {40e6, 0, 3, 4, .throttles_to = 0.1}}},
+        (3 + (1200 - 420) / 104.0) / 0.95);
+}
+
 static void any_world(void **state)
 {
     uint32_t seed = 20;
 
     for (int run = 0; run < 60; run++) {
-        struct world w = {.n = 1 + draw(&seed, SOURCES)};
+        struct world w = {.n = 1 + draw(&seed, SOURCES), .in_order = run % 2};
         double sum = 0;
 
         for (size_t i = 0; i < w.n; i++) {
@@ -415,6 +491,10 @@ int main(void)
         cmocka_unit_test(three_rates),
         cmocka_unit_test(one_stalls),
         cmocka_unit_test(one_throttles),
+        cmocka_unit_test(a_slow_one_is_in_the_way),
+        cmocka_unit_test(a_quick_one_leads),
+        cmocka_unit_test(one_that_led_throttles),
+        cmocka_unit_test(one_of_many_is_slow),
         cmocka_unit_test(any_world),
         cmocka_unit_test(holes_come_in_order),
         cmocka_unit_test(a_race_of_three),

@@ -1,0 +1,247 @@
+/* fetch/archive with sources of which some are slow, odd or lie from the beginning: who of them is
+ * at work, and is what was read behind the bytes done when the last one comes? */
+#include "fetch/archive.h"
+
+#include "io/clock.h"
+#include "io/fsroot.h"
+#include "io/http.h"
+#include "lab/node/rpc_server.h"
+#include "lab/node/snapshot_maker.h"
+#include "server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define MIB      ((uint64_t)1 << 20)
+#define NODES    4
+#define SIZE_MIB 144
+
+struct world {
+    char dir[32];
+    struct fsroot *root;
+    struct ctx ctx;
+    volatile sig_atomic_t cancelled;
+    char *from, *to, *name; /* folders of the nodes and of what is fetched; the archive */
+    uint64_t size_b;
+    struct rpc_pool *pool;
+    struct rpc_server *nodes[NODES];
+    char *urls[NODES];
+    struct fetch_source sources[NODES];
+    struct fetch_job job;
+    struct strlist dropped;
+};
+
+/* ---- the world ---------------------------------------------------------------------------- */
+
+static const char *archives(void *arg)
+{
+    return ((struct world *)arg)->from;
+}
+
+/* A time in which the patience of the fetch is ten times shorter. */
+static uint64_t quick_ns(void)
+{
+    return clock_system.mono_ns() * 10;
+}
+
+static void quick_wait(uint64_t wait_ns, const volatile sig_atomic_t *cancelled)
+{
+    clock_system.wait(wait_ns / 10, cancelled);
+}
+
+static const struct clock_ops quick = {.mono_ns = quick_ns, .wait = quick_wait};
+
+static void open_node(struct world *w, size_t i)
+{
+    AUTO(freep) char *free_url = nobodys_url();
+    struct rpc_server_spec spec = {
+        .pool = w->pool,
+        .bind = "127.0.0.1",
+        .port = (uint16_t)strtoul(strrchr(free_url, ':') + 1, NULL, 10),
+        .archives = true,
+        .ledger = w->from,
+        .source = {.arg = w, .archives = archives},
+    };
+
+    assert_null(rpc_server_open(&spec, &w->nodes[i]));
+    w->urls[i] = xasprintf("%s/%s", free_url, w->name);
+    w->sources[i] = (struct fetch_source){.url = w->urls[i]};
+}
+
+static void fault(struct world *w, size_t i, enum node_fault f, uint64_t value)
+{
+    assert_null(rpc_server_fault(w->nodes[i], f, value));
+}
+
+static void on_dropped(void *arg, const char *label, const struct err *e)
+{
+    struct world *w = arg;
+
+    strlist_addf(&w->dropped, "%s: %s", label, e->text);
+}
+
+/* A real archive of about so many MiB at n nodes. */
+static void offer(struct world *w, uint64_t mib, size_t n, enum fetch_verify verify)
+{
+    const struct snapshot_maker_spec spec = {
+        .seed = 7, .slot = 900, .accounts_files = 4, .accounts_b = mib * MIB / 4};
+    AUTO(freep) char *path = NULL;
+    struct stat st;
+
+    assert_null(snapshot_maker_write(w->from, &spec, &w->name));
+    path = xasprintf("%s/%s", w->from, w->name);
+    assert_int_equal(stat(path, &st), 0);
+    w->size_b = (uint64_t)st.st_size;
+    for (size_t i = 0; i < n; i++)
+        open_node(w, i);
+    w->job = (struct fetch_job){
+        .name = w->name,
+        .dir = w->to,
+        .sources = w->sources,
+        .n_sources = n,
+        .uid = UINT32_MAX,
+        .gid = UINT32_MAX,
+        .verify = verify,
+        .spare_b = 1,
+        .max_streams = 5, /* what each has begun is little of the file */
+        .dropped = on_dropped,
+        .arg = w,
+    };
+}
+
+static int setup(void **state)
+{
+    struct world *w = xcalloc(1, sizeof(*w));
+
+    snprintf(w->dir, sizeof(w->dir), "/tmp/agavectl-test-XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    w->from = xasprintf("%s/from", w->dir);
+    w->to = xasprintf("%s/to", w->dir);
+    assert_int_equal(mkdir(w->from, 0755), 0);
+    assert_int_equal(mkdir(w->to, 0755), 0);
+    assert_null(fsroot_open("/", &w->root));
+    w->ctx = (struct ctx){
+        .root = w->root, .http = &http_curl, .clock = &quick, .cancelled = &w->cancelled};
+    assert_null(rpc_pool_open(&w->pool));
+    *state = w;
+    return 0;
+}
+
+static void remove_below(struct fsroot *r, const char *path)
+{
+    AUTO(strlist_clear) struct strlist names = {0};
+    struct err *e = fsroot_list(r, path, &names);
+
+    if (e) {
+        err_free(e);
+        (void)err_free(fsroot_unlink(r, path));
+        return;
+    }
+    for (size_t i = 0; i < names.n; i++) {
+        AUTO(freep) char *below = xasprintf("%s/%s", path, names.items[i]);
+
+        remove_below(r, below);
+    }
+    (void)err_free(fsroot_rmdir(r, path));
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    rpc_pool_close(w->pool);
+    remove_below(w->root, w->dir);
+    fsroot_close(w->root);
+    for (size_t i = 0; i < NODES; i++)
+        free(w->urls[i]);
+    strlist_clear(&w->dropped);
+    free(w->from);
+    free(w->to);
+    free(w->name);
+    free(w);
+    return 0;
+}
+
+static void get_well(struct world *w, struct fetch_report *ret)
+{
+    AUTO(err_freep) struct err *e = fetch_archive(&w->ctx, &w->job, ret);
+    AUTO(freep) char *from = xasprintf("%s/%s", w->from, w->name);
+    AUTO(freep) char *to = xasprintf("%s/%s", w->to, w->name);
+    AUTO(freep) char *sent = NULL;
+    AUTO(freep) char *got = NULL;
+    size_t sent_n, got_n;
+
+    if (e)
+        fail_msg("%s", e->text);
+    assert_null(fsroot_read(w->root, from, 256 * MIB, &sent, &sent_n));
+    assert_null(fsroot_read(w->root, to, 256 * MIB, &got, &got_n));
+    assert_true(sent_n == got_n && memcmp(sent, got, sent_n) == 0);
+    for (size_t i = 0; i < ret->n_shares; i++)
+        print_message("# source %zu%s: %.1f MiB%s%s\n", i, ret->shares[i].ranges ? ", ranges" : "",
+                      (double)ret->shares[i].bytes_b / (double)MIB, ret->shares[i].why ? ": " : "",
+                      ret->shares[i].why ? ret->shares[i].why : "");
+    print_message("# %.1f s, %.0f %% without a gap towards the end\n", ret->seconds,
+                  100.0 * (double)ret->front_b / (double)ret->size_b);
+}
+
+/* ---- in order ----------------------------------------------------------------------------- */
+
+/* What each connection has begun counts in so small a file; test_schedule.c has large ones. */
+static void expect_in_order(const struct fetch_report *r)
+{
+    if (r->front_b < r->size_b / 6 * 5)
+        fail_msg("%.1f of %.1f MiB without a gap towards the end", (double)r->front_b / (double)MIB,
+                 (double)r->size_b / (double)MIB);
+}
+
+/* The first bytes come from one that can only begin at the first byte. */
+static void a_slow_one_without_ranges(void **state)
+{
+    struct world *w = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    offer(w, SIZE_MIB, 3, FETCH_VERIFY_STRUCTURE);
+    fault(w, 0, NODE_CAP, 12 * MIB);
+    for (size_t i = 1; i < 3; i++) {
+        fault(w, i, NODE_RANGES, 1);
+        fault(w, i, NODE_CAP, 30 * MIB);
+        fault(w, i, NODE_LATE, 20);
+    }
+    get_well(w, &r);
+    expect_in_order(&r);
+    assert_true(r.shares[0].bytes_b > 0); /* it was there, and in the way */
+}
+
+/* The one that can only begin at the first byte is the best of all: it stays. */
+static void a_quick_one_without_ranges(void **state)
+{
+    struct world *w = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    offer(w, SIZE_MIB, 3, FETCH_VERIFY_STRUCTURE);
+    fault(w, 0, NODE_CAP, 60 * MIB);
+    for (size_t i = 1; i < 3; i++) {
+        fault(w, i, NODE_RANGES, 1);
+        fault(w, i, NODE_CAP, 10 * MIB);
+    }
+    get_well(w, &r);
+    expect_in_order(&r);
+    assert_true(r.shares[0].bytes_b > r.size_b / 2);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_slow_one_without_ranges),
+        CASE(a_quick_one_without_ranges),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
