@@ -30,6 +30,9 @@ const struct fault_def node_faults[NODE_FAULTS_N] = {
                       "a byte of the answer's head in so long, and never the end of it"},
     [NODE_RANGES] = {"ranges", FAULT_SWITCH, 0, 1, 1,
                      "honours Range, as a proxy or a CDN in front of it does (Agave does not)"},
+    [NODE_COLD] = {"cold", FAULT_COUNT, 0, 5, 1000000,
+                   "each so many-th range is answered with all of the file, as by a cache that "
+                   "does not have it"},
     [NODE_SLOW] = {"slow", FAULT_RATE, 0, 64 << 10, RATE_MAX, "sends each file at this rate"},
     [NODE_CAP] = {"cap", FAULT_RATE, 0, 10 << 20, RATE_MAX,
                   "sends all its files together at this rate"},

@@ -46,6 +46,7 @@ enum node_fault {
     NODE_NOT_HTTP,
     NODE_TRICKLE,
     NODE_RANGES,
+    NODE_COLD,
     NODE_SLOW,
     NODE_CAP,
     NODE_THROTTLES,

@@ -35,7 +35,7 @@ struct rpc_server {
     bool full_api, archives;
     struct rpc_source source;
     struct feed_node node;
-    atomic_uint_fast64_t requests, files, files_whole;
+    atomic_uint_fast64_t requests, files, files_whole, ranged;
 };
 
 /* A connection that waits: for a moment, or until a fault ends. */
@@ -194,6 +194,14 @@ static void sending_free(void *arg)
     free(f);
 }
 
+/* One that answers this range with all of the file. */
+static bool is_cold(struct rpc_server *s)
+{
+    uint64_t each = fault(s, NODE_COLD);
+
+    return each && atomic_fetch_add(&s->ranged, 1) % each == each - 1;
+}
+
 /* 200 with all of the file, 206 with a part of it or 416. No link is followed, as Agave does it. */
 static struct MHD_Response *make_file(struct rpc_server *s, struct MHD_Connection *conn,
                                       struct sending *f, unsigned *ret_status)
@@ -203,7 +211,7 @@ static struct MHD_Response *make_file(struct rpc_server *s, struct MHD_Connectio
     struct MHD_Response *r;
     char text[80];
 
-    if (fault(s, NODE_RANGES))
+    if (fault(s, NODE_RANGES) && !is_cold(s))
         range = http_range_parse(MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Range"),
                                  size_b, &first, &last);
     if (range == HTTP_RANGE_SOME)

@@ -51,6 +51,7 @@ struct source {
     double last_b_s;    /* when it was last at work */
     uint64_t kept_b;
     unsigned strikes;
+    unsigned unranged; /* answers with all of the file to a range, since the last good one */
     uint64_t not_before_ns, struck_ns, good_ns; /* good: its last byte that counted */
     bool revived;
     unsigned overlaps; /* blocks that it read only to compare them where another one had ended */
@@ -74,7 +75,8 @@ struct stream {
     uint64_t asked_b; /* end of what was asked for */
     size_t part;      /* STREAM_PRINT */
     bool hedge, hedged, enough;
-    bool refused; /* the head of its answer is nonsense: no second try */
+    bool refused;  /* the head of its answer is nonsense: no second try */
+    bool unranged; /* it answers a range with all of the file */
     struct meter meter;
     uint8_t *buf; /* one block */
     size_t buf_n;
@@ -143,6 +145,9 @@ void source_print(struct archive *a, struct source *s, size_t block, const void 
 struct err *sources_group(struct archive *a) MUST_CHECK;
 /* It failed in some way; takes e. Other failures of the same moment are one. */
 void source_strike(struct archive *a, struct source *s, struct err *e);
+/* It was asked for a range and sends all of the file; takes e. A cache that does not have it yet does
+ * so for a moment: only when it goes on like that is it one without ranges. */
+void source_unranged(struct archive *a, struct source *s, struct err *e);
 /* It is not asked again; takes e. */
 void source_drop(struct archive *a, struct source *s, struct err *e);
 /* It lied: dropped, and what it gave is forgotten; takes e. */
@@ -152,6 +157,8 @@ struct source *source_of_id(struct archive *a, uint8_t id); /* NULL: a run befor
 bool source_may_work(const struct archive *a, const struct source *s, uint64_t now_ns);
 /* Nobody is left who could go on, not even of those that were put aside. */
 struct err *sources_none_left(struct archive *a, bool *ret) MUST_CHECK;
+/* As far as both are known. */
+bool source_is_same(const struct source *a, const struct source *b);
 /* Its first 2 MiB were read: what others differ in there is decided by all (sources_group). */
 bool source_has_print(const struct archive *a, const struct source *s);
 bool source_has_head(const struct archive *a, const struct source *s);

@@ -119,8 +119,8 @@ struct err *dispute_block(struct archive *a, struct source *s, uint8_t writer, s
         return NULL;
     }
     if (w && w != s && w->state == SOURCE_READY &&
-        (!source_has_head(a, w) || !source_has_head(a, s)))
-        return NULL; /* who has another file is about to be known */
+        (!source_has_head(a, w) || !source_has_head(a, s) || !source_is_same(w, s)))
+        return NULL; /* who has another file is decided by all (sources_group) */
     if (!w) {
         e = doubt_earlier(a, s);
     } else if (w == s) {

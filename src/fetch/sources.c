@@ -19,6 +19,7 @@
 #define KNOWN_WINDOW 2
 #define WINDOW_B     ((uint64_t)256 << 10)
 #define STRIKES      3
+#define UNRANGED     3
 #define BACKOFF_NS   ((uint64_t)500000000)
 #define PATIENCE_S   30.0 /* with the last one that is left */
 #define WAIT_S       3.0  /* for the answers of all, when what is there has another length */
@@ -113,7 +114,7 @@ bool source_has_print(const struct archive *a, const struct source *s)
     return s->answered;
 }
 
-static bool is_same(const struct source *a, const struct source *b)
+bool source_is_same(const struct source *a, const struct source *b)
 {
     if (a->total_b != b->total_b)
         return false;
@@ -166,7 +167,7 @@ static void group_of(const struct archive *a, size_t first, struct group *ret)
     for (size_t i = 0; i < a->n_sources; i++) {
         const struct source *s = &a->sources[i];
 
-        if (!takes_part(a, s) || !is_same(&a->sources[first], s))
+        if (!takes_part(a, s) || !source_is_same(&a->sources[first], s))
             continue;
         ret->in[i] = true;
         ret->n++;
@@ -203,6 +204,7 @@ struct err *source_put_aside(struct archive *a, struct source *s)
 {
     s->state = SOURCE_ASIDE;
     streams_end_of(a, s);
+    s->tried = false; /* not by its own fault: it may be begun again */
     s->kept_b = 0;
     return archive_forget(a, s->id);
 }
@@ -257,6 +259,27 @@ size_t sources_ready(const struct archive *a)
     return n;
 }
 
+/* Those that may still say otherwise, and soon: the first that have answered are not the majority
+ * because they are the first. One that is read from its beginning is at work meanwhile. */
+static bool is_undecided(const struct archive *a, const struct group *g)
+{
+    size_t open = 0, others = 0;
+
+    if ((double)(clock_mono_ns(a->ctx) - a->begun_ns) / 1e9 >= WAIT_S)
+        return false;
+    for (size_t i = 0; i < a->n_sources; i++) {
+        const struct source *s = &a->sources[i];
+
+        if (s->state == SOURCE_DROPPED || s->doubted)
+            continue;
+        if (!s->answered || !has_part(a, s, 0))
+            open++;
+        else
+            others += !g->in[i];
+    }
+    return open && g->n <= others + open;
+}
+
 /* Some are still to be heard of. */
 static bool is_early(const struct archive *a)
 {
@@ -277,7 +300,7 @@ static struct err *forget_strangers(struct archive *a, const struct group *g)
     for (size_t i = 0; i < a->n_sources; i++) {
         struct source *s = &a->sources[i];
 
-        if (s->state != SOURCE_DROPPED || !s->kept_b || is_same(&a->sources[first], s))
+        if (s->state != SOURCE_DROPPED || !s->kept_b || source_is_same(&a->sources[first], s))
             continue;
         s->kept_b = 0;
         TRY(archive_forget(a, s->id));
@@ -287,10 +310,12 @@ static struct err *forget_strangers(struct archive *a, const struct group *g)
 
 struct err *sources_group(struct archive *a)
 {
+    bool undecided;
     struct group g;
 
     if (!choose_group(a, &g))
         return NULL;
+    undecided = is_undecided(a, &g);
     /* Of a run before this one there is more to lose than a moment. */
     if (!sources_ready(a) && partial_have_b(a->partial) &&
         partial_total_b(a->partial) != g.total_b && is_early(a))
@@ -298,7 +323,7 @@ struct err *sources_group(struct archive *a)
     for (size_t i = 0; i < a->n_sources; i++) {
         struct source *s = &a->sources[i];
 
-        if (!g.in[i] && takes_part(a, s) && s->state != SOURCE_ASIDE)
+        if (!g.in[i] && takes_part(a, s) && s->state != SOURCE_ASIDE && !undecided)
             TRY(source_put_aside(a, s));
     }
     for (size_t i = 0; i < a->n_sources; i++)
@@ -400,6 +425,24 @@ void source_strike(struct archive *a, struct source *s, struct err *e)
     s->not_before_ns = now + (BACKOFF_NS << (s->strikes - 1));
     err_free(s->why);
     s->why = e;
+}
+
+void source_unranged(struct archive *a, struct source *s, struct err *e)
+{
+    uint64_t now = clock_mono_ns(a->ctx);
+
+    if (s->state == SOURCE_DROPPED || s->not_before_ns > now) {
+        err_free(e);
+        return;
+    }
+    err_free(s->why);
+    s->why = e;
+    s->not_before_ns = now + (BACKOFF_NS << s->unranged++);
+    if (s->unranged < UNRANGED)
+        return; /* its other transfers go on */
+    streams_end_of(a, s);
+    s->ranges = s->tried = false;
+    s->unranged = 0;
 }
 
 struct err *source_blame(struct archive *a, struct source *s, struct err *e)

@@ -10,12 +10,21 @@
 #include "io/http.h"
 
 #define CONNECT_MS 5000
+#define BRIEF_B    ((uint64_t)512 << 10)
 #define CHECK_EACH 256 /* blocks: one of 16 MiB is compared with another source */
 #define PROBE      16  /* blocks: 1 MiB of the first that a source gives */
 
 static struct err *enough(void)
 {
     return err_new(ERR_CANCELLED, "enough of it");
+}
+
+/* Of one that was there for a moment only, that moment's is better than nothing. */
+static double last_rate(const struct source *s, uint64_t now_ns)
+{
+    double b_s = source_rate(s, now_ns);
+
+    return b_s <= 0 && s->meter.total_b >= BRIEF_B ? meter_rate(&s->meter, now_ns, 1) : b_s;
 }
 
 static void forget(struct stream *s)
@@ -26,7 +35,7 @@ static void forget(struct stream *s)
         if (a->streams[i] == s)
             a->streams[i] = a->streams[--a->n_streams];
     if (s->source->n_streams == 1) /* the last one: what it gave until now */
-        s->source->last_b_s = source_rate(s->source, clock_mono_ns(a->ctx));
+        s->source->last_b_s = last_rate(s->source, clock_mono_ns(a->ctx));
     s->source->n_streams--;
     if (s->kind == STREAM_PRINT)
         s->source->asking[s->part] = false;
@@ -221,8 +230,10 @@ static struct err *later_answer(struct stream *s, const struct http_answer *h)
 {
     if (s->kind == STREAM_SINGLE)
         return h->length_b == s->source->total_b ? NULL : another_file(s);
+    s->unranged = !h->ranged;
     if (!h->ranged)
         return err_remote(h->status, "it does not honour ranges any more");
+    s->source->unranged = 0;
     if (h->total_b != s->source->total_b)
         return another_file(s);
     if (h->first_b != s->pos_b || h->last_b >= s->asked_b)
@@ -238,7 +249,7 @@ static struct err *on_answer(void *arg, const struct http_answer *h)
     s->a->current = s;
     e = s->source->answered ? later_answer(s, h) : first_answer(s, h);
     s->a->current = NULL;
-    s->refused = e != NULL;
+    s->refused = e && !s->unranged;
     if (!e && (s->enough || s->a->fatal))
         e = enough();
     return e;
@@ -285,12 +296,14 @@ static void on_done(void *arg, struct http_transfer *t, struct http_response *r)
     struct archive *a = s->a;
     struct source *source = s->source;
     struct err *e = outcome(s, r);
-    bool refused = s->refused;
+    bool refused = s->refused, unranged = s->unranged;
 
     draw_last_check(s);
     forget(s);
     if (e && refused)
         source_drop(a, source, e);
+    else if (e && unranged)
+        source_unranged(a, source, e);
     else if (e)
         source_strike(a, source, e);
     if (!a->fatal) {

@@ -34,6 +34,7 @@ struct world {
     struct fetch_source sources[NODES];
     struct fetch_job job;
     struct strlist dropped;
+    void (*on_told)(struct world *w, const struct fetch_progress *p); /* may be NULL */
 };
 
 /* ---- the world ---------------------------------------------------------------------------- */
@@ -85,6 +86,14 @@ static void on_dropped(void *arg, const char *label, const struct err *e)
     strlist_addf(&w->dropped, "%s: %s", label, e->text);
 }
 
+static void on_progress(void *arg, const struct fetch_progress *p)
+{
+    struct world *w = arg;
+
+    if (w->on_told)
+        w->on_told(w, p);
+}
+
 /* A real archive of about so many MiB at n nodes. */
 static void offer(struct world *w, uint64_t mib, size_t n, enum fetch_verify verify)
 {
@@ -110,6 +119,7 @@ static void offer(struct world *w, uint64_t mib, size_t n, enum fetch_verify ver
         .spare_b = 1,
         .max_streams = 5, /* what each has begun is little of the file */
         .dropped = on_dropped,
+        .progress = on_progress,
         .arg = w,
     };
 }
@@ -234,13 +244,77 @@ static void a_quick_one_without_ranges(void **state)
     assert_true(r.shares[0].bytes_b > r.size_b / 2);
 }
 
+/* ---- who lies, and who is right ------------------------------------------------------------- */
+
+/* The quickest lies from its first bytes on, and is heard first: of those that are right the
+ * quicker one goes on, whenever the last one is heard. */
+static void the_best_lies(void **state)
+{
+    struct world *w = *state;
+
+    offer(w, 32, 3, FETCH_VERIFY_STRUCTURE);
+    for (uint64_t late_ms = 0; late_ms <= 160; late_ms += 80) {
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        fault(w, 0, NODE_LIES, 1);
+        fault(w, 0, NODE_CAP, 30 * MIB);
+        fault(w, 1, NODE_CAP, 20 * MIB);
+        fault(w, 2, NODE_CAP, 5 * MIB);
+        fault(w, 2, NODE_LATE, late_ms);
+        get_well(w, &r);
+        assert_true(r.shares[1].bytes_b > r.size_b / 4 * 3);
+        assert_int_equal(r.shares[0].bytes_b, 0);
+        remove_below(w->root, w->to);
+        assert_int_equal(mkdir(w->to, 0755), 0);
+    }
+}
+
+/* ---- a cache that does not have it yet ------------------------------------------------------ */
+
+/* Now and then it passes all of the file on instead of a piece: it is the only source, and stays
+ * one with ranges. */
+static void a_cache_that_is_cold(void **state)
+{
+    struct world *w = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    offer(w, 48, 1, FETCH_VERIFY_STRUCTURE);
+    fault(w, 0, NODE_RANGES, 1);
+    fault(w, 0, NODE_COLD, 6);
+    fault(w, 0, NODE_CAP, 24 * MIB);
+    get_well(w, &r);
+    assert_true(r.shares[0].ranges && !r.shares[0].why);
+    assert_int_equal(w->dropped.n, 0);
+}
+
+static void all_become_cold(struct world *w, const struct fetch_progress *p)
+{
+    if (p->done_b > p->total_b / 4)
+        fault(w, 0, NODE_COLD, 1);
+}
+
+/* It does nothing else any more: what it sends is read from its beginning. */
+static void a_cache_that_stays_cold(void **state)
+{
+    struct world *w = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    offer(w, 48, 1, FETCH_VERIFY_STRUCTURE);
+    fault(w, 0, NODE_RANGES, 1);
+    fault(w, 0, NODE_CAP, 24 * MIB);
+    w->on_told = all_become_cold;
+    get_well(w, &r);
+    assert_true(!r.shares[0].ranges && !r.shares[0].why);
+    assert_int_equal(w->dropped.n, 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_slow_one_without_ranges),
-        CASE(a_quick_one_without_ranges),
+        CASE(a_slow_one_without_ranges), CASE(a_quick_one_without_ranges), CASE(the_best_lies),
+        CASE(a_cache_that_is_cold),      CASE(a_cache_that_stays_cold),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
