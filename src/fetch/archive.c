@@ -514,6 +514,47 @@ static struct err *look_after(struct archive *a, uint64_t now)
     return NULL;
 }
 
+/* ---- too late ------------------------------------------------------------------------------- */
+
+/* Somebody who is not at work could be in time, or nobody knows yet. */
+static bool others_may_do_it(const struct archive *a, uint64_t now, double left_s)
+{
+    for (size_t i = 0; i < a->n_sources; i++) {
+        const struct source *s = &a->sources[i];
+        double b_s = source_rate(s, now);
+
+        if (s->state == SOURCE_ASKED && (s->n_streams || s->not_before_ns <= now))
+            return true;
+        if (s->state != SOURCE_READY || s->n_streams || !source_may_work(a, s, now))
+            continue;
+        if (b_s > 0 ? (double)s->total_b / b_s <= left_s : !s->tried)
+            return true;
+    }
+    return false;
+}
+
+static struct err *watch_deadline(struct archive *a, uint64_t now)
+{
+    uint64_t total_b = partial_total_b(a->partial), missing_b;
+    double b_s = meter_rate(&a->kept, now, 10), left_s = deadline_left_s(&a->deadline, now);
+    char rate[32], needs[32], left[32];
+
+    if (total_b == UINT64_MAX)
+        return NULL;
+    missing_b = total_b - partial_have_b(a->partial);
+    if (!deadline_is_missed(&a->deadline, now, missing_b, b_s) || others_may_do_it(a, now, left_s))
+        return NULL;
+    if (a->job->late)
+        a->job->late(a->job->arg);
+    return err_new(ERR_TIMEOUT,
+                   "it comes too late: at %s/s it needs %s more, and in %s it is too old; what has "
+                   "arrived stays",
+                   fmt_size((uint64_t)b_s, rate, sizeof(rate)),
+                   b_s >= 1 ? fmt_duration((double)missing_b / b_s, needs, sizeof(needs))
+                            : "for ever",
+                   fmt_duration(left_s, left, sizeof(left)));
+}
+
 /* ---- the archive's own check -------------------------------------------------------------- */
 
 /* Who wrote what the check tripped over: of the piece that it was reading the first. */
@@ -620,6 +661,7 @@ static struct err *tick(void *arg, bool *ret_stop)
     TRY(hear_verifier(a, r->report, &r->good));
     if (!partial_whole(a->partial)) {
         a->whole_ns = 0;
+        TRY(watch_deadline(a, now));
         TRY(sources_none_left(a, &none));
     }
     r->stop = *ret_stop = partial_whole(a->partial) && !is_comparing(a, now);
@@ -713,6 +755,7 @@ static struct err *prepare(struct archive *a)
     a->spare_b = job->spare_b ? job->spare_b : SPARE_B;
     a->blamed_at_b = UINT64_MAX;
     a->begun_ns = a->tick_ns = clock_mono_ns(a->ctx);
+    a->deadline = (struct deadline){.by_ns = job->whole_by_ns, .begun_ns = a->begun_ns};
     TRY(sources_open(a));
     TRY(partial_open(a->ctx, job->dir, job->name, &a->partial));
     a->known = partial_have_b(a->partial) > 0;

@@ -64,9 +64,15 @@ struct fetch_job {
     uint64_t max_rate_b_s; /* of all together; 0: no limit */
     unsigned max_streams;  /* 0: 16 */
     const char *proxy;     /* io/http.h; may be NULL */
+    /* It must be whole by then (clock_mono_ns), or it is too old when it is here; 0: whenever. Ends
+     * the job when it is sure that it will not be (deadline.h) and no other source could do it. */
+    uint64_t whole_by_ns;
     void (*progress)(void *arg, const struct fetch_progress *p); /* about twice a second; or NULL */
     /* A source was given up and others go on; may be NULL. */
     void (*dropped)(void *arg, const char *label, const struct err *e);
+    /* It will be too late and is not gone on with: the error that follows is ERR_TIMEOUT; may be
+     * NULL. */
+    void (*late)(void *arg);
     /* It is whole and proven and gets its name when this returns NULL; may be NULL. */
     struct err *(*finishing)(void *arg, const struct fetch_report *r);
     void *arg;
@@ -92,6 +98,7 @@ void fetch_report_clear(struct fetch_report *r);
  * made durable). ERR_CORRUPT takes it away. ERR_REFUSED: the final name exists, somebody else is
  * getting it, or something at the temporary name is no plain file of ours; ERR_SYS: disk (ENOSPC:
  * before the first byte where lengths are told); ERR_REMOTE, ERR_TIMEOUT, ERR_NOTFOUND,
- * ERR_CORRUPT: no source is left, with each one's reason; ERR_BADINPUT: name or URL. */
+ * ERR_CORRUPT: no source is left, with each one's reason; ERR_TIMEOUT also: it will be too late,
+ * and what has come stays; ERR_BADINPUT: name or URL. */
 struct err *fetch_archive(struct ctx *ctx, const struct fetch_job *job, struct fetch_report *ret)
     MUST_CHECK;

@@ -2,6 +2,7 @@
 
 #include "base/blake3.h"
 #include "fetch/archive.h"
+#include "fetch/deadline.h"
 #include "fetch/meter.h"
 #include "fetch/partial.h"
 #include "fetch/segment_map.h"
@@ -111,6 +112,7 @@ struct archive {
     unsigned max_streams;
     uint64_t spare_b;
     double limit_s; /* Agave cuts a transfer after that */
+    struct deadline deadline;
 
     struct print_part parts[PRINT_PARTS];
     uint64_t parts_of_b, draw; /* the length that they are of */
@@ -145,8 +147,8 @@ void source_print(struct archive *a, struct source *s, size_t block, const void 
 struct err *sources_group(struct archive *a) MUST_CHECK;
 /* It failed in some way; takes e. Other failures of the same moment are one. */
 void source_strike(struct archive *a, struct source *s, struct err *e);
-/* It was asked for a range and sends all of the file; takes e. A cache that does not have it yet does
- * so for a moment: only when it goes on like that is it one without ranges. */
+/* It was asked for a range and sends all of the file; takes e. A cache that does not have it yet
+ * does so for a moment: only when it goes on like that is it one without ranges. */
 void source_unranged(struct archive *a, struct source *s, struct err *e);
 /* It is not asked again; takes e. */
 void source_drop(struct archive *a, struct source *s, struct err *e);

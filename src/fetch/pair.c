@@ -30,6 +30,7 @@ struct work {
     struct pair_local *local;
     struct pair_report *ret;
     struct strlist avoid; /* names that nobody could deliver */
+    struct strlist late;  /* names that would have been too old when they were here */
     bool planned;
     unsigned n_incr;
     struct err *failed; /* the last fetch that failed */
@@ -116,9 +117,12 @@ static void drop_avoided(const struct work *w, struct fetch_found *f)
     for (size_t i = 0; i < f->n; i++) {
         struct fetch_offer *o = &f->offers[i];
 
+        if (o->full.name && strlist_has(&w->late, o->full.name) && o->reason == FETCH_USABLE)
+            o->reason = FETCH_TOO_LATE;
         if (o->full.name && strlist_has(&w->avoid, o->full.name) && o->reason == FETCH_USABLE)
             o->reason = FETCH_VANISHED;
-        if (o->incr.name && strlist_has(&w->avoid, o->incr.name))
+        if (o->incr.name &&
+            (strlist_has(&w->avoid, o->incr.name) || strlist_has(&w->late, o->incr.name)))
             forget_file(&o->incr);
     }
 }
@@ -306,6 +310,13 @@ static void on_progress(void *arg, const struct fetch_progress *p)
         ev->progress(ev->arg, p);
 }
 
+static void on_late(void *arg)
+{
+    const struct listening *l = arg;
+
+    strlist_add(&l->w->late, l->file->name);
+}
+
 static const char *verify_name(enum fetch_verify v)
 {
     return v == FETCH_VERIFY_NONE ? "none" : v == FETCH_VERIFY_FULL ? "full" : "structure";
@@ -369,9 +380,28 @@ static struct err *sweep(struct work *w, const char *name)
     return partial_sweep(w->ctx, w->job->dir, &keep, &freed_b);
 }
 
-static struct err *fetch(struct work *w, const struct round *r, const struct fetch_offer *o,
-                         bool incremental, struct fetch_report *done)
+/* When it must be whole, to be no older at its end than age may give way to. A full archive that an
+ * incremental will build on may take until it has a successor: only then that one is gone. 0: there
+ * is no limit, or no tip to hold it against. */
+static uint64_t whole_by(const struct work *w, const struct round *r, size_t which,
+                         bool incremental)
 {
+    const struct fetch_offer *o = &r->found.offers[which];
+    const struct fetch_file *f = incremental ? &o->incr : &o->full;
+    uint64_t last = f->slot + w->job->max_age_end, next = o->full.slot + r->reasons.full_interval;
+    double per_s = r->limits.rates.cluster_slots_s;
+
+    if (!incremental && r->reasons.verdicts[which].with_incr && next > last)
+        last = next;
+    if (!w->job->max_age_end || !r->reasons.tip_known || last <= r->reasons.tip || per_s <= 0)
+        return 0;
+    return clock_mono_ns(w->ctx) + (uint64_t)((double)(last - r->reasons.tip) / per_s * 1e9);
+}
+
+static struct err *fetch(struct work *w, const struct round *r, size_t which, bool incremental,
+                         struct fetch_report *done)
+{
+    const struct fetch_offer *o = &r->found.offers[which];
     const struct fetch_file *f = incremental ? &o->incr : &o->full;
     const struct pair_job *job = w->job;
     struct sources s = {0};
@@ -394,8 +424,10 @@ static struct err *fetch(struct work *w, const struct round *r, const struct fet
         .min_rate_b_s = job->min_rate_b_s,
         .max_rate_b_s = job->max_rate_b_s,
         .proxy = job->scope->proxy,
+        .whole_by_ns = whole_by(w, r, which, incremental),
         .progress = on_progress,
         .dropped = on_dropped,
+        .late = on_late,
         .finishing = on_finishing,
         .arg = &l,
     };
@@ -602,7 +634,8 @@ static struct err *give_up(struct work *w, const char *name, struct err *e)
         e->kind != ERR_CORRUPT)
         return e;
     say(w, "%s: %s; looking for another one", name, e->text);
-    strlist_add(&w->avoid, name);
+    if (!strlist_has(&w->late, name))
+        strlist_add(&w->avoid, name);
     err_free(w->failed);
     w->failed = e;
     return NULL;
@@ -621,7 +654,7 @@ static struct err *carry_out(struct work *w, const struct round *r, size_t best,
     if (!*ret_go)
         return NULL;
     say(w, "%s", f->name);
-    e = fetch(w, r, o, incremental, &done);
+    e = fetch(w, r, best, incremental, &done);
     if (e)
         return give_up(w, f->name, e);
     take(w, f, incremental, &done);
@@ -688,6 +721,7 @@ struct err *pair_get(struct ctx *ctx, const struct pair_job *job, struct pair_lo
                      : err_new(ERR_REMOTE, "the cluster goes on faster than snapshots arrive");
     err_free(w.failed);
     strlist_clear(&w.avoid);
+    strlist_clear(&w.late);
     ret->slot = local->slot;
     ret->seconds = (double)(clock_mono_ns(ctx) - w.started_ns) / 1e9;
     return e;

@@ -35,6 +35,8 @@ struct world {
     struct fetch_job job;
     struct strlist dropped;
     void (*on_told)(struct world *w, const struct fetch_progress *p); /* may be NULL */
+    unsigned late;
+    uint64_t begun_ns;
 };
 
 /* ---- the world ---------------------------------------------------------------------------- */
@@ -308,13 +310,71 @@ static void a_cache_that_stays_cold(void **state)
     assert_int_equal(w->dropped.n, 0);
 }
 
+/* ---- too late ------------------------------------------------------------------------------- */
+
+static void on_late(void *arg)
+{
+    ((struct world *)arg)->late++;
+}
+
+/* It would be here long after it is too old: what has come stays, and is gone on with when that
+ * does not count. Ten seconds here are one. */
+static void one_that_comes_too_late(void **state)
+{
+    struct world *w = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+    uint64_t begun = quick_ns();
+
+    offer(w, 32, 2, FETCH_VERIFY_STRUCTURE);
+    fault(w, 0, NODE_CAP, MIB); /* five minutes */
+    fault(w, 1, NODE_NO_SNAPSHOTS, 1);
+    w->job.late = on_late;
+    w->job.whole_by_ns = begun + (uint64_t)100 * 1000000000;
+    AUTO(err_freep) struct err *e = fetch_archive(&w->ctx, &w->job, &r);
+    assert_non_null(e);
+    if (e->kind != ERR_TIMEOUT || !strstr(e->text, "too late") || w->late != 1)
+        fail_msg("%s: %s", err_kind_name(e->kind), e->text);
+    assert_true(quick_ns() - begun >= (uint64_t)90 * 1000000000);
+    fault(w, 0, NODE_CAP, 64 * MIB);
+    w->job.whole_by_ns = 0;
+    get_well(w, &r);
+    assert_true(r.resumed_b > MIB);
+}
+
+static void second_comes_back(struct world *w, const struct fetch_progress *p)
+{
+    if (quick_ns() - w->begun_ns > (uint64_t)60 * 1000000000)
+        fault(w, 0, NODE_CAP, 64 * MIB);
+}
+
+/* It was too slow, and is in time. */
+static void one_that_is_in_time(void **state)
+{
+    struct world *w = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    w->begun_ns = quick_ns();
+    offer(w, 32, 1, FETCH_VERIFY_STRUCTURE);
+    fault(w, 0, NODE_CAP, MIB);
+    w->job.late = on_late;
+    w->job.whole_by_ns = w->begun_ns + (uint64_t)100 * 1000000000;
+    w->on_told = second_comes_back;
+    get_well(w, &r);
+    assert_int_equal(w->late, 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_slow_one_without_ranges), CASE(a_quick_one_without_ranges), CASE(the_best_lies),
-        CASE(a_cache_that_is_cold),      CASE(a_cache_that_stays_cold),
+        CASE(a_slow_one_without_ranges),
+        CASE(a_quick_one_without_ranges),
+        CASE(the_best_lies),
+        CASE(a_cache_that_is_cold),
+        CASE(a_cache_that_stays_cold),
+        CASE(one_that_comes_too_late),
+        CASE(one_that_is_in_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
