@@ -35,6 +35,17 @@ static void clear_line(struct get_show *s)
     s->open = false;
 }
 
+/* Of the n bytes that fit, the parts that are whole: a number that is cut is another number. */
+static size_t whole_parts(const char *text, size_t n)
+{
+    if (!text[n])
+        return n;
+    for (size_t i = n; i > 0; i--)
+        if (text[i] == ',' || text[i] == ';')
+            return i;
+    return n; /* a name */
+}
+
 static void in_place(struct get_show *s, const char *text, bool begins)
 {
     uint64_t now = now_ms();
@@ -43,7 +54,7 @@ static void in_place(struct get_show *s, const char *text, bool begins)
         return;
     if (s->tty) {
         /* A line that wraps could not be rewritten. */
-        size_t n = watch_fits(STDERR_FILENO, text, strlen(DOTS));
+        size_t n = whole_parts(text, watch_fits(STDERR_FILENO, text, strlen(DOTS)));
 
         dprintf(STDERR_FILENO, "\r\033[K" DOTS "%.*s", (int)n, text);
         s->open = true;

@@ -57,6 +57,10 @@ char *snapshot_progress_text(const struct fetch_progress *p)
     struct strbuf b = {0};
     char done[32], total[32], rate[32], eta[32];
 
+    if (p->total_b == UINT64_MAX && !p->done_b) {
+        strbuf_puts(&b, "waiting for the first bytes");
+        return strbuf_take(&b);
+    }
     if (p->total_b == UINT64_MAX)
         strbuf_printf(&b, "%s", fmt_size(p->done_b, done, sizeof(done)));
     else
