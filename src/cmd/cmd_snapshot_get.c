@@ -14,7 +14,9 @@
 #include "cmd/snapshot_who.h"
 #include "config/config.h"
 #include "fetch/pair.h"
+#include "fetch/provenance.h"
 #include "fetch/store.h"
+#include "fetch/target.h"
 #include "flow/unit_state.h"
 #include "io/fsroot.h"
 #include "io/io_class.h"
@@ -81,7 +83,8 @@ static struct err *check_options(const struct ctx *ctx, const struct get_opts *o
     return NULL;
 }
 
-/* Absolute, as all paths below are; made when it is not there. */
+/* Absolute, as all paths below are. What stands in its way is said before anybody is asked for
+ * anything; it is made when there is something to put into it. */
 static struct err *folder_of(struct ctx *ctx, const struct get_opts *o, char **ret)
 {
     AUTO(freep) char *dir = NULL;
@@ -95,12 +98,9 @@ static struct err *folder_of(struct ctx *ctx, const struct get_opts *o, char **r
     for (n = strlen(dir); n > 1 && dir[n - 1] == '/'; n--)
         dir[n - 1] = 0;
     TRY(fsroot_is_folder(ctx->root, dir, &there));
-    if (!there && o->dry_run)
-        return err_new(ERR_NOTFOUND, "'%s' is not there; without --dry-run it is made", dir);
     if (!there && !o->dir)
         return err_new(ERR_NOTFOUND, "'%s' is not there; 'agavectl prepare' makes it", dir);
-    if (!there)
-        TRY(fsroot_mkdirs(ctx->root, dir, 0755));
+    TRY(target_check(ctx, dir, o->dry_run ? 0 : PAIR_SPARE_B, &there));
     *ret = TAKE(dir);
     return NULL;
 }
@@ -126,19 +126,30 @@ static struct err *is_in_use(struct ctx *ctx, const char *dir, bool *ret)
 }
 
 /* While it runs nothing changes in its folder: what is fetched waits beside it. */
-static struct err *target_of(struct ctx *ctx, const char *dir, bool in_use, char **ret)
+static char *target_of(const char *dir, bool in_use)
 {
-    TRY(store_target(ctx, dir, in_use, ret));
+    char *target = in_use ? xasprintf("%s/" STORE_DIR, dir) : xstrdup(dir);
+
     if (in_use)
         log_note("a validator runs on '%s': what is fetched waits in '%s' until it is stopped", dir,
-                 *ret);
-    return NULL;
+                 target);
+    return target;
 }
 
 struct place_asked {
     struct ctx *ctx;
     const char *dir;
+    bool in_use;
 };
+
+static struct err *make_place(void *arg)
+{
+    const struct place_asked *p = arg;
+    AUTO(freep) char *target = NULL;
+
+    TRY(fsroot_mkdirs(p->ctx->root, p->dir, 0755));
+    return store_target(p->ctx, p->dir, p->in_use, &target);
+}
 
 /* It may have been started while the archive was fetched. */
 static struct err *still_unused(void *arg)
@@ -203,7 +214,7 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
     struct err *e;
 
     TRY(is_in_use(ctx, dir, &in_use));
-    TRY(target_of(ctx, dir, in_use, &target));
+    target = target_of(dir, in_use);
     TRY(pair_local_look(ctx, dir, true, in_use, &show->events, &local));
     if (o->incr_only && !local.full)
         return err_new(ERR_NOTFOUND,
@@ -212,10 +223,11 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
                        dir);
     job.dir = target;
     job.notes = dir;
-    if (!in_use) {
+    asked.in_use = in_use;
+    job.make_dir = make_place;
+    job.may_arg = &asked;
+    if (!in_use)
         job.may_name = still_unused;
-        job.may_arg = &asked;
-    }
     e = pair_get(ctx, &job, &local, &done);
     if (e && e->kind == ERR_CANCELLED)
         e = err_hint(e, "what has arrived is kept; the same command goes on with it");

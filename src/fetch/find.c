@@ -525,8 +525,10 @@ static struct err *nobody(const struct search *s)
         if (i < TOLD_MAX)
             strbuf_printf(&b, "; %s: %s", label, o->why);
     }
-    return err_remote(0, "no node could be asked for snapshots%s%s", strbuf_text(&b),
-                      s->given > TOLD_MAX ? "; …" : "");
+    return err_remote(0,
+                      "no node could be asked for snapshots%s%s; name an RPC node that answers "
+                      "(--rpc, cluster.references), or the proxy that leads to it (--proxy)",
+                      strbuf_text(&b), s->given > TOLD_MAX ? "; ..." : "");
 }
 
 struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct fetch_found *ret)

@@ -22,7 +22,6 @@
 #define SOURCES_MAX   64
 #define MEASURED_MAX  16
 #define MEASURE_MIN_B ((uint64_t)2 << 30) /* below it measuring takes longer than fetching */
-#define SPARE_B       ((uint64_t)1 << 30)
 
 struct work {
     struct ctx *ctx;
@@ -515,7 +514,7 @@ static struct err *forecast(struct work *w, struct pair_plan *p, char **ret_lack
     struct store_room room = {
         .full_b = known_or_0(p->full_b),
         .incremental_b = known_or_0(p->incr_b),
-        .spare_b = w->job->spare_b ? w->job->spare_b : SPARE_B,
+        .spare_b = w->job->spare_b ? w->job->spare_b : PAIR_SPARE_B,
     };
     struct store_forecast f;
 
@@ -561,7 +560,9 @@ static struct err *plan(struct work *w, const struct round *r, size_t best, bool
     TRY(forecast(w, &p, &lacks));
     if (ev && ev->plan)
         TRY(ev->plan(ev->arg, &p, ret_go));
-    return *ret_go && lacks ? err_sys(ENOSPC, "no room in '%s': %s", w->job->dir, lacks) : NULL;
+    if (*ret_go && lacks)
+        return err_hint(err_sys(ENOSPC, "no room in '%s'", w->job->dir), "%s", lacks);
+    return *ret_go && w->job->make_dir ? w->job->make_dir(w->job->may_arg) : NULL;
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------
@@ -627,6 +628,30 @@ static bool here_is_best(const struct work *w, const struct round *r, size_t bes
     return rank_compare(&t, 0, &v->time, v->get_b) <= 0;
 }
 
+/* The disk became full while f was fetched: others write there too. How much is missing now, and
+ * what could go? */
+static struct err *hint_room(struct work *w, const struct fetch_file *f, struct err *e)
+{
+    uint64_t spare_b = w->job->spare_b ? w->job->spare_b : PAIR_SPARE_B;
+    struct store_room room = {.full_b = known_or_0(f->size_b), .spare_b = spare_b};
+    struct store_forecast now;
+    char size[32];
+    AUTO(err_freep) struct err *blind = NULL;
+
+    if (e->sys != ENOSPC)
+        return e;
+    blind = store_room_look(w->ctx, w->job->dir, f->name, NULL, &room);
+    if (!blind)
+        store_forecast(&room, &now);
+    if (!blind && room.full_b && !now.fits)
+        e = err_hint(e, "%s more must be free",
+                     fmt_size(now.need_b - room.free_b, size, sizeof(size)));
+    if (!blind && room.prunable_b)
+        e = err_hint(e, "'agavectl snapshot prune' would free %s",
+                     fmt_size(room.prunable_b, size, sizeof(size)));
+    return err_hint(e, "what has arrived is kept: make room, and the same command goes on with it");
+}
+
 /* Whose fault was it? The sources': the next round is without that name. */
 static struct err *give_up(struct work *w, const char *name, struct err *e)
 {
@@ -656,7 +681,7 @@ static struct err *carry_out(struct work *w, const struct round *r, size_t best,
     say(w, "%s", f->name);
     e = fetch(w, r, best, incremental, &done);
     if (e)
-        return give_up(w, f->name, e);
+        return give_up(w, f->name, hint_room(w, f, e));
     take(w, f, incremental, &done);
     return NULL;
 }

@@ -56,6 +56,7 @@ void pair_local_clear(struct pair_local *l);
 struct err *pair_local_look(struct ctx *ctx, const char *dir, bool by_notes, bool waiting,
                             const struct pair_events *events, struct pair_local *ret) MUST_CHECK;
 
+#define PAIR_SPARE_B ((uint64_t)1 << 30)
 struct pair_job {
     const struct fetch_scope *scope;
     struct reasons_limits limits; /* tip, blacklist, have_* are filled in here */
@@ -68,13 +69,17 @@ struct pair_job {
     const char *notes; /* the folder of snapshots that dir is, or is the .agavectl of; NULL: dir */
     uint32_t uid, gid;
     enum fetch_verify verify;
-    bool hash_must; /* also where the versions of the sources do not tell */
-    uint64_t spare_b, min_rate_b_s, max_rate_b_s;
+    bool hash_must;   /* also where the versions of the sources do not tell */
+    uint64_t spare_b; /* 0: PAIR_SPARE_B */
+    uint64_t min_rate_b_s, max_rate_b_s;
     const struct pair_events *events; /* may be NULL */
+    /* Makes dir where it is not there: before the first byte, and not at all when nothing is
+     * fetched. May be NULL. */
+    struct err *(*make_dir)(void *arg);
     /* Asked right before an archive gets its final name, which may be hours after the beginning; an
      * error ends the job, and what has arrived stays for the next one. May be NULL. */
     struct err *(*may_name)(void *arg);
-    void *may_arg;
+    void *may_arg; /* of both */
 };
 struct pair_report {
     struct strlist fetched;  /* final names, in their order */
@@ -90,8 +95,9 @@ struct pair_report {
 void pair_report_clear(struct pair_report *r);
 
 /* local: what is here; kept up to date. Blocks until it is done. ERR_NOTFOUND: nothing fits: why,
- * and the one limit that would help; ERR_SYS with ENOSPC before the first byte; else as
- * fetch_archive. Whole archives stay whatever happens later, and the same call goes on with what is
- * not whole. ret is filled as far as it went after an error, too. */
+ * and the one limit that would help; ERR_SYS with ENOSPC before the first byte, or in
+ * the middle: then with how much is missing; else as fetch_archive. Whole archives stay whatever
+ * happens later, and the same call goes on with what is not whole. ret is filled as far as it went
+ * after an error, too. */
 struct err *pair_get(struct ctx *ctx, const struct pair_job *job, struct pair_local *local,
                      struct pair_report *ret) MUST_CHECK;

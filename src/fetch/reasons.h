@@ -70,11 +70,12 @@ void reasons_relax(const struct fetch_found *found, struct reasons_limits *l, ui
 /* "312 no-answer, 14 too-old, 3 untrusted", the most first; "" when there is none. */
 char *reasons_text(const struct reasons *r);
 
-/* The one limit that would let the most nodes in when it gave way. */
+/* The one limit that would let the most nodes in when it gave way; where there is none, what to do
+ * about the reason that most have. */
 struct reasons_advice {
     enum fetch_reason limit; /* FETCH_USABLE: there is none */
     size_t nodes;
-    char *text; /* "2 nodes are only too old: --max-age 24100 would let them in"; or NULL */
+    char *text; /* "2 nodes are only too old: --max-age 24100 would help"; or NULL */
 };
 void reasons_advise(const struct fetch_found *found, const struct reasons *r,
                     struct reasons_advice *ret);

@@ -103,6 +103,53 @@ static char *advice(enum fetch_reason limit, const struct kept_out *k)
     }
 }
 
+/* No limit of ours is in the way. */
+static const char *what_to_do(enum fetch_reason most)
+{
+    switch ((int)most) {
+    case FETCH_NO_ANSWER:
+        return "none answers: can this host reach them, or does it need a proxy (--proxy, "
+               "snapshot.proxy)?";
+    case FETCH_NO_SNAPSHOT:
+    case FETCH_VANISHED:
+        return "ask an RPC node that lists more nodes (--rpc), or name one that has snapshots "
+               "(--source URL)";
+    case FETCH_NOT_HTTP:
+    case FETCH_STATUS:
+        return "is that the address of RPC nodes, and not of something else?";
+    case FETCH_SHRED_VERSION:
+        return "they are of another cluster, or of another fork of it: ask RPC nodes of one "
+               "cluster "
+               "alone";
+    case FETCH_AHEAD:
+        return "they are ahead of the tip that the RPC nodes tell: are those of the same cluster, "
+               "and at its tip?";
+    case FETCH_FORMAT:
+        return "their archives are of Agave 2.3 or older: upgrade them, or name other sources "
+               "(--source URL)";
+    case FETCH_NO_RPC:
+        return "name an RPC node that has snapshots (--source URL)";
+    default:
+        return NULL;
+    }
+}
+
+static enum fetch_reason most_of(const struct reasons *r)
+{
+    size_t best = FETCH_USABLE;
+
+    for (size_t i = FETCH_USABLE + 1; i < FETCH_REASONS_N; i++)
+        if (i != FETCH_NO_RPC && r->count[i] > (best == FETCH_USABLE ? 0 : r->count[best]))
+            best = i;
+    return best == FETCH_USABLE && r->count[FETCH_NO_RPC] ? FETCH_NO_RPC : (enum fetch_reason)best;
+}
+
+/* One node alone, whose list could not be had: the others are not known, and no limit helps. */
+static bool is_without_lists(const struct fetch_found *f)
+{
+    return f->listed_by == 0 && f->errors.n > 0;
+}
+
 void reasons_advise(const struct fetch_found *found, const struct reasons *r,
                     struct reasons_advice *ret)
 {
@@ -119,8 +166,15 @@ void reasons_advise(const struct fetch_found *found, const struct reasons *r,
         if (kept[i].nodes > kept[best].nodes)
             best = i;
     *ret = (struct reasons_advice){.limit = (enum fetch_reason)best, .nodes = kept[best].nodes};
-    if (best != FETCH_USABLE)
+    const char *text = what_to_do(most_of(r));
+    if (is_without_lists(found))
+        ret->text = xasprintf("the nodes of the cluster are not known, since none of the RPC nodes "
+                              "lists them (%s): name one that does (--rpc, cluster.references)",
+                              found->errors.items[0]);
+    else if (best != FETCH_USABLE)
         ret->text = advice(ret->limit, &kept[best]);
+    else if (text)
+        ret->text = xstrdup(text);
 }
 
 void reasons_advice_clear(struct reasons_advice *a)

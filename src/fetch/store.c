@@ -14,6 +14,7 @@
 
 #include "fetch/provenance.h"
 #include "fetch/prune.h"
+#include "fetch/target.h"
 #include "io/fsroot.h"
 
 struct err *store_target(struct ctx *ctx, const char *dir, bool running, char **ret)
@@ -217,11 +218,15 @@ struct err *store_room_look(struct ctx *ctx, const char *dir, const char *full,
     AUTO(snaplocal_clear) struct snaplocal l = {0};
     const struct snapload_rules rules = {0};
     const struct prune_want want = {.running = true};
+    AUTO(freep) char *part = NULL;
     struct statvfs vfs;
 
-    TRY(snaplocal_read(ctx, dir, NULL, &l));
-    TRY(fsroot_statvfs(ctx->root, dir, &vfs));
-    TRY(prune_plan_make(&l, &rules, &want, &plan));
+    TRY(target_part(ctx, dir, &part));
+    TRY(fsroot_statvfs(ctx->root, part, &vfs));
+    if (str_eq(part, dir)) {
+        TRY(snaplocal_read(ctx, dir, NULL, &l));
+        TRY(prune_plan_make(&l, &rules, &want, &plan));
+    }
     r->have_b = sum(half_of(&l, full), half_of(&l, incremental));
     if (__builtin_mul_overflow((uint64_t)vfs.f_bavail, (uint64_t)vfs.f_frsize, &r->free_b))
         r->free_b = UINT64_MAX;

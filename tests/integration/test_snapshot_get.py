@@ -1,10 +1,14 @@
 """agavectl snapshot get: the right pair arrives, whatever the nodes do, and can be gone on with."""
+import fcntl
 import hashlib
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 
 import world
 from harness import BIN, main, test
@@ -68,6 +72,47 @@ def the_text_of_it(t):
     assert re.search(rf"done {re.escape(full)}: .* from \d+ sources?, verified", r.err) and "trust: peers:" in r.err, r
 
 
+def on_a_terminal(columns, argv, env):
+    """Exit status and what a terminal of that width is sent."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        os.execve(argv[0], argv, env)
+    sent = b""
+    while True:
+        try:
+            part = os.read(fd, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        sent += part
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sent.decode()
+
+
+SIZE = r"\d+(\.\d)?\ ([KMGT]i)?B"
+PART = re.compile(rf"""\d+\ %|{SIZE}\ of\ {SIZE}|{SIZE}/s|(\d+\ (ms|s|min|h)\ ?)+\ left|verified\ \d+\ %
+                    |[\d.]+:\d+\ {SIZE}/s|\d+\ more|{SIZE}\ read\ again\ to\ compare|waiting\ for\ the\ first\ bytes
+                    |asking\ who\ has\ what""", re.X)
+
+
+@test
+def the_line_that_is_rewritten_fits_and_no_number_is_cut(t):
+    w, full, incr = the_world(t, full=32)
+    w.fault("ranges", 1, 3, 11)
+    w.fault("slow", 1 * MIB, 0, 11)
+    for columns in (60, 80, 120):
+        code, sent = on_a_terminal(columns, [str(BIN), "--no-lab", "snapshot", "get", "--rpc", w.url(0), "--out",
+                                             str(t.dir / f"out{columns}")],
+                                   {**os.environ, "XDG_STATE_HOME": str(t.dir), "NO_COLOR": "1"})
+        assert code == 0, sent
+        assert set(re.findall(r"\x1b\[[0-9;]*[A-Za-z]", sent)) == {"\x1b[K"}, sent
+        rewritten = re.findall(r"\r\x1b\[K(  \.\.\.  [^\r]*)", sent)
+        assert any(" left" in x for x in rewritten) and max(map(len, rewritten)) < columns, rewritten
+        for part in (x for line in rewritten for x in re.split("[,;] ", line.removeprefix("  ...  "))):
+            assert PART.fullmatch(part) or full.startswith(part) or incr.startswith(part), (columns, part)
+
+
 @test
 def dry_run_fetches_nothing(t):
     w, full, incr = the_world(t)
@@ -96,7 +141,7 @@ def too_few_witnesses(t):
     w.fault("dead", 1, 6, 11)
     r = get(t, w, code=1, rpc=(3,))[1]
     assert "untrusted" in r.err and "--trust-any" in r.err, r
-    assert files(t.dir / "out") == []
+    assert not (t.dir / "out").exists()
     lines, _ = get(t, w, "--trust-any", rpc=(3,))
     assert lines[-1]["fetched"] == [full, incr], lines[-1]
     assert json.loads((t.dir / "out" / ".agavectl" / (full + ".json")).read_text())["trust"] == "any"
@@ -156,18 +201,107 @@ def interrupted_it_says_how_to_go_on_and_does(t):
     assert done["resumed_b"] > 3 * MIB and same_as_served(w, out, full), done
 
 
+def tmpfs(t, name, options):
+    folder = t.dir / name
+    folder.mkdir()
+    t.sh("mount", "-t", "tmpfs", "-o", options, name, folder)
+    t.later(lambda: t.sh("umount", folder))
+    return folder
+
+
+def refused(t, w, folder, code, *words, user=None):
+    """Before anybody is asked for anything, and nothing is made or changed."""
+    asked = sum(n["requests"] for n in w.call("nodes"))
+    argv = [BIN, "--no-lab", "snapshot", "get", "--rpc", w.url(0), "--out", folder]
+    r = t.sh(*(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []), *argv, check=False)
+    assert r.code == code and all(x in r.err for x in words), r
+    assert sum(n["requests"] for n in w.call("nodes")) == asked, r
+
+
+@test
+def nothing_is_made_before_something_is_to_be_fetched(t):
+    w, full, incr = the_world(t)
+    new = t.dir / "new" / "folder"
+    r = t.run("--no-lab", "snapshot", "get", "--rpc", "http://127.0.0.1:1", "--out", new)
+    assert r.code == 1 and "connection refused" in r.err and "--rpc" in r.err and not new.parent.exists(), r
+    r = t.run("--no-lab", "snapshot", "get", "--rpc", w.url(0), "--out", new, "--dry-run")
+    assert r.code == 0 and full in r.out and "are free" in r.out and not new.parent.exists(), r
+    w.fault("html", 1, 0)
+    r = get(t, w, out=new, code=1)[1]
+    assert "web page instead of JSON-RPC" in r.err and "--rpc" in r.err and not new.parent.exists(), r
+    w.heal()
+    w.fault("no-snapshots", 1, 0, 11)
+    r = get(t, w, out=new, code=1)[1]
+    assert "12 no-snapshot" in r.err and "--source URL" in r.err and not new.parent.exists(), r
+    w.heal()
+    get(t, w, out=new)
+    assert files(new) == sorted([full, incr])
+
+
+@test
+def a_folder_that_cannot_be_written_is_refused_at_once(t):
+    t.need_root()
+    w = the_world(t)[0]
+    t.dir.chmod(0o755)
+    there = t.dir / "there"
+    there.mkdir()
+    for folder in (there, there / "new"):
+        refused(t, w, folder, 4, "user 65534 may not write into", str(there), "a folder of yours", user=65534)
+    (t.dir / "file").write_text("")
+    refused(t, w, t.dir / "file", 2, "is not a folder")
+    refused(t, w, t.dir / "file" / "new", 2, "is not a folder")
+    link = t.dir / "link"
+    link.symlink_to(there)
+    os.lchown(link, 65534, 65534)
+    for folder in (link, link / "new"):
+        refused(t, w, folder, 4, "is a link of user 65534", str(there))
+    (t.dir / "nowhere").symlink_to(t.dir / "absent")
+    refused(t, w, t.dir / "nowhere" / "new", 1, "is a link to", "absent', which is not there")
+    refused(t, w, tmpfs(t, "frozen", "ro"), 4, "is mounted read-only")
+    (there / ".agavectl").mkdir()
+    os.chown(there / ".agavectl", 65534, 65534)
+    refused(t, w, there, 4, "/.agavectl'")
+    refused(t, w, tmpfs(t, "small", "size=32m"), 1, "no room in", "32.0 MiB are free", "1.0 GiB must be left")
+    assert sorted(x.name for x in there.iterdir()) == [".agavectl"]
+    os.lchown(link, 0, 0)
+    (there / ".agavectl").rmdir()
+    get(t, w, out=link)     # a link of root's own
+
+
 @test
 def no_room_is_said_before_the_first_byte(t):
     t.need_root()
     w, full, incr = the_world(t, full=64)
-    small = t.dir / "small"
-    small.mkdir()
-    t.sh("mount", "-t", "tmpfs", "-o", "size=32m", "small", small)
-    t.later(lambda: t.sh("umount", small))
+    small = tmpfs(t, "small", "size=1050m")
     sent = w.bytes()
     r = get(t, w, out=small, code=1)[1]
     assert "no room" in r.err and "are needed" in r.err and "are free" in r.err, r
     assert w.bytes() == sent and files(small) == []
+
+
+@test
+def a_disk_that_becomes_full_says_what_is_missing(t):
+    t.need_root()
+    w, full, incr = the_world(t, full=48)
+    out = tmpfs(t, "out", "size=1200m")
+    w.fault("slow", 1 * MIB, 0, 11)
+    p = subprocess.Popen(list(map(str, [BIN, "--no-lab", "snapshot", "get", "-o", "json", "--rpc", w.url(0), "--out", out])),
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in p.stdout:
+        if json.loads(line).get("done_b", 0) > 2 * MIB:
+            break
+    other = os.open(out / "other", os.O_WRONLY | os.O_CREAT)
+    os.posix_fallocate(other, 0, 700 * MIB)
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 1, (p.returncode, err)
+    missing = re.search(r"(\d+) MiB more must be free; .*what has arrived is kept: make room, and the same command goes on", err)
+    assert missing and 450 < int(missing[1]) < 620, err
+    os.close(other)
+    (out / "other").unlink()
+    w.heal("slow")
+    lines, _ = get(t, w, out=out)
+    done = next(x for x in lines if x["event"] == "fetched")
+    assert done["resumed_b"] > 1 * MIB and same_as_served(w, out, full), done
 
 
 @test
