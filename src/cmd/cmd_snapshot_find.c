@@ -55,6 +55,7 @@ static const struct opt find_options[] = {
 struct finding {
     struct fetch_found found;
     struct reasons_limits limits;
+    const char *replay_from; /* struct snapshot_scope */
     struct reasons reasons;
     struct strlist relaxed;
     bool measured;
@@ -173,6 +174,7 @@ static struct err *look(struct ctx *ctx, struct snapshot_scope *w, const struct 
     w->find.progress = on_find;
     w->find.arg = &open;
     ret->limits = w->limits;
+    ret->replay_from = w->replay_from;
     ret->limits.now_ms = clock_wall_ms(ctx);
     e = fetch_find(ctx, &w->find, &ret->found);
     if (open)
@@ -311,6 +313,8 @@ static void print_json(const struct finding *f, uint64_t limit, struct out *out)
     json_put(doc, "relaxed", json_list(&f->relaxed));
     json_put(doc, "would_help", json_new_str(advice.text));
     json_put(doc, "errors", json_list(&f->found.errors));
+    json_put(doc, "replay_slots_s", json_new_f64(f->limits.rates.replay_slots_s));
+    json_put(doc, "replay_from", json_new_str(f->replay_from));
     json_put(doc, "own_limit", f->measured ? json_new_bool(f->rates.own_limit) : NULL);
     json_put(doc, "seconds", json_new_f64(f->seconds));
     out_json(out, doc);
@@ -420,8 +424,9 @@ static void print_text(const struct finding *f, uint64_t limit, struct out *out)
 
     print_table(f, limit, out);
     if (f->measured && r->n_usable)
-        out_printf(out, "MINUTES to the tip: transfer, unpacking, and replay at %.1f slots/s\n",
-                   f->limits.rates.replay_slots_s);
+        out_printf(out,
+                   "MINUTES to the tip: transfer, unpacking, and replay at %.1f slots/s (%s)\n",
+                   f->limits.rates.replay_slots_s, f->replay_from);
     if (f->rates.own_limit)
         out_printf(out, "the rates are this host's limit rather than the nodes': they gave more "
                         "alone\n");
@@ -475,7 +480,10 @@ const struct cmd cmd_snapshot_find = {
     .detail =
         "Asks RPC nodes for the nodes of the cluster and every node for its full and its "
         "incremental snapshot, all at once, and measures how fast the best send. They are ordered "
-        "by minutes to the tip: transfer, unpacking and replay, as the cluster goes on meanwhile; "
+        "by minutes to the tip: transfer, unpacking (snapshot.unpack_mib_s) and replay "
+        "(--replay-rate, "
+        "else what status and start saw of this host while it caught up, since the boot, else 5.0 "
+        "slots a second), as the cluster goes on meanwhile; "
         "an incremental is counted as fetched last.\n\n"
         "A snapshot is believed when a known validator serves it (validator.known_validators, "
         "--known), a source whose word is enough (snapshot.trusted_sources, --trust), or nodes of "
@@ -491,6 +499,7 @@ const struct cmd cmd_snapshot_find = {
         "url}, incremental {the same, and base} or null, latency_ms, ranges, rate_b_s, trust, "
         "slot, minutes_to_tip}, best first; rejected {reason: count}; groups[] {base, slot, hash, "
         "sources, networks, trust}; tip, listed_by, nodes, usable, relaxed[], would_help, "
+        "replay_slots_s, replay_from, "
         "errors[]. What is unknown or not measured is null, and a url that would show a key.",
     .example = "agavectl snapshot find --rpc https://api.mainnet-beta.solana.com",
     .flags = CMD_CONFIG_MAYBE | CMD_JSON,

@@ -253,13 +253,16 @@ static void plan_time(struct get_show *s, const struct pair_plan *p)
     fmt_duration(t->unpack_s, unpack, sizeof(unpack));
     fmt_duration(t->replay_s, replay, sizeof(replay));
     if (t->minutes < 0)
-        say_plan(s,
-                 "  %-12s transfer %s, unpacking %s, then never at the tip: replay is slower "
-                 "than the cluster",
-                 "time", transfer, unpack);
+        say_plan(
+            s,
+            "  %-12s transfer %s, unpacking %s, then never at the tip: replay (%.1f slots/s, %s) "
+            "is slower than the cluster",
+            "time", transfer, unpack, s->replay_slots_s, s->replay_from);
     else
-        say_plan(s, "  %-12s %.1f min to the tip: transfer %s, unpacking %s, replay %s", "time",
-                 t->minutes, transfer, unpack, replay);
+        say_plan(s,
+                 "  %-12s %.1f min to the tip: transfer %s, unpacking %s, replay %s (%.1f slots/s, "
+                 "%s)",
+                 "time", t->minutes, transfer, unpack, replay, s->replay_slots_s, s->replay_from);
     if (t->superseded)
         say_plan(s,
                  "  %-12s the next full snapshot comes before this one is here; its last "
@@ -291,7 +294,7 @@ static void plan_text(struct get_show *s, const struct pair_plan *p)
              p->need_b > p->free_b ? ": not enough" : "");
 }
 
-static struct json *plan_json(const struct pair_plan *p)
+static struct json *plan_json(const struct get_show *s, const struct pair_plan *p)
 {
     struct json *j = event_new("plan");
     bool timed = p->measured && p->time->minutes >= 0;
@@ -309,6 +312,8 @@ static struct json *plan_json(const struct pair_plan *p)
     json_put(j, "tip", p->tip_known ? json_new_u64(p->tip) : NULL);
     json_put(j, "transfer_s", p->measured ? json_new_f64(p->time->transfer_s) : NULL);
     json_put(j, "minutes_to_tip", timed ? json_new_f64(p->time->minutes) : NULL);
+    json_put(j, "replay_slots_s", json_new_f64(s->replay_slots_s));
+    json_put(j, "replay_from", json_new_str(s->replay_from));
     json_put(j, "disk_need_b", json_new_u64(p->need_b));
     json_put(j, "disk_free_b", json_new_u64(p->free_b));
     json_put(j, "relaxed", list_json(p->relaxed));
@@ -320,7 +325,7 @@ static struct err *on_plan(void *arg, const struct pair_plan *p, bool *ret_go)
     struct get_show *s = arg;
 
     if (s->out->json)
-        put_line(s, plan_json(p));
+        put_line(s, plan_json(s, p));
     else
         plan_text(s, p);
     *ret_go = !s->dry_run;

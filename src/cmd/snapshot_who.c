@@ -131,6 +131,8 @@ struct err *snapshot_who_choose(struct ctx *ctx, const struct snapshot_who_opts 
     overlay_nodes(o, ret);
     overlay_limits(o, ret);
     TRY(parse_rate(o->replay_rate, &ret->limits.rates.replay_slots_s));
+    if (o->replay_rate)
+        ret->replay_from = "given";
     if (!ret->rpcs.n && !ret->sources.n)
         return err_new(ERR_BADINPUT, "nobody to ask is known; give --rpc URL, or a config with "
                                      "cluster.references");

@@ -78,7 +78,7 @@ struct snapshot_who_opts {
         {.type = OPT_STR,                                                                          \
          .lng = "replay-rate",                                                                     \
          .arg = "N",                                                                               \
-         .help = "slots that this host replays in a second (5.0), for the minutes to the tip",     \
+         .help = "slots that this host replays in a second, for the minutes to the tip",           \
          .offset = offsetof(OWNER, MEMBER.replay_rate)},                                           \
     {                                                                                              \
         .type = OPT_STR, .lng = "proxy", .arg = "URL",                                             \

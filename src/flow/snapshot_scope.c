@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "look/rates.h"
 
 #define FILE_NAME "snapshot-blacklist.json"
 
@@ -61,6 +62,21 @@ static void choose_limits(const struct config *c, struct snapshot_scope *s)
     };
 }
 
+/* What was seen of this host counts more than what most hosts do. */
+static void choose_replay(struct ctx *ctx, struct snapshot_scope *s)
+{
+    AUTO(freep) struct rates_book *book = xcalloc(1, sizeof(*book));
+
+    s->replay_from = "default";
+    if (!ctx->cfg)
+        return;
+    rates_load(ctx, ctx->cfg->state_dir, book);
+    if (!book->replay.known)
+        return;
+    s->limits.rates.replay_slots_s = book->replay.slots_s;
+    s->replay_from = "measured";
+}
+
 /* A list that cannot be read stays as it is for the operator to see; nothing is listed then. */
 static void load_blacklist(struct ctx *ctx, struct snapshot_scope *s)
 {
@@ -84,6 +100,7 @@ void snapshot_scope_init(struct ctx *ctx, struct snapshot_scope *ret)
     *ret = (struct snapshot_scope){0};
     choose_nodes(c, ret);
     choose_limits(c, ret);
+    choose_replay(ctx, ret);
     load_blacklist(ctx, ret);
     ret->find.rpcs = &ret->rpcs;
     ret->find.sources = &ret->sources;

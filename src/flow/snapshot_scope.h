@@ -19,9 +19,11 @@ struct snapshot_scope {
     struct fetch_scope find;      /* borrows from the rest and from ctx->cfg */
     struct reasons_limits limits; /* the same; without tip */
     uint64_t max_age_end;         /* what age may give way to */
+    const char *replay_from;      /* of limits.rates: "measured", "given" or "default" */
     uint64_t convergence_slots;
 };
-/* ret stays where it is, and is to be cleared. */
+/* ret stays where it is, and is to be cleared. How fast this host replays is what status and start
+ * saw of it since the boot (look/rates.h), if they did. */
 void snapshot_scope_init(struct ctx *ctx, struct snapshot_scope *ret);
 /* What was learned, for the next run; nothing when nothing was. ERR_SYS. */
 struct err *snapshot_scope_save(struct ctx *ctx, struct snapshot_scope *s) MUST_CHECK;

@@ -12,6 +12,9 @@
 
 #define FILE_MAX_B    65536
 #define SCHEMA        2
+#define REPLAY_GAP    150 /* a minute of slots: nearer, the cluster's own rate is what is seen */
+#define REPLAY_MAX    1000.0
+#define REPLAY_WEIGHT 0.2
 #define CLOCK_SKEW_MS 30000 /* by how much the two clocks may differ over an interval */
 
 static const struct {
@@ -103,6 +106,20 @@ struct rate rates_add(struct rates_book *b, enum rates_series s, const struct ra
     return r;
 }
 
+void rates_note_replay(struct rates_book *b, const struct rate *slots, uint64_t gap,
+                       uint64_t wall_ms)
+{
+    struct rates_replay *r = &b->replay;
+    double now = slots->per_s[0];
+
+    if (!slots->known || gap < REPLAY_GAP || now <= slots->per_s[1] || now > REPLAY_MAX)
+        return;
+    r->slots_s = r->known ? r->slots_s + (now - r->slots_s) * REPLAY_WEIGHT : now;
+    r->wall_ms = wall_ms;
+    r->known = true;
+    b->changed = true;
+}
+
 /* ---- the file -------------------------------------------------------------------------------- */
 
 static struct err *look_from(const struct json *j, enum rates_series s, struct rate_look *ret)
@@ -130,6 +147,22 @@ static struct err *series_from(const struct json *list, enum rates_series s, str
     return NULL;
 }
 
+static struct err *replay_from(const struct json *j, struct rates_replay *ret)
+{
+    struct rates_replay r = {.known = true};
+    uint64_t milli = 0;
+
+    if (!j)
+        return NULL; /* nothing was measured */
+    TRY(json_as_u64(json_get(j, "milli_slots_s"), &milli));
+    TRY(json_as_u64(json_get(j, "wall_ms"), &r.wall_ms));
+    r.slots_s = (double)milli / 1000;
+    if (!(r.slots_s > 0) || r.slots_s > REPLAY_MAX)
+        return err_new(ERR_CORRUPT, "no host replays so many slots a second");
+    *ret = r;
+    return NULL;
+}
+
 static struct err *load(struct ctx *ctx, const char *path, struct rates_book *ret)
 {
     AUTO(json_freep) struct json *doc = NULL;
@@ -144,6 +177,7 @@ static struct err *load(struct ctx *ctx, const char *path, struct rates_book *re
         return err_new(ERR_CORRUPT, "'%s' is of another version", path);
     for (enum rates_series s = 0; s < RATES_N; s++)
         TRY_CTX(series_from(json_get(doc, rules[s].name), s, ret), "'%s'", path);
+    TRY_CTX(replay_from(json_get(doc, "replay"), &ret->replay), "'%s'", path);
     return NULL;
 }
 
@@ -175,6 +209,13 @@ static struct err *save(struct ctx *ctx, const char *dir, const char *path,
     json_put(doc, "schema_version", json_new_u64(SCHEMA));
     for (enum rates_series s = 0; s < RATES_N; s++)
         json_put(doc, rules[s].name, series_json(b, s));
+    if (b->replay.known) {
+        struct json *replay = json_new_object();
+
+        json_put(replay, "milli_slots_s", json_new_u64((uint64_t)(b->replay.slots_s * 1000)));
+        json_put(replay, "wall_ms", json_new_u64(b->replay.wall_ms));
+        json_put(doc, "replay", replay);
+    }
     text = json_text(doc, false);
     TRY(fsroot_mkdirs(ctx->root, dir, 0755));
     return fsroot_write_atomic(ctx->root, path, text, strlen(text), 0600);

@@ -33,17 +33,30 @@ struct rate {
     double per_s[RATES_VALUES];
     uint64_t over_ms;
 };
+/* How fast this host replays when it has something to catch up with: what counts for the time to
+ * the tip. Of this boot. */
+struct rates_replay {
+    bool known;
+    double slots_s;
+    uint64_t wall_ms; /* of the newest look */
+};
 struct rates_book {
     struct {
         struct rate_look items[RATES_LOOKS]; /* older first */
         size_t n;
     } series[RATES_N];
+    struct rates_replay replay;
     bool changed; /* since it was read or written */
 };
 
 /* Compares now with what is in the book, and keeps now as well. Not known: no look of the same
  * thing that is old enough and not too old; or one of two clocks jumped. */
 struct rate rates_add(struct rates_book *b, enum rates_series s, const struct rate_look *now);
+
+/* What it replayed while it was gap slots behind and gaining; anything else says nothing about what
+ * it can do. Newer looks weigh more. */
+void rates_note_replay(struct rates_book *b, const struct rate *slots, uint64_t gap,
+                       uint64_t wall_ms);
 
 /* Never fail: a file that is missing, unreadable or foreign gives an empty book, one that cannot be
  * written means no rates next time. */

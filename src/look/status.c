@@ -253,6 +253,8 @@ static void measure_slots(struct ctx *ctx, struct rates_book *book, struct known
     s->rates.known = r.known;
     s->rates.replay = r.per_s[0];
     s->rates.chain = r.per_s[1];
+    if (s->gap.known)
+        rates_note_replay(book, &r, s->gap.v, now.wall_ms);
 }
 
 /* How far start-up has come, where it counts slots. */

@@ -514,6 +514,42 @@ static void a_trend_is_a_long_one(void **state)
     assert_false(add_to_file(RATES_MEMORY, 8, 400000, 0).known); /* another process */
 }
 
+static void note(double replay, double chain, uint64_t gap)
+{
+    const struct rate r = {.known = true, .per_s = {replay, chain}};
+    struct rates_book book;
+
+    rates_load(&ctx, "/state", &book);
+    rates_note_replay(&book, &r, gap, fake_wall_ms());
+    rates_save(&ctx, "/state", &book);
+}
+
+static double noted(void)
+{
+    struct rates_book book;
+
+    rates_load(&ctx, "/state", &book);
+    return book.replay.known ? book.replay.slots_s : -1;
+}
+
+/* At the tip, or with nothing to replay, what is seen is the cluster and not this host. */
+static void replay_counts_while_it_catches_up(void **state)
+{
+    assert_float_equal(noted(), -1, 1e-9);
+    note(2.5, 2.4, 3);
+    note(0, 2.5, 5000);
+    note(5000, 2.5, 5000);
+    assert_float_equal(noted(), -1, 1e-9);
+    note(10, 2.5, 5000);
+    assert_float_equal(noted(), 10, 1e-9);
+    note(5, 2.5, 4000);
+    assert_float_equal(noted(), 9, 1e-9);
+    note(2.5, 2.4, 2); /* it is there */
+    assert_float_equal(noted(), 9, 1e-9);
+    assert_false(look(1, 100, 1000).known); /* a look without it does not lose it */
+    assert_float_equal(noted(), 9, 1e-9);
+}
+
 /* One series does not disturb another, and a look without one of them does not lose it. */
 static void series_are_apart(void **state)
 {
@@ -729,6 +765,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(looks_that_do_not_count, make_root, remove_root),
         cmocka_unit_test_setup_teardown(a_clock_that_jumps_makes_no_rate, make_root, remove_root),
         cmocka_unit_test_setup_teardown(a_trend_is_a_long_one, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(replay_counts_while_it_catches_up, make_root, remove_root),
         cmocka_unit_test_setup_teardown(series_are_apart, make_root, remove_root),
         cmocka_unit_test_setup_teardown(a_file_that_is_not_ours, make_root, remove_root),
         cmocka_unit_test_setup_teardown(no_right_to_write, make_root, remove_root),

@@ -1,0 +1,60 @@
+/* flow/snapshot_scope: what the config and this host's own past say about a search. */
+#include "flow/snapshot_scope.h"
+
+#include "config/config.h"
+#include "io/clock.h"
+#include "io/fsroot.h"
+#include "look/rates.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* How fast this host replays: what was seen of it, else what most hosts do. */
+static void replay_is_what_was_seen(void **state)
+{
+    char dir[] = "/tmp/agavectl-test-XXXXXX";
+    AUTO(config_freep) struct config *cfg = config_defaults();
+    struct ctx ctx = {.clock = &clock_system, .cfg = cfg};
+    const struct rate seen = {.known = true, .per_s = {7.25, 2.5}};
+    struct rates_book book = {0};
+    struct snapshot_scope s;
+
+    assert_non_null(mkdtemp(dir));
+    assert_null(fsroot_open(dir, &ctx.root));
+    snapshot_scope_init(&ctx, &s);
+    assert_string_equal(s.replay_from, "default");
+    assert_true(s.limits.rates.replay_slots_s == RANK_REPLAY_SLOTS_S);
+    snapshot_scope_clear(&s);
+
+    rates_note_replay(&book, &seen, 9000, clock_wall_ms(&ctx));
+    rates_save(&ctx, cfg->state_dir, &book);
+    snapshot_scope_init(&ctx, &s);
+    assert_string_equal(s.replay_from, "measured");
+    assert_true(s.limits.rates.replay_slots_s > 7.24 && s.limits.rates.replay_slots_s < 7.26);
+    snapshot_scope_clear(&s);
+
+    ctx.cfg = NULL; /* whose host it is about is not known */
+    snapshot_scope_init(&ctx, &s);
+    assert_string_equal(s.replay_from, "default");
+    snapshot_scope_clear(&s);
+
+    AUTO(freep) char *file = xasprintf("%s/status-sample.json", cfg->state_dir);
+    assert_null(fsroot_unlink(ctx.root, file));
+    assert_null(fsroot_rmdir(ctx.root, cfg->state_dir));
+    assert_null(fsroot_rmdir(ctx.root, "/run"));
+    fsroot_close(ctx.root);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(replay_is_what_was_seen),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
