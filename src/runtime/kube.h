@@ -55,9 +55,10 @@ struct kube_meta {
     char *name, *name_space; /* "" for objects of the cluster */
     char *uid, *resource_version;
     uint64_t generation;
-    int64_t created_at;                        /* seconds since 1970; 0: not said */
-    bool deleting;                             /* has a deletionTimestamp */
-    int64_t deletion_grace_s;                  /* deletionGracePeriodSeconds; -1: not set */
+    int64_t created_at;       /* seconds since 1970; 0: not said */
+    bool deleting;            /* has a deletionTimestamp */
+    int64_t deletion_grace_s; /* deletionGracePeriodSeconds; -1: not set */
+    int64_t deletion_at;      /* deletionTimestamp: the end of that grace by the server's clock */
     char *owner_kind, *owner_name, *owner_uid; /* its controller, or NULL */
     struct strlist labels, annotations;        /* "key=value" */
     struct strlist finalizers;                 /* who has to agree before it can go */
@@ -123,8 +124,10 @@ struct kube_deployment {
     bool selector_whole;     /* false: it has matchExpressions as well, which selector leaves out */
     char *template_text;     /* spec.template as one line of JSON, for "did it change" */
     struct strlist managers; /* who has written parts of it (managedFields), each once */
-    char *replicas_by;       /* who wrote spec.replicas last: "kubectl", ...; NULL: not known */
-    int64_t replicas_at;     /* and when; 0: not said */
+    /* Who wrote spec.replicas last, and when: of those who write the Deployment itself. The scale
+     * subresource (kubectl scale, an autoscaler, kube_scale) leaves no name: NULL. */
+    char *replicas_by;
+    int64_t replicas_at;
     struct kube_pod_spec spec;
 };
 void kube_deployment_clear(struct kube_deployment *d);
@@ -286,6 +289,9 @@ char *kube_keepers(const struct kube_deployment *d, const struct kube_hpas *hpas
 struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deployment *ret)
     MUST_CHECK;
 struct err *kube_parse_pods(const char *body, size_t n, struct kube_pods *ret) MUST_CHECK;
+/* Objects of a watch (kube_watch.h), which need not say their kind. */
+struct err *kube_read_pod(const struct json *j, struct kube_pod *ret) MUST_CHECK;
+struct err *kube_read_deployment(const struct json *j, struct kube_deployment *ret) MUST_CHECK;
 struct err *kube_parse_pod(const char *body, size_t n, struct kube_pod *ret) MUST_CHECK;
 struct err *kube_parse_pvs(const char *body, size_t n, struct kube_pvs *ret) MUST_CHECK;
 struct err *kube_parse_pvcs(const char *body, size_t n, struct kube_pvcs *ret) MUST_CHECK;

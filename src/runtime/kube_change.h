@@ -25,8 +25,7 @@
  * nothing: asked for each change of a way before the first is made, so that a refusal comes while
  * nothing is touched. "Already as it is wanted" is no short cut then. */
 #define KUBE_CHANGE_MS 10000
-/* How our writes are signed (managedFields), and what kube_deployment.replicas_by says after a
- * kube_scale of ours. */
+/* How our writes are signed (managedFields). */
 #define KUBE_MANAGER "agavectl"
 /* Annotation of what we hold on to, for us after a crash and for operators: the operation's name.
  */

@@ -181,6 +181,7 @@ static const struct field meta_fields[] = {
     {"resourceVersion", FIELD_STR, AT(kube_meta, resource_version)},
     {"generation", FIELD_U64, AT(kube_meta, generation)},
     {"creationTimestamp", FIELD_TIME, AT(kube_meta, created_at)},
+    {"deletionTimestamp", FIELD_TIME, AT(kube_meta, deletion_at)},
     {"deletionGracePeriodSeconds", FIELD_I64, AT(kube_meta, deletion_grace_s)},
 };
 
@@ -522,17 +523,23 @@ struct err *kube_parse_pods(const char *body, size_t n, struct kube_pods *ret)
     return NULL;
 }
 
-struct err *kube_parse_pod(const char *body, size_t n, struct kube_pod *ret)
+struct err *kube_read_pod(const struct json *j, struct kube_pod *ret)
 {
-    AUTO(json_freep) struct json *j = NULL;
     AUTO(kube_pod_clear) struct kube_pod p = {0};
 
-    TRY(json_parse(body, n, &j));
-    TRY(kube_need_kind(j, "Pod"));
     TRY(read_pod(j, &p));
     *ret = p;
     p = (struct kube_pod){0};
     return NULL;
+}
+
+struct err *kube_parse_pod(const char *body, size_t n, struct kube_pod *ret)
+{
+    AUTO(json_freep) struct json *j = NULL;
+
+    TRY(json_parse(body, n, &j));
+    TRY(kube_need_kind(j, "Pod"));
+    return kube_read_pod(j, ret);
 }
 
 static const struct field deployment_fields[] = {
@@ -613,13 +620,10 @@ static struct err *read_managers(const struct json *j, struct kube_deployment *d
     return NULL;
 }
 
-struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deployment *ret)
+struct err *kube_read_deployment(const struct json *j, struct kube_deployment *ret)
 {
-    AUTO(json_freep) struct json *j = NULL;
     AUTO(kube_deployment_clear) struct kube_deployment d = {.replicas = 1};
 
-    TRY(json_parse(body, n, &j));
-    TRY(kube_need_kind(j, "Deployment"));
     TRY(kube_read_meta(j, &d.meta));
     TRY(READ(j, deployment_fields, &d));
     TRY(read_selector(j, &d));
@@ -629,6 +633,15 @@ struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deploy
     *ret = d;
     d = (struct kube_deployment){0};
     return NULL;
+}
+
+struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deployment *ret)
+{
+    AUTO(json_freep) struct json *j = NULL;
+
+    TRY(json_parse(body, n, &j));
+    TRY(kube_need_kind(j, "Deployment"));
+    return kube_read_deployment(j, ret);
 }
 
 static const struct field pv_fields[] = {

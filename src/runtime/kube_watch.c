@@ -130,6 +130,7 @@ struct watcher {
     struct known *known;
     size_t n_known, cap_known;
     bool stop, told_all;
+    bool refused; /* since a stream was last taken up */
     struct err
         *said; /* what a function of the caller's failed with: never taken for the server's */
     struct err *away; /* why the server is not heard; NULL: it is */
@@ -382,6 +383,7 @@ static struct err *on_answer(void *arg, const struct http_answer *a)
     struct watcher *s = arg;
 
     s->away = err_free(s->away); /* it is there, and has taken up the watch */
+    s->refused = false;
     return NULL;
 }
 
@@ -436,16 +438,26 @@ static struct err *stream(struct watcher *s, const char *list_path)
 /* ---- the whole ---------------------------------------------------------------------------------
  */
 
+/* A list is asked with more care (kube_call) and tells whether a refusal is meant: a plugin's
+ * credentials that ran out, a server that has just started. */
+static bool needs_list(struct watcher *s, const struct err *e)
+{
+    bool refused = e->remote == 401 || e->remote == 403;
+
+    if (e->remote != 410 && (!refused || !s->version || s->refused))
+        return false;
+    s->refused |= refused;
+    return true;
+}
+
 /* Goes on after a failure that may pass; *n counts them in a row. */
 static struct err *ride_out(struct watcher *s, struct err *e, unsigned *n)
 {
-    bool stale = e->remote == 410;
-    /* a plugin's credentials ran out: the list asks for new ones */
-    bool expired = e->remote == 401 && s->k.access->exec && s->version;
+    bool stale = needs_list(s, e);
 
-    if (!kube_may_pass(e) && !stale && !expired)
+    if (!stale && !kube_may_pass(e))
         return e;
-    if (stale || expired)
+    if (stale)
         take_version(s, NULL);
     log_debug("kubernetes: the watch broke: %s", e->text);
     set_away(s, e);

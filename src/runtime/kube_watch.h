@@ -32,8 +32,8 @@ struct kube_watch {
 
     /* What has become of an object, once each and in order: ADDED also for those that are there at
      * the beginning, DELETED also for those whose end fell into a gap (object: as it was seen
-     * last). object is borrowed. *ret_stop ends the watch; an error of any of the three ends it as
-     * well and is returned as it is. */
+     * last). object is borrowed, and for kube_read_pod and its like. *ret_stop ends the watch; an
+     * error of any of the three ends it as well and is returned as it is. */
     struct err *(*seen)(void *arg, enum kube_seen what, const struct json *object, bool *ret_stop);
     /* All that was there at the beginning has been told. May be NULL. */
     struct err *(*listed)(void *arg, bool *ret_stop);

@@ -256,6 +256,25 @@ static struct err *once(struct ctx *ctx, const struct kube *k, const struct kube
     return NULL;
 }
 
+/* A server that has just started refuses everybody until it has read its rules, in the very words
+ * of a real refusal. One that is ready has read them: what it refuses then is refused. */
+static struct err *make_sure(struct ctx *ctx, const struct kube *k, const struct kube_call *c,
+                             const char *text, struct err *refused, struct http_response *ret)
+{
+    const struct kube_call ready = {.method = "GET", .path = "/readyz"};
+    AUTO(http_response_clear) struct http_response r = {0};
+    struct err *e = once(ctx, k, &ready, NULL, &r);
+
+    if (!e) {
+        err_free(refused);
+        return once(ctx, k, c, text, ret);
+    }
+    err_free(e);
+    refused->kind = ERR_REMOTE;
+    refused->remote = 503;
+    return err_hint(refused, "but it does not say that it is ready: it may just have started");
+}
+
 struct err *kube_call(struct ctx *ctx, const struct kube *k, const struct kube_call *c,
                       struct http_response *ret)
 {
@@ -266,14 +285,14 @@ struct err *kube_call(struct ctx *ctx, const struct kube *k, const struct kube_c
     if (x)
         TRY(kube_exec_fresh(ctx, x, false));
     e = once(ctx, k, c, text, ret);
-    if (!e || e->remote != 401)
-        return e;
-    if (!x)
+    if (e && e->remote == 401 && x) {
+        err_free(e);
+        TRY(kube_exec_fresh(ctx, x, true));
+        e = once(ctx, k, c, text, ret);
+    }
+    if (e && e->remote == 401)
         return hint_at_dates(ctx, k->access, e);
-    err_free(e);
-    TRY(kube_exec_fresh(ctx, x, true));
-    e = once(ctx, k, c, text, ret);
-    return e && e->remote == 401 ? hint_at_dates(ctx, k->access, e) : e;
+    return e && e->remote == 403 ? make_sure(ctx, k, c, text, e, ret) : e;
 }
 
 bool kube_may_pass(const struct err *e)

@@ -50,8 +50,9 @@ void kube_question(const struct kube *k, const char *path, struct http_question 
 struct err *kube_verdict(const struct kube *k, const struct http_question *q,
                          struct http_response *r) MUST_CHECK;
 
-/* One request, as fresh credentials as there are; when they are refused and come from a plugin, it
- * is asked anew and the request sent once more. */
+/* One request, with fresh credentials; when they are refused and come from a plugin, it is asked
+ * anew and the request sent once more. So it is after a 403, when the server says that it is ready
+ * (/readyz): one that has just started refuses everybody, which is ERR_REMOTE here, 503. */
 struct kube_call {
     const char *method;
     const char *path;        /* with its query */

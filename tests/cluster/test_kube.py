@@ -3,8 +3,10 @@
 that laconic-so gives it. The node's image is made once by make-node; without it this is left out."""
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -238,6 +240,340 @@ def what_is_not_there_and_what_is_not_ours(t):
     weak.write_text(weak.read_text().replace(token, token[:-8] + "AAAAAAAA"))
     got = ask(weak, "", NAMESPACE, DEPLOYMENT, NODE, code=1)
     assert got["kind"] == "refused" and "401" in got["text"], got
+
+
+# ---- what changes something: a Deployment of its own, whose pod ends when it is told to
+
+
+CHANGE = BUILD / "tests/cluster/cluster_change"
+OURS = "changing"
+POD_SPEC = {"terminationGracePeriodSeconds": 5, "containers": [{
+    "name": "main", "image": "localhost/busybox:1", "imagePullPolicy": "IfNotPresent", "command": [
+        "sh", "-c", "trap 'while [ ! -e /tmp/go ]; do sleep 1; done; exit 0' TERM; while :; do sleep 1; done"]}]}
+
+
+def config_map(name, **data):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": OURS}, "data": data}
+
+
+def stopper(replicas):
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "stopper", "namespace": OURS},
+            "spec": {"replicas": replicas, "strategy": {"type": "Recreate"},
+                     "selector": {"matchLabels": {"app": "stopper"}},
+                     "template": {"metadata": {"labels": {"app": "stopper"}}, "spec": POD_SPEC}}}
+
+
+def change(*args, config=CONFIG, code=0, timeout=90):
+    """What our client says: its lines, and its last one."""
+    run = subprocess.run([str(CHANGE), str(config), *map(str, args)], capture_output=True, text=True, timeout=timeout)
+    assert run.returncode == code, (args, run.returncode, run.stdout, run.stderr)
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    return {**lines[-1], "lines": lines[:-1]}
+
+
+class Background:
+    """The same, while something else is done."""
+
+    def __init__(self, t, *args, config=CONFIG):
+        self.out = open(t.dir / f"out-{args[0]}-{time.monotonic_ns()}", "w+")
+        self.process = subprocess.Popen([str(CHANGE), str(config), *map(str, args)], stdin=subprocess.PIPE,
+                                        stdout=self.out, text=True)
+        t.later(self.process.kill)
+
+    def lines(self):
+        with open(self.out.name) as f:
+            return [json.loads(line) for line in f.read().splitlines() if line.endswith("}")]
+
+    def wait(self, code=0, timeout=60):
+        assert self.process.wait(timeout) == code, self.lines()
+        return self.lines()[-1]
+
+
+def of(kind, name):
+    return json.loads(kubectl("-n", OURS, "get", kind, name, "-o", "json"))
+
+
+def ident(kind="deployment", name="stopper", wish=True):
+    m = of(kind, name)["metadata"]
+    return m.get("namespace", ""), m["name"], m["uid"], m["generation"] if wish else 0
+
+
+def pods(**state):
+    items = json.loads(kubectl("-n", OURS, "get", "pods", "-l", "app=stopper", "-o", "json"))["items"]
+    return [p for p in items if not state or p["status"].get("phase") == state["phase"]]
+
+
+def running_pod(t):
+    t.until("the pod to run", lambda: any(p["status"].get("containerStatuses", [{}])[0].get("started")
+                                          for p in pods(phase="Running")), 60)
+    return pods(phase="Running")[0]["metadata"]
+
+
+def with_user(name, user, owner=0):
+    """The kubeconfig with another user, as text for its entry."""
+    lines = CONFIG.read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("users:"))
+    folder = FOLDER / name
+    folder.mkdir(exist_ok=True)
+    weak = folder / "config"
+    weak.write_text("\n".join([*lines[:at], "users:", f"- name: kind-{CLUSTER}", "  user:", *user, ""]))
+    weak.chmod(0o600)
+    os.chown(folder, owner, owner)
+    os.chown(weak, owner, owner)
+    return weak
+
+
+def token_user(name, account):
+    return with_user(name, [f"    token: {kubectl('-n', OURS, 'create', 'token', account).strip()}"])
+
+
+@test
+def a_manifest_is_applied_and_a_conflict_is_told(t):
+    change("create-namespace", OURS)
+    got = change("create-namespace", OURS, code=1)
+    assert got["conflict"] and "is there already" in got["text"], got
+    several = {"apiVersion": "v1", "kind": "List", "items": [config_map("ours", a="1"), stopper(1)]}
+    change("apply", json.dumps(several), "no")
+    kubectl("-n", OURS, "wait", "--for=jsonpath={.status.phase}=Active", f"namespace/{OURS}")
+    kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=gitops", "-f", "-",
+            stdin=json.dumps(config_map("ours", a="2")))
+    got = change("apply", json.dumps(config_map("ours", a="3")), "no", code=1)
+    assert got["conflict"] and '"gitops"' in got["text"] and ".data.a" in got["text"], got
+    assert of("configmap", "ours")["data"] == {"a": "2"}
+    change("--dry", "apply", json.dumps(config_map("ours", a="3")), "force")
+    assert of("configmap", "ours")["data"] == {"a": "2"}
+    change("apply", json.dumps(config_map("ours", a="3")), "force")
+    assert of("configmap", "ours")["data"] == {"a": "3"}
+
+
+@test
+def a_change_is_bound_to_what_was_seen(t):
+    running_pod(t)
+    seen = ident()
+    kubectl("-n", OURS, "annotate", "deployment/stopper", "somebody=else")
+    got = change("scale", *seen, 0, code=1)
+    assert got["conflict"] and "somebody else has changed it" in got["text"], got
+    other = (*seen[:2], seen[2][:-4] + "0000", 0)
+    got = change("scale", *other, 0, code=1)
+    assert got["conflict"] and "another object has its name" in got["text"], got
+    change("--dry", "scale", *ident(), 0)
+    got = change("template", *ident(), '{"spec": {"terminationGracePeriodSeconds": 600}}', code=1)
+    assert got["kind"] == "refused" and "has replicas (1 wanted, 1 there)" in got["text"], got
+    got = change("apply", json.dumps(stopper(1)), "force", code=1)
+    assert got["kind"] == "refused" and "scale it to 0 first" in got["text"], got
+    assert of("deployment", "stopper")["spec"]["replicas"] == 1 and len(pods()) == 1
+    change("annotate", *ident(), "agavectl/operation", "stop-1")
+    assert of("deployment", "stopper")["metadata"]["annotations"]["agavectl/operation"] == "stop-1"
+    change("annotate", *ident(), "agavectl/operation", "")
+    assert "agavectl/operation" not in of("deployment", "stopper")["metadata"]["annotations"]
+    t.real("kind", "scale refused after somebody else's change; no template is written over a pod")
+
+
+@test
+def who_may_not_is_told_and_nothing_happens(t):
+    kubectl("-n", OURS, "create", "serviceaccount", "reader")
+    kubectl("-n", OURS, "create", "role", "reader", "--verb=get", "--resource=deployments,pods")
+    kubectl("-n", OURS, "create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={OURS}:reader")
+    weak, pod = token_user("reader", "reader"), running_pod(t)
+    for dry in ([], ["--dry"]):
+        got = change(*dry, "scale", *ident(), 0, config=weak, code=1)
+        assert got["kind"] == "refused" and not got["conflict"] and 'cannot update resource "deployments/scale"' in \
+            got["text"] and f"system:serviceaccount:{OURS}:reader" in got["text"], got
+        got = change(*dry, "delete-pod", OURS, pod["name"], pod["uid"], 0, 600, config=weak, code=1)
+        assert got["kind"] == "refused" and 'cannot delete resource "pods"' in got["text"], got
+    assert of("deployment", "stopper")["spec"]["replicas"] == 1
+    assert "deletionTimestamp" not in of("pod", pod["name"])["metadata"]
+    # not even a watch is allowed: the pod is looked at instead
+    got = change("gone", OURS, pod["name"], pod["uid"], 0, 1, config=weak, code=1)
+    assert got["kind"] == "timeout", got
+
+
+@test
+def the_first_delete_decides_how_long_a_pod_has(t):
+    uid = json.loads(kubectl("get", "node", NODE, "-o", "json"))["metadata"]["uid"]
+    pod = running_pod(t)
+    change("--dry", "cordon", NODE, uid, "stop-1")
+    change("--dry", "delete-pod", OURS, pod["name"], pod["uid"], 0, 600)
+    assert not objects()["node"]["cordoned"] and "deletionTimestamp" not in of("pod", pod["name"])["metadata"]
+    change("cordon", NODE, uid, "stop-1")
+    change("cordon", NODE, uid, "stop-1")  # after a crash
+    assert objects()["node"]["cordoned"] is True
+    assert change("delete-pod", OURS, pod["name"], pod["uid"], 0, 600)["grace_s"] == 600
+    waits = Background(t, "gone", OURS, pod["name"], pod["uid"], 0, 60)
+    change("scale", *ident(wish=False), 0)
+    assert change("delete-pod", OURS, pod["name"], pod["uid"], 0, 5)["grace_s"] == 600  # is not made shorter
+    live = of("pod", pod["name"])["metadata"]
+    assert live["deletionGracePeriodSeconds"] == 600 and live["uid"] == pod["uid"], live
+    t.until("the pod that could not be placed to be gone", lambda: len(pods()) == 1, 30)
+    assert change("events", OURS, pod["uid"])["lines"][-1]["reason"] == "Killing"
+    assert waits.process.poll() is None
+    kubectl("-n", OURS, "exec", pod["name"], "--", "sh", "-c", ">/tmp/go")
+    waits.wait(timeout=30)
+    assert not pods()
+    got = change("delete-pod", OURS, pod["name"], pod["uid"], 0, 600, code=1)
+    assert got["kind"] == "not found", got
+    got = change("uncordon", NODE, uid, "another", code=1)
+    assert got["conflict"] and "another operation of agavectl" in got["text"], got
+    change("uncordon", NODE, uid, "stop-1")
+    change("uncordon", NODE, uid, "stop-1")
+    assert objects()["node"]["cordoned"] is False
+    kubectl("cordon", NODE)
+    got = change("uncordon", NODE, uid, "stop-1", code=1)
+    assert got["conflict"] and "somebody else has cordoned it" in got["text"], got
+    kubectl("uncordon", NODE)
+    t.real("kind", "a grace of 600 s as the first delete, kept through a scale to 0, with the node cordoned")
+
+
+@test
+def a_template_is_written_at_no_replicas(t):
+    change("template", *ident(), '{"spec": {"terminationGracePeriodSeconds": 600}}')
+    live = of("deployment", "stopper")["spec"]
+    assert live["template"]["spec"]["terminationGracePeriodSeconds"] == 600 and live["replicas"] == 0, live
+    assert not pods()
+
+
+@test
+def who_would_scale_it_up_again_is_seen(t):
+    assert change("who", OURS, "stopper")["who"] is None
+    kubectl("-n", OURS, "annotate", "deployment/stopper", "argocd.argoproj.io/tracking-id=app:apps/Deployment:x")
+    kubectl("-n", OURS, "autoscale", "deployment", "stopper", "--min=1", "--max=2", "--cpu-percent=50")
+    # the server keeps nobody's name for a scale, but for one who writes the Deployment itself it does
+    assert change("who", OURS, "stopper")["replicas_by"] is None
+    kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", "-",
+            stdin=json.dumps(stopper(1)))
+    got = change("who", OURS, "stopper")
+    assert "Argo CD (app:apps/Deployment:x: turn the automated sync" in got["who"], got
+    assert "HorizontalPodAutoscaler (stopper" in got["who"], got
+    assert got["replicas_by"] == "argocd-controller" and got["replicas"] == 1, got
+    change("scale", *ident(), 0)
+    assert change("who", OURS, "stopper")["replicas"] == 0
+
+
+@test
+def a_lease_is_taken_over_only_after_its_time(t):
+    # one whose holder's clock is an hour behind is no older for it
+    kubectl("apply", "-f", "-", stdin=json.dumps({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "one", "namespace": OURS},
+        "spec": {"holderIdentity": "a", "leaseDurationSeconds": 3, "renewTime": "2020-01-01T00:00:00.000000Z"}}))
+    start = time.monotonic()
+    got = change("lease", OURS, "one", "b", 2, "keep")
+    took = time.monotonic() - start
+    assert 3 <= took < 8, took
+    assert [line["ours"] for line in got["lines"]] == [False, True] and got["lines"][0]["holder"] == "a", got
+    assert got["lines"][1]["transitions"] == 1, got
+    assert change("lease", OURS, "one", "b", 3, "keep")["lines"][0]["ours"]  # ours is ours at once
+    holder = Background(t, "lease", OURS, "one", "b", 2, "renew")
+    t.until("the lease", holder.lines, 20)
+    other = Background(t, "lease", OURS, "one", "c", 2, "keep")
+    for n in (1, 2):
+        time.sleep(1)  # a holder's pace, not a wait for something
+        holder.process.stdin.write("\n")
+        holder.process.stdin.flush()
+        t.until("the renewal", lambda: len(holder.lines()) == 1 + n, 20)
+        assert not any(line["ours"] for line in other.lines()), other.lines()
+    renewed = time.monotonic()
+    other.wait()
+    assert time.monotonic() - renewed >= 1.9 and other.lines()[-2]["ours"], other.lines()
+    holder.process.stdin.write("\n")
+    holder.process.stdin.flush()
+    got = holder.wait(code=1)
+    assert got["conflict"] and "is lost: 'c' has it now" in got["text"], got
+    change("lease", OURS, "one", "c", 60, "release")
+    assert len(change("lease", OURS, "one", "d", 60, "keep")["lines"]) == 1  # nobody's, so at once
+    t.real("kind", "a lease, renewed, taken over after its time and lost")
+
+
+def api_server():
+    return [p.parent.name for p in Path("/proc").glob("[0-9]*/cmdline")
+            if p.read_bytes().split(b"\0")[0].endswith(b"kube-apiserver")]
+
+
+def answers():
+    run = subprocess.run([str(PARTS / "kubectl"), "--kubeconfig", str(CONFIG), "get", "--raw", "/readyz"],
+                         capture_output=True, timeout=30)
+    return run.returncode == 0
+
+
+@test
+def a_watch_goes_on_over_an_api_server_that_dies(t):
+    kubectl("apply", "-f", "-", stdin=json.dumps(config_map("last")))
+    watch = Background(t, "watch", OURS, "last")
+    t.until("the list", lambda: {"listed": "yes"} in watch.lines(), 20)
+    kubectl("-n", OURS, "create", "configmap", "before")
+    t.until("the new one", lambda: {"seen": "ADDED", "name": "before"} in watch.lines(), 10)
+    [pid] = api_server()
+    os.kill(int(pid), signal.SIGKILL)
+    t.until("the watch to say so", lambda: any("away" in line for line in watch.lines()), 20)
+    t.until("the API server to be back", answers, 90)
+    kubectl("-n", OURS, "create", "configmap", "after")
+    kubectl("-n", OURS, "delete", "configmap", "before", "last")
+    watch.wait()
+    told = [(line["seen"], line["name"]) for line in watch.lines() if "seen" in line]
+    assert len(told) == len(set(told)), told  # nothing twice
+    for one in (("ADDED", "after"), ("DELETED", "before"), ("DELETED", "last")):
+        assert one in told, told
+    t.real("kind", "a watch over an API server that was killed")
+
+
+@test
+def credentials_of_a_program(t):
+    kubectl("-n", OURS, "create", "serviceaccount", "plugin")
+    kubectl("create", "clusterrolebinding", "plugin", "--clusterrole=cluster-admin", f"--serviceaccount={OURS}:plugin")
+    token = kubectl("-n", OURS, "create", "token", "plugin").strip()
+    folder = FOLDER / "plugin"
+    folder.mkdir()
+    FOLDER.chmod(0o755)
+    (folder / "token").write_text("wrong")
+    (folder / "runs").write_text("")
+    script = folder / "give"
+    script.write_text(f"""#!/bin/sh
+cd {folder} && id -u >>runs && echo "$1 $PLACE $KUBERNETES_EXEC_INFO" >info
+printf '{{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{{"token":"%s"}}}}' "$(cat token)"
+echo {token} >token
+""")
+    script.chmod(0o755)
+    weak = with_user("plugin", ["    exec:", "      apiVersion: client.authentication.k8s.io/v1", "      command: ./give",
+                                "      args: [now]", "      env: [{name: PLACE, value: here}]",
+                                "      interactiveMode: IfAvailable", "      provideClusterInfo: true"], owner=65534)
+    for file in folder.iterdir():
+        os.chown(file, 65534, 65534)
+    got = change("who", OURS, "stopper", config=weak)
+    assert got["replicas"] == 0, got
+    assert (folder / "runs").read_text() == "65534\n65534\n"  # as who owns it; refused once, and asked anew
+    info = (folder / "info").read_text()
+    assert info.startswith("now here {") and '"interactive":false' in info and '"server":"https://127.0.0.1:' in info, info
+    script.write_text("#!/bin/sh\necho the lock is rusty >&2\nexit 3\n")
+    got = change("who", OURS, "stopper", config=weak, code=1)
+    assert got["kind"] == "remote" and "exit 3: the lock is rusty" in got["text"], got
+    t.real("kind", "credentials of a program that ran as the kubeconfig's owner")
+
+
+@test
+def a_certificate_that_has_expired_is_named(t):
+    pid = docker("inspect", "--format", "{{.State.Pid}}", NODE)
+    ca = Path(f"/proc/{pid}/root/etc/kubernetes/pki")
+    t.sh("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", t.dir / "key", "-out", t.dir / "csr", "-subj",
+         "/O=system:masters/CN=late")
+    t.sh("openssl", "x509", "-req", "-in", t.dir / "csr", "-CA", ca / "ca.crt", "-CAkey", ca / "ca.key", "-set_serial",
+         "7", "-days", "-1", "-out", t.dir / "crt")
+    late = with_user("late", [f"    client-certificate: {t.dir}/crt", f"    client-key: {t.dir}/key"])
+    got = change("who", OURS, "stopper", config=late, code=1)
+    assert got["kind"] == "refused" and "HTTP 401" in got["text"], got
+    assert f"the client certificate of user 'kind-{CLUSTER}' expired on 20" in got["text"], got
+
+
+@test
+def a_namespace_that_is_held_up_says_by_what(t):
+    held = config_map("held")
+    held["metadata"].update(finalizers=["example.com/hold"], namespace="held")
+    for name in ("held", "empty"):
+        change("create-namespace", name)
+    kubectl("apply", "-f", "-", stdin=json.dumps(held))
+    goes, empty = Background(t, "delete-namespace", "held"), Background(t, "delete-namespace", "empty")
+    t.until("the reason", lambda: any("example.com/hold" in line.get("stuck", "") for line in goes.lines()), 40)
+    empty.wait()
+    assert "empty" not in kubectl("get", "namespaces"), empty.lines()
+    assert goes.process.poll() is None and "held" in kubectl("get", "namespaces"), goes.lines()
 
 
 @test

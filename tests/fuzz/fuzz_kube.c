@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/kube.h"
+#include "runtime/kube_lease.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -47,8 +48,10 @@ static void deployment(const char *text, size_t n)
     struct err *e = kube_parse_deployment(text, n, &d);
 
     assert(e ? !d.meta.name : d.meta.name && d.selector && d.template_text);
-    if (!e)
+    if (!e) {
         look_at_spec(&d.spec);
+        free(kube_keepers(&d, NULL));
+    }
     err_free(e);
     kube_deployment_clear(&d);
 }
@@ -71,6 +74,34 @@ static void volumes_and_nodes(const char *text, size_t n)
     kube_pvcs_clear(&pvcs);
 }
 
+static void around(const char *text, size_t n)
+{
+    struct kube_pod pod = {0};
+    struct kube_namespace ns = {0};
+    struct kube_events events = {0};
+    struct kube_hpas hpas = {0};
+    struct kube_lease lease = {0};
+    struct kube_deployment d = {.meta.name = strdup("d")};
+    struct err *e = kube_parse_lease(text, n, &lease);
+
+    assert(e ? !lease.meta.name : lease.meta.uid && lease.meta.resource_version);
+    err_free(e);
+    err_free(kube_parse_pod(text, n, &pod));
+    err_free(kube_parse_namespace(text, n, &ns));
+    err_free(kube_parse_events(text, n, &events));
+    for (size_t i = 0; i < events.n; i++)
+        assert(events.items[i].type && events.items[i].count);
+    err_free(kube_parse_hpas(text, n, &hpas));
+    free(kube_namespace_stuck(&ns));
+    free(kube_keepers(&d, &hpas));
+    kube_deployment_clear(&d);
+    kube_pod_clear(&pod);
+    kube_namespace_clear(&ns);
+    kube_events_clear(&events);
+    kube_hpas_clear(&hpas);
+    kube_lease_clear(&lease);
+}
+
 static void quantity(const char *text, size_t n)
 {
     char *copy = strndup(text, n);
@@ -91,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     pods(text, n);
     deployment(text, n);
     volumes_and_nodes(text, n);
+    around(text, n);
     quantity(text, n);
     return 0;
 }

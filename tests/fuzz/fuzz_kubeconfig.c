@@ -20,8 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         assert(strncmp(a.server, "https://", 8) == 0 || strncmp(a.server, "http://", 7) == 0);
         assert(!a.cert == !a.key);
         assert(!a.token || secret_n(a.token) > 0);
+        assert(!a.exec || (a.exec->command && a.exec->api_version && !a.token && !a.cert));
     } else {
-        assert(!a.server && !a.key && !a.token);
+        assert(!a.server && !a.key && !a.token && !a.exec);
     }
     err_free(e);
     kube_access_clear(&a);

@@ -10,8 +10,8 @@
 static void a_real_daemon_is_understood(void **state)
 {
     AUTO(freep)
-    char *version = data("docker/version"),
-         *info = data("docker/info"), *list = data("docker/list");
+    char *version = data("docker/version"), *info = data("docker/info"),
+         *list = data("docker/list");
     AUTO(freep) char *inspect = data("docker/inspect");
     const struct row table[] = {
         {"http://docker/version", 200, version},

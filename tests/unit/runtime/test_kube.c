@@ -183,8 +183,8 @@ static void a_real_node_is_understood(void **state)
 
 #define POD(spec, more)                                                                            \
     "{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"p\"},\"spec\":{" spec "}" more "}" \
-                                                                                               "]" \
-                                                                                               "}"
+    "]"                                                                                            \
+    "}"
 
 static struct err *pods(const char *text, struct kube_pods *ret)
 {
@@ -206,11 +206,133 @@ static void the_api_s_defaults_hold(void **state)
     assert_false(l.items[0].ready || l.items[0].meta.deleting);
 }
 
+static void who_wrote_the_replicas(void **state)
+{
+    static const char text[] =
+        "{\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\",\"managedFields\":["
+        "{\"manager\":\"kubectl\",\"time\":\"2026-11-23T00:00:02Z\",\"subresource\":\"scale\","
+        "\"fieldsV1\":{\"f:spec\":{\"f:replicas\":{}}}},"
+        "{\"manager\":\"agavectl\",\"time\":\"2026-11-23T00:00:01Z\","
+        "\"fieldsV1\":{\"f:spec\":{\"f:replicas\":{}}}},"
+        "{\"manager\":\"kube-controller-manager\",\"time\":\"2026-11-23T00:00:03Z\","
+        "\"fieldsV1\":{\"f:status\":{}}},{}]},"
+        "\"spec\":{\"template\":{\"spec\":{}},\"selector\":{\"matchLabels\":{\"a\":\"b\"}}}}";
+    AUTO(kube_deployment_clear) struct kube_deployment d = {0};
+
+    assert_ok(kube_parse_deployment(text, strlen(text), &d));
+    assert_int_equal(d.managers.n, 3);
+    assert_non_null(d.replicas_by);
+    assert_string_equal(d.replicas_by, "kubectl");
+    assert_int_equal(d.replicas_at, 1795392002);
+}
+
+/* ---- what stands around it ------------------------------------------------------------------- */
+
+#define PARSE(fn, text, ret) assert_ok(fn(text, strlen(text), ret))
+
+static void events_are_told_in_the_order_of_time(void **state)
+{
+    static const char text[] =
+        "{\"kind\":\"EventList\",\"metadata\":{},\"items\":["
+        "{\"reason\":\"Third\",\"metadata\":{\"creationTimestamp\":\"2026-11-23T00:00:03Z\"},"
+        "\"lastTimestamp\":null,\"source\":{},\"reportingComponent\":\"kubelet\"},"
+        "{\"reason\":\"First\",\"type\":\"Warning\",\"message\":\"m\",\"count\":4,"
+        "\"lastTimestamp\":\"2026-11-23T00:00:01Z\",\"source\":{\"component\":\"scheduler\"}},"
+        "{\"reason\":\"Second\",\"eventTime\":\"2026-11-23T00:00:00.000000Z\",\"series\":"
+        "{\"count\":2,\"lastObservedTime\":\"2026-11-23T00:00:02.000000Z\"}}]}";
+    AUTO(kube_events_clear) struct kube_events l = {0};
+
+    PARSE(kube_parse_events, text, &l);
+    assert_int_equal(l.n, 3);
+    assert_string_equal(l.items[0].reason, "First");
+    assert_string_equal(l.items[0].type, "Warning");
+    assert_string_equal(l.items[0].by, "scheduler");
+    assert_int_equal(l.items[0].count, 4);
+    assert_string_equal(l.items[1].reason, "Second");
+    assert_int_equal(l.items[1].count, 2);
+    assert_string_equal(l.items[2].by, "kubelet");
+    assert_int_equal(l.items[2].count, 1);
+    assert_true(l.items[2].last_at == l.items[0].last_at + 2);
+}
+
+static void what_holds_a_namespace_up(void **state)
+{
+    static const char text[] =
+        "{\"kind\":\"Namespace\",\"metadata\":{\"name\":\"n\"},\"status\":{\"phase\":"
+        "\"Terminating\",\"conditions\":[{\"type\":\"A\",\"status\":\"False\",\"message\":\"no\"},"
+        "{\"type\":\"B\",\"status\":\"True\",\"message\":\"pods. has 1\"},"
+        "{\"type\":\"C\",\"status\":\"True\",\"message\":\"x/y in 1\"}]}}";
+    static const char plain[] = "{\"kind\":\"Namespace\",\"metadata\":{\"name\":\"n\"}}";
+    AUTO(kube_namespace_clear) struct kube_namespace n = {0}, none = {0};
+
+    PARSE(kube_parse_namespace, text, &n);
+    AUTO(freep) char *stuck = kube_namespace_stuck(&n);
+    assert_string_equal(stuck, "pods. has 1; x/y in 1");
+    PARSE(kube_parse_namespace, plain, &none);
+    assert_null(kube_namespace_stuck(&none));
+}
+
+#define KEPT(meta)                                                                                 \
+    "{\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\"" meta                                   \
+    "},\"spec\":{\"template\":{\"spec\":"                                                          \
+    "{}},\"selector\":{\"matchLabels\":{\"a\":\"b\"}}}}"
+
+static void who_keeps_a_deployment(void **state)
+{
+    static const struct {
+        const char *meta, *want;
+    } cases[] = {
+        {"", NULL},
+        {",\"annotations\":{\"argocd.argoproj.io/tracking-id\":\"app:x\"},\"managedFields\":["
+         "{\"manager\":\"argocd-controller\"}]",
+         "Argo CD (app:x: turn the automated sync of that application off)"},
+        {",\"managedFields\":[{\"manager\":\"kustomize-controller\"}]",
+         "Flux (kustomize-controller)"},
+        {",\"labels\":{\"app.kubernetes.io/managed-by\":\"Helm\"}",
+         "Helm (Helm: an upgrade sets the replicas again)"},
+        {",\"labels\":{\"app.kubernetes.io/managed-by\":\"us\"}", NULL},
+        {",\"ownerReferences\":[{\"kind\":\"Rollout\",\"name\":\"r\",\"uid\":\"u\","
+         "\"controller\":true}]",
+         "its owner (Rollout 'r': it may set the replicas again)"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(freep) char *text = xasprintf(KEPT("%s"), cases[i].meta);
+        AUTO(kube_deployment_clear) struct kube_deployment d = {0};
+
+        PARSE(kube_parse_deployment, text, &d);
+        AUTO(freep) char *who = kube_keepers(&d, NULL);
+        if (!str_eq(who, cases[i].want))
+            fail_msg("want '%s', got '%s'", cases[i].want, who);
+    }
+}
+
+static void an_autoscaler_is_seen_by_its_target(void **state)
+{
+    static const char text[] =
+        "{\"kind\":\"HorizontalPodAutoscalerList\",\"metadata\":{},\"items\":["
+        "{\"metadata\":{\"name\":\"other\"},\"spec\":{\"scaleTargetRef\":{\"kind\":\"Deployment\","
+        "\"name\":\"e\"}}},{\"metadata\":{\"name\":\"h\"},\"spec\":{\"scaleTargetRef\":{\"kind\":"
+        "\"Deployment\",\"name\":\"d\"},\"minReplicas\":2,\"maxReplicas\":3}}]}";
+    AUTO(kube_hpas_clear) struct kube_hpas l = {0};
+    AUTO(kube_deployment_clear) struct kube_deployment d = {0};
+
+    PARSE(kube_parse_hpas, text, &l);
+    assert_int_equal(l.n, 2);
+    assert_int_equal(l.items[0].min, 1);
+    assert_int_equal(l.items[1].max, 3);
+    PARSE(kube_parse_deployment, KEPT(""), &d);
+    AUTO(freep) char *who = kube_keepers(&d, &l);
+    assert_string_equal(
+        who, "a HorizontalPodAutoscaler (h: it leaves a Deployment with 0 replicas alone)");
+}
+
 static void a_pod_on_its_way_out(void **state)
 {
     static const char text[] =
         "{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"p\","
         "\"deletionTimestamp\":\"2026-11-23T00:00:00Z\",\"deletionGracePeriodSeconds\":600,"
+        "\"finalizers\":[\"x/y\"],\"labels\":{\"k\":\"v=w\"},"
         "\"ownerReferences\":[{\"kind\":\"A\"},{\"kind\":\"B\",\"controller\":true}]},"
         "\"spec\":{\"initContainers\":[{\"name\":\"i\"}],\"containers\":[{\"name\":\"c\","
         "\"lifecycle\":{\"preStop\":{\"sleep\":{}}},\"securityContext\":{\"privileged\":true},"
@@ -226,6 +348,9 @@ static void a_pod_on_its_way_out(void **state)
     assert_ok(pods(text, &l));
     const struct kube_pod *p = &l.items[0];
     assert_true(p->meta.deleting);
+    assert_true(strlist_has(&p->meta.finalizers, "x/y"));
+    assert_string_equal(kube_value(&p->meta.labels, "k"), "v=w");
+    assert_null(kube_value(&p->meta.labels, "v"));
     assert_int_equal(p->meta.deletion_grace_s, 600);
     assert_string_equal(p->meta.owner_kind, "B");
     assert_string_equal(p->reason, "Evicted");
@@ -331,7 +456,10 @@ static void a_server_that_says_no(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct row table[] = {
-            {SERVER "/api/v1/nodes/x", cases[i].status, cases[i].body, cases[i].kind}, {NULL}};
+            {SERVER "/api/v1/nodes/x", cases[i].status, cases[i].body, cases[i].kind},
+            {SERVER "/readyz", 200, "ok"},
+            {NULL},
+        };
         struct kube_node n = {0};
 
         rows = table;
@@ -454,6 +582,11 @@ int main(void)
         cmocka_unit_test(where_volumes_lie),
         cmocka_unit_test(a_real_node_is_understood),
         cmocka_unit_test(the_api_s_defaults_hold),
+        cmocka_unit_test(who_wrote_the_replicas),
+        cmocka_unit_test(events_are_told_in_the_order_of_time),
+        cmocka_unit_test(what_holds_a_namespace_up),
+        cmocka_unit_test(who_keeps_a_deployment),
+        cmocka_unit_test(an_autoscaler_is_seen_by_its_target),
         cmocka_unit_test(a_pod_on_its_way_out),
         cmocka_unit_test(a_node_that_is_set_aside),
         cmocka_unit_test(quantities),

@@ -99,6 +99,39 @@ static void another_context_can_be_asked_for(void **state)
     assert_err(current, ERR_BADINPUT, "cfg: no current-context; set one with 'kubectl config");
 }
 
+#define EXEC "    exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, "
+
+static void a_program_gives_the_credentials(void **state)
+{
+    static const char user[] =
+        "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n"
+        "      command: bin/give\n      args: [eks, '', \"a b\"]\n"
+        "      env: [{name: PROFILE, value: x=y}, {name: EMPTY, value: ''}]\n"
+        "      installHint: get it\n      interactiveMode: IfAvailable\n"
+        "      provideClusterInfo: true\n";
+    AUTO(freep)
+    char *text = xasprintf(CONFIG, SERVER "    certificate-authority-data: " CA64 "\n", user);
+    AUTO(kube_access_clear) struct kube_access a = {0}, none = {0};
+    AUTO(freep)
+    char *info = xasprintf("{\"server\":\"https://127.0.0.1:40405\","
+                           "\"certificate-authority-data\":\"%s\"}",
+                           CA64);
+
+    assert_null(kubeconfig_parse(text, strlen(text), "/home/a/.kube/config", NULL, &a));
+    assert_non_null(a.exec);
+    assert_string_equal(a.exec->command, "/home/a/.kube/bin/give");
+    assert_string_equal(a.exec->api_version, "client.authentication.k8s.io/v1beta1");
+    assert_string_equal(a.exec->hint, "get it");
+    assert_int_equal(a.exec->args.n, 3);
+    assert_string_equal(a.exec->args.items[2], "a b");
+    assert_int_equal(a.exec->env.n, 2);
+    assert_string_equal(a.exec->env.items[0], "PROFILE=x=y");
+    assert_string_equal(a.exec->cluster, info);
+    assert_true(!a.exec->now.token && !a.token && !a.cert); /* nothing was run */
+    assert_null(parse(SERVER, "    exec: null\n    token: x\n", &none));
+    assert_null(none.exec);
+}
+
 static void what_a_config_must_not_say(void **state)
 {
     static const struct {
@@ -120,6 +153,17 @@ static void what_a_config_must_not_say(void **state)
         {SERVER "    certificate-authority-data: '%'\n", CERT, ERR_BADINPUT, "not base64"},
         {SERVER "    certificate-authority-data: aGVsbG8=\n", CERT, ERR_BADINPUT, "not in PEM"},
         {SERVER, "    exec: {command: aws}\n", ERR_ABSENT, "exec: its apiVersion"},
+        {SERVER, "    exec: {command: aws, apiVersion: client.authentication.k8s.io/v1alpha1}\n",
+         ERR_ABSENT, "use client.authentication.k8s.io/v1"},
+        {SERVER, EXEC "interactiveMode: Always}\n", ERR_ABSENT, "needs a terminal"},
+        {SERVER, "    exec: {apiVersion: client.authentication.k8s.io/v1}\n", ERR_BADINPUT,
+         "exec: no command"},
+        {SERVER, "    exec: [x]\n", ERR_BADINPUT, "exec: expected a map"},
+        {SERVER, EXEC "args: x}\n", ERR_BADINPUT, "args: expected a list"},
+        {SERVER, EXEC "args: [[x]]}\n", ERR_BADINPUT, "args: expected texts"},
+        {SERVER, EXEC "env: {A: b}}\n", ERR_BADINPUT, "env: expected a list"},
+        {SERVER, EXEC "env: [{name: A=B, value: c}]}\n", ERR_BADINPUT, "env: expected a name"},
+        {SERVER, EXEC "args: [x]}\n    token: x\n", ERR_BADINPUT, "only one counts"},
         {SERVER, "    auth-provider: {name: gcp}\n", ERR_ABSENT, "'auth-provider' is not"},
         {SERVER, "    username: me\n    password: s3cret\n", ERR_ABSENT, "'username' is not"},
         {SERVER, "    token: x\n    as: root\n", ERR_ABSENT, "'as' is not supported"},
@@ -448,6 +492,7 @@ int main(void)
         cmocka_unit_test(what_kind_writes_is_read),
         cmocka_unit_test(a_token_and_a_proxy_of_this_host),
         cmocka_unit_test(another_context_can_be_asked_for),
+        cmocka_unit_test(a_program_gives_the_credentials),
         cmocka_unit_test(what_a_config_must_not_say),
         cmocka_unit_test(what_is_no_kubeconfig),
         cmocka_unit_test(a_name_stands_once),
