@@ -190,6 +190,8 @@ static struct pair_job job_of(struct ctx *ctx, const struct get_opts *o, struct 
         .uid = chown ? (uint32_t)c->validator.uid : UINT32_MAX,
         .gid = chown ? (uint32_t)c->validator.gid : UINT32_MAX,
         .verify = verify_of(ctx, o),
+        /* agavectl starts none but 3.0 and later, which end at another hash. */
+        .hash_must = c && verify_of(ctx, o) == FETCH_VERIFY_FULL,
         .min_rate_b_s = (uint64_t)who->limits.min_rate_b_s,
         .max_rate_b_s = o->max_rate_b_s ? o->max_rate_b_s
                         : c             ? c->snapshot.max_rate_mib_s << 20
@@ -215,7 +217,9 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
 
     TRY(is_in_use(ctx, dir, &in_use));
     target = target_of(dir, in_use);
-    TRY(pair_local_look(ctx, dir, true, in_use, &show->events, &local));
+    const struct pair_look look = {
+        .dir = dir, .waiting = in_use, .by_notes = true, .hash_must = job.hash_must};
+    TRY(pair_local_look(ctx, &look, &show->events, &local));
     if (o->incr_only && !local.full)
         return err_new(ERR_NOTFOUND,
                        "'%s' has no full snapshot that an incremental could go on from; leave "

@@ -109,7 +109,7 @@ static struct err *rounds(struct ctx *ctx, uint64_t interval_s, struct out *out)
             return e->kind == ERR_CANCELLED && interval_s ? err_free(e) : e;
         TRY(print_round(ctx, &r, out));
         if (!interval_s && r.outcome == KEEP_FAILED)
-            return err_new(ERR_REMOTE, "%s", r.why);
+            return err_new(r.failed, "%s", r.why);
         if (!interval_s)
             return NULL;
         for (uint64_t now = clock_mono_ns(ctx); now < next_ns; now = clock_mono_ns(ctx)) {

@@ -48,12 +48,18 @@ struct pair_local {
     uint64_t full_slot, slot, full_b;
 };
 void pair_local_clear(struct pair_local *l);
-/* What lies in dir, with remote/ (and with .agavectl/ when waiting): the highest full archive and
- * its highest incremental, as Agave 3.0 and later choose. Each is verified, which takes as long as
- * reading does; by_notes: one that has a note of provenance, with the size of now and proven when
- * it was fetched, is not read again. A folder that is not there is nothing. ERR_CORRUPT,
- * ERR_BADINPUT: one is broken, and Agave would try to load it; ERR_SYS, ERR_CANCELLED. */
-struct err *pair_local_look(struct ctx *ctx, const char *dir, bool by_notes, bool waiting,
+struct pair_look {
+    const char *dir; /* the folder of snapshots, with its remote/ */
+    bool waiting;    /* and its .agavectl/ */
+    bool by_notes;   /* one that was proven when we fetched it, by a note of our own, and was not
+                        written to since, is not read again */
+    bool hash_must;  /* as in snapcheck_limits: what will load it is 3.0 or later */
+};
+/* The highest full archive and its highest incremental, as Agave 3.0 and later choose. Each is
+ * verified, which takes as long as reading does. A folder that is not there is nothing.
+ * ERR_CORRUPT, ERR_BADINPUT: one is broken, and Agave would try to load it; ERR_SYS, ERR_CANCELLED.
+ */
+struct err *pair_local_look(struct ctx *ctx, const struct pair_look *look,
                             const struct pair_events *events, struct pair_local *ret) MUST_CHECK;
 
 #define PAIR_SPARE_B ((uint64_t)1 << 30)

@@ -32,18 +32,18 @@ static const struct snaplocal_file *highest(const struct snaplocal *l, const uin
     return NULL;
 }
 
-static bool proven_before(struct ctx *ctx, const char *dir, const struct snaplocal_file *f)
+/* Was it proven by us, as it is now? Whoever may write into the folder can write notes too: only
+ * our own counts, and only about a file that nobody has written to since. */
+static bool proven_before(struct ctx *ctx, const struct pair_look *look,
+                          const struct snaplocal_file *f)
 {
     AUTO(provenance_clear) struct provenance p = {0};
-    AUTO(closep) int fd = -1;
-    /* A note in a folder that others can write into may be theirs. */
-    struct err *e = store_dir_open(ctx, dir, false, &fd);
-    if (!e)
-        e = provenance_read(ctx, dir, f->file, &p);
-    bool proven = !e && p.size_b == f->size_b && p.verify && !str_eq(p.verify, "none");
+    struct err *e = provenance_read(ctx, look->dir, f->file, &p);
+    bool known = !e && p.ours && p.size_b == f->size_b && f->mtime_s <= p.at_ms / 1000;
 
     err_free(e); /* without a note it is read */
-    return proven;
+    return known && p.verify && !str_eq(p.verify, "none") &&
+           (!look->hash_must || str_eq(p.hash, "proven"));
 }
 
 struct reading {
@@ -63,37 +63,38 @@ static void on_read(void *arg, uint64_t done_b, uint64_t total_b)
     r->events->say(r->events->arg, text);
 }
 
-static struct err *verify(struct ctx *ctx, const char *dir, const struct snaplocal_file *f,
-                          bool by_notes, const struct pair_events *events)
+static struct err *verify(struct ctx *ctx, const struct pair_look *look,
+                          const struct snaplocal_file *f, const struct pair_events *events)
 {
+    const struct snapcheck_limits limits = {.hash_must = look->hash_must};
     struct reading r = {.events = events, .file = f->file};
     struct snapcheck_report check;
 
-    if (by_notes && proven_before(ctx, dir, f))
+    if (look->by_notes && proven_before(ctx, look, f))
         return NULL;
     on_read(&r, 0, f->size_b);
-    return err_hint(snapshot_archive_verify_file(ctx, f->path, NULL, on_read, &r, &check),
+    return err_hint(snapshot_archive_verify_file(ctx, f->path, &limits, on_read, &r, &check),
                     "move it away and run this again");
 }
 
-struct err *pair_local_look(struct ctx *ctx, const char *dir, bool by_notes, bool waiting,
+struct err *pair_local_look(struct ctx *ctx, const struct pair_look *look,
                             const struct pair_events *events, struct pair_local *ret)
 {
     AUTO(snaplocal_clear) struct snaplocal l = {0};
     const struct snaplocal_file *full, *incr;
-    struct err *e = snaplocal_read(ctx, dir, NULL, &l);
+    struct err *e = snaplocal_read(ctx, look->dir, NULL, &l);
 
     *ret = (struct pair_local){0};
     if (e && e->kind == ERR_NOTFOUND)
         return err_free(e);
     TRY(e);
-    full = highest(&l, NULL, waiting);
+    full = highest(&l, NULL, look->waiting);
     if (!full)
         return NULL;
-    TRY(verify(ctx, dir, full, by_notes, events));
-    incr = highest(&l, &full->name.slot, waiting);
+    TRY(verify(ctx, look, full, events));
+    incr = highest(&l, &full->name.slot, look->waiting);
     if (incr)
-        TRY(verify(ctx, dir, incr, by_notes, events));
+        TRY(verify(ctx, look, incr, events));
     *ret = (struct pair_local){
         .full = xstrdup(full->file),
         .incr = incr ? xstrdup(incr->file) : NULL,

@@ -1,6 +1,6 @@
 /* Notes about archives. The folder of snapshots is usually the validator's user's, and we are root:
- * nothing in it is followed, and what a note says is shown, never trusted. Written all or nothing,
- * so that a reader finds the old note, the new one, or none. */
+ * nothing in it is followed, and a note is read only when somebody wrote it who may say so. Written
+ * all or nothing, so that a reader finds the old note, the new one, or none. */
 #include "fetch/provenance.h"
 
 #include <errno.h>
@@ -235,23 +235,74 @@ struct err *provenance_write(struct ctx *ctx, const char *dir, const struct prov
     return err_wrap(write_note(fd, file, line), "'%s/" STORE_DIR "'", dir);
 }
 
+/* Whose word a note may be: ours, root's, or that of the owner of the snapshots, who can exchange
+ * these as he likes. */
+static struct err *check_writer(int fd, uid_t owner, const char *path, struct stat *ret)
+{
+    if (fstat(fd, ret) < 0)
+        return err_sys(errno, "cannot look at '%s'", path);
+    if ((ret->st_uid != 0 && ret->st_uid != geteuid() && ret->st_uid != owner) ||
+        (ret->st_mode & (S_IWGRP | S_IWOTH)))
+        return err_new(ERR_REFUSED,
+                       "'%s' belongs to user %u, mode %04o: anybody could have written what it "
+                       "says, so it says nothing",
+                       path, ret->st_uid, ret->st_mode & 07777);
+    return NULL;
+}
+
+/* Opens the note, and looks who wrote it. */
+static struct err *open_note(struct ctx *ctx, const char *dir, const char *path, const char *file,
+                             int *ret_fd, bool *ret_ours)
+{
+    AUTO(freep) char *store = xasprintf("%s/" STORE_DIR, dir);
+    AUTO(closep) int dir_fd = -1, store_fd = -1, fd = -1;
+    struct stat above, folder, note;
+
+    TRY(fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &dir_fd));
+    store_fd = openat(dir_fd, STORE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fd = store_fd < 0 ? -1 : openat(store_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int sys = errno;
+    if (fd < 0 && sys == ENOENT)
+        return err_new(ERR_NOTFOUND, "there is no '%s'", path);
+    if (fd < 0 && (sys == ELOOP || sys == ENOTDIR))
+        return err_new(ERR_REFUSED, "'%s' is reached by a link, so it says nothing", path);
+    if (fd < 0)
+        return err_sys(sys, "cannot open '%s'", path);
+    if (fstat(dir_fd, &above) < 0 || fstat(fd, &note) < 0)
+        return err_sys(errno, "cannot look at '%s'", path);
+    if (!S_ISREG(note.st_mode))
+        return err_new(ERR_CORRUPT, "'%s' is not a plain file", path);
+    *ret_ours = false;
+    if (!fsroot_captured(ctx->root)) { /* there, whoever owns the copy says nothing */
+        TRY(check_writer(store_fd, above.st_uid, store, &folder));
+        TRY(check_writer(fd, above.st_uid, path, &note));
+        *ret_ours = folder.st_uid == geteuid() && note.st_uid == geteuid();
+    }
+    *ret_fd = TAKE_FD(fd);
+    return NULL;
+}
+
 struct err *provenance_read(struct ctx *ctx, const char *dir, const char *name,
                             struct provenance *ret)
 {
+    AUTO(provenance_clear) struct provenance p = {0};
     AUTO(freep) char *file = NULL, *text = NULL;
     AUTO(closep) int fd = -1;
-    struct stat st;
+    bool ours = false;
     size_t n = 0;
 
     TRY(note_name(name, &file));
     AUTO(freep) char *path = xasprintf("%s/" STORE_DIR "/%s", dir, file);
-    TRY(fsroot_openat(ctx->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &fd));
-    if (fstat(fd, &st) < 0)
-        return err_sys(errno, "cannot look at '%s'", path);
-    if (!S_ISREG(st.st_mode))
-        return err_new(ERR_CORRUPT, "'%s' is not a plain file", path);
+    TRY(open_note(ctx, dir, path, file, &fd, &ours));
     TRY(fsroot_read_fd(fd, path, NOTE_MAX_B, &text, &n));
-    return err_wrap(provenance_parse(text, n, ret), "'%s'", path);
+    TRY_CTX(provenance_parse(text, n, &p), "'%s'", path);
+    if (!str_eq(p.name, name))
+        return err_new(ERR_CORRUPT, "'%s' is about another archive, '%s'", path,
+                       p.name ? p.name : "");
+    p.ours = ours;
+    *ret = p;
+    p = (struct provenance){0};
+    return NULL;
 }
 
 struct err *provenance_remove(struct ctx *ctx, const char *dir, const char *name)

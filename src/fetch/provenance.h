@@ -10,9 +10,10 @@
 #include "base/str.h"
 
 /* What agavectl knows of an archive that it has fetched: <snapshots>/.agavectl/<file name>.json, a
- * file for people and programs. It says where the archive came from and what was proven of it; it
- * proves nothing by itself. The folder .agavectl is also where archives wait that may not have
- * their place yet (fetch/store.h). */
+ * file for people and programs: where the archive came from and what was proven of it. It is shown,
+ * and it saves one thing: who wrote it need not read the archive again to build upon it
+ * (pair_look.by_notes). Whom to believe is never decided by it. The folder .agavectl is also where
+ * archives wait that may not have their place yet (fetch/store.h). */
 #define STORE_DIR ".agavectl"
 
 struct provenance {
@@ -25,6 +26,7 @@ struct provenance {
     /* Why its hash is believed: "known-validator", "peers:5", "source", "any" (nobody vouched:
      * --trust-any), "local" (the validator's own). */
     char *trust;
+    bool ours; /* by provenance_read: written by the user that we are, and nobody else could have */
 };
 void provenance_clear(struct provenance *p);
 
@@ -33,8 +35,10 @@ void provenance_clear(struct provenance *p);
  * .agavectl is a link or another user's; ERR_SYS; ERR_BADINPUT: name is of no archive. */
 struct err *provenance_write(struct ctx *ctx, const char *dir, const struct provenance *p)
     MUST_CHECK;
-/* ERR_NOTFOUND: nothing is known of that archive; ERR_CORRUPT: the note cannot be read; ERR_SYS;
- * ERR_BADINPUT: name is of no archive. */
+/* A note of ours, of root's or of the owner of dir, in a folder of such a one, through no link, and
+ * that nobody else can write. ERR_NOTFOUND: nothing is known of that archive; ERR_REFUSED: the note
+ * is not of such a one, and says nothing; ERR_CORRUPT: it cannot be read, or is about another
+ * archive; ERR_SYS; ERR_BADINPUT: name is of no archive. */
 struct err *provenance_read(struct ctx *ctx, const char *dir, const char *name,
                             struct provenance *ret) MUST_CHECK;
 /* Absent is fine. */

@@ -116,8 +116,11 @@ struct err *snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report
         .arg = report ? (void *)(uintptr_t)report : &quiet,
     };
     const char *dir = ctx->cfg->validator.snapshots;
+    /* Before a start notes do not count, and what is here has to be as good as what is fetched. */
+    const struct pair_look look = {.dir = dir,
+                                   .hash_must = !str_eq(ctx->cfg->snapshot.verify, "none")};
 
-    TRY(pair_local_look(ctx, dir, false, false, &events, &local));
+    TRY(pair_local_look(ctx, &look, &events, &local));
     *ret_changed = !local.full || age_of(tip, local.slot) > ctx->cfg->snapshot.max_age_slots;
     if (*ret_changed)
         TRY(fetch(ctx, tip, &events, &local, &done));

@@ -170,6 +170,8 @@ static struct err *bring(struct ctx *ctx, const struct flow_report *report, stru
         .progress = on_progress,
         .arg = report ? (void *)(uintptr_t)report : &nobody,
     };
+    const struct pair_look look = {
+        .dir = ctx->cfg->validator.snapshots, .waiting = true, .by_notes = true, .hash_must = true};
     AUTO(pair_local_clear) struct pair_local local = {0};
     AUTO(pair_report_clear) struct pair_report done = {0};
     struct err *e;
@@ -178,7 +180,7 @@ static struct err *bring(struct ctx *ctx, const struct flow_report *report, stru
     r->outcome = KEEP_FRESH;
     if (is_fresh(ctx, r))
         return NULL;
-    TRY(pair_local_look(ctx, ctx->cfg->validator.snapshots, true, true, &events, &local));
+    TRY(pair_local_look(ctx, &look, &events, &local));
     e = fetch(ctx, r->tip.v, &events, &local, &done);
     if (local.full)
         r->slot = (struct known_u64){.known = true, .v = local.slot};
@@ -222,6 +224,7 @@ struct err *snapshot_keep_round(struct ctx *ctx, const struct flow_report *repor
     }
     if (e) {
         r.outcome = KEEP_FAILED;
+        r.failed = e->kind;
         free(r.why);
         r.why = xstrdup(e->text);
     }

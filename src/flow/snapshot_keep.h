@@ -28,6 +28,7 @@ struct keep_round {
     struct strlist fetched;     /* final names, in their order */
     size_t n_removed;           /* that waited and were overtaken */
     char *why;                  /* one line, or NULL */
+    enum err_kind failed;       /* of KEEP_FAILED: what kind of error */
 };
 void keep_round_clear(struct keep_round *r);
 /* Needs ctx->cfg; may be called again and again. ERR_CANCELLED alone is an error; everything else

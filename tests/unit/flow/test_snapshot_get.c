@@ -288,6 +288,26 @@ static void a_broken_archive_in_the_folder_is_the_operators(void **state)
     assert_int_equal(requests(h), asked);
 }
 
+/* Agave 3.0 and later end at it, so that it is as bad here as in what is fetched. */
+static void another_hash_than_the_names_is_a_broken_one(void **state)
+{
+    struct host *h = *state;
+    AUTO(freep) char *local = xasprintf("%s" DIR, h->dir);
+    AUTO(freep) char *name = make(h, local, 9800, 0, 1);
+    AUTO(freep) char *from = xasprintf("%s/%s", local, name);
+    AUTO(freep)
+    char *to =
+        xasprintf("%s/snapshot-9800-GupLekLKvChSdAVpYZvMdESWrG1UFBr7rgcGPq5exWnR.tar.zst", local);
+
+    assert_int_equal(rename(from, to), 0);
+    AUTO(err_freep) struct err *e = run(h);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_CORRUPT);
+    assert_non_null(strstr(e->text, "not the one in its name"));
+    configure(h, "  verify: none\n");
+    must(run(h)); /* the operator's word */
+}
+
 static void sources_of_no_use_are_named(void **state)
 {
     struct host *h = *state;
@@ -433,6 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_pair_comes_and_stays),
         CASE(a_broken_archive_in_the_folder_is_the_operators),
+        CASE(another_hash_than_the_names_is_a_broken_one),
         CASE(sources_of_no_use_are_named),
         CASE(too_few_witnesses_are_none),
         CASE(a_name_that_nobody_can_deliver_is_left),
