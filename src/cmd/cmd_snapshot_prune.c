@@ -55,12 +55,16 @@ static const struct opt prune_options[] = {
 
 struct pruning {
     struct snaplocal l;
+    struct snapload_rules rules;
+    struct strlist names;
+    struct prune_want want;
     struct prune_plan plan;
-    bool running, running_known;
+    bool running_known;
 };
 
 static void pruning_clear(struct pruning *p)
 {
+    strlist_clear(&p->names);
     prune_plan_clear(&p->plan);
     snaplocal_clear(&p->l);
 }
@@ -74,20 +78,19 @@ static struct err *look_who_runs(struct ctx *ctx, const struct prune_opts *o, st
     AUTO(scene_freep) struct scene *scene = NULL;
     const struct pids *pids = NULL;
 
-    p->running = true;
+    p->want.running = true;
     if (!ctx->cfg || o->snapshots)
         return NULL;
     scene = scene_new();
     TRY(scene_validator(ctx, scene, &pids));
     p->running_known = true;
-    p->running = pids->n > 0;
+    p->want.running = pids->n > 0;
     return NULL;
 }
 
 static struct err *decide(struct ctx *ctx, const struct prune_opts *o, int argc, char **argv,
                           struct pruning *p)
 {
-    AUTO(strlist_clear) struct strlist names = {0};
     AUTO(freep) char *dir = NULL, *why = NULL;
     struct agave_version version;
 
@@ -99,22 +102,19 @@ static struct err *decide(struct ctx *ctx, const struct prune_opts *o, int argc,
         return err_new(ERR_BADINPUT,
                        "no folder of snapshots is known; give --snapshots DIR or --config FILE");
     TRY(agave_of(ctx, o->agave_version, NULL, &version, &why));
+    p->rules = snapshot_rules(ctx->cfg, &version);
     TRY(look_who_runs(ctx, o, p));
     TRY(snaplocal_read(ctx, dir, NULL, &p->l));
-    struct snapload_rules rules = snapshot_rules(ctx->cfg, &version);
     for (int i = 0; i < argc; i++)
-        strlist_add(&names, argv[i]);
+        strlist_add(&p->names, argv[i]);
     for (size_t i = 0; i < o->confirm.destroy.n; i++)
-        if (!strlist_has(&names, o->confirm.destroy.items[i]))
-            strlist_add(&names, o->confirm.destroy.items[i]);
-    const struct prune_want want = {
-        .keep_full = o->keep_full,
-        .running = p->running,
-        .halves = o->partial,
-        .names = &names,
-        .destroy = &o->confirm.destroy,
-    };
-    return prune_plan_make(&p->l, &rules, &want, &p->plan);
+        if (!strlist_has(&p->names, o->confirm.destroy.items[i]))
+            strlist_add(&p->names, o->confirm.destroy.items[i]);
+    p->want.keep_full = o->keep_full;
+    p->want.halves = o->partial;
+    p->want.names = &p->names;
+    p->want.destroy = &o->confirm.destroy;
+    return prune_plan_make(&p->l, &p->rules, &p->want, &p->plan);
 }
 
 /* ---- showing ----------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ static void print_json(const struct pruning *p, bool changed, struct out *out)
     for (size_t i = 0; i < p->plan.notes.n; i++)
         json_push(notes, json_new_str(p->plan.notes.items[i]));
     json_put(doc, "changed", json_new_bool(changed));
-    json_put(doc, "running", p->running_known ? json_new_bool(p->running) : NULL);
+    json_put(doc, "running", p->running_known ? json_new_bool(p->want.running) : NULL);
     json_put(doc, "freed_b", json_new_u64(p->plan.freed_b));
     json_put(doc, "files", files);
     json_put(doc, "costs", notes);
@@ -230,7 +230,8 @@ static struct err *snapshot_prune_run(struct ctx *ctx, const void *opts, int arg
     TRY(decide(ctx, o, argc, argv, &p));
     if (!o->confirm.plan) {
         TRY(confirm(ctx, o, &p));
-        TRY(prune(ctx, &p.l, &p.plan, &n));
+        TRY(look_who_runs(ctx, o, &p)); /* it may have been started meanwhile */
+        TRY(prune(ctx, &p.l, &p.rules, &p.want, &p.plan, &n));
     }
     if (out->json)
         print_json(&p, n > 0, out);
@@ -250,6 +251,7 @@ const struct cmd cmd_snapshot_prune = {
         "never by the time of a file, what waits in .agavectl/ when it is newer, and half "
         "downloads that can be gone on with. Bank snapshots, files of other programs and what is "
         "being fetched are left alone; while a validator runs, its own half files too.\n"
+        "Names decide, and no archive is opened: when in doubt, 'verify' what is to stay first.\n"
         "NAME is removed as well. One that a start would load, the last one that can be used, and "
         "one that 3.0 needs to take its local state (fast boot) is refused unless it is named with "
         "--destroy.",

@@ -7,12 +7,17 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fetch/partial.h"
 #include "fetch/provenance.h"
 #include "io/fsroot.h"
+
+#define OURS "tmp-"
+
+static const enum snaplocal_place places[] = {SNAPLOCAL_TOP, SNAPLOCAL_REMOTE, SNAPLOCAL_STAGED};
 
 void prune_plan_clear(struct prune_plan *p)
 {
@@ -389,24 +394,71 @@ static struct err *open_place(struct ctx *ctx, const char *dir, enum snaplocal_p
     return NULL;
 }
 
-/* Not a folder, and not what has another name by now. */
-static struct err *remove_one(int fd, const struct snaplocal_file *f, size_t *ret_n)
+static struct err *is_in(struct ctx *ctx, const char *dir, enum snaplocal_place place,
+                         const char *name, bool *ret)
 {
-    if (unlinkat(fd, f->file, 0) == 0)
-        ++*ret_n;
+    AUTO(closep) int fd = -1;
+    struct err *e = open_place(ctx, dir, place, &fd);
+    struct stat st;
+
+    *ret = false;
+    if (e && (e->kind == ERR_NOTFOUND || e->sys == ENOENT))
+        return err_free(e);
+    TRY(e);
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        *ret = true;
     else if (errno != ENOENT)
+        return err_sys(errno, "cannot look for '%.200s' in '%s'", name, dir);
+    return NULL;
+}
+
+/* By now, wherever it has its place: who fetches it or gives it its place may just have renamed it,
+ * and its note is all that says who vouches for it. */
+static struct err *is_anywhere(struct ctx *ctx, const char *dir, const char *name, bool *ret)
+{
+    AUTO(freep) char *half = xasprintf(OURS "%s", name);
+    bool there = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(places) && !there; i++) {
+        TRY(is_in(ctx, dir, places[i], name, &there));
+        if (!there)
+            TRY(is_in(ctx, dir, places[i], half, &there));
+    }
+    *ret = there;
+    return NULL;
+}
+
+/* The note of an archive that is not there any more. */
+static struct err *remove_note(struct ctx *ctx, const char *dir, const char *name)
+{
+    bool there = true;
+
+    TRY(is_anywhere(ctx, dir, name, &there));
+    return there ? NULL : provenance_remove(ctx, dir, name);
+}
+
+/* Not a folder, and not what has another name by now: *ret_gone says whether it was removed here.
+ */
+static struct err *unlink_one(int fd, const struct snaplocal_file *f, bool *ret_gone)
+{
+    *ret_gone = unlinkat(fd, f->file, 0) == 0;
+    if (!*ret_gone && errno != ENOENT)
         return err_sys(errno, "cannot remove '%s'", f->path);
     return NULL;
 }
 
-static bool is_left_elsewhere(const struct snaplocal *l, const struct prune_plan *p,
-                              const struct snaplocal_file *of)
+static struct err *remove_one(struct ctx *ctx, const char *dir, int fd,
+                              const struct snaplocal_file *f, size_t *ret_n)
 {
-    for (size_t i = 0; i < l->n; i++)
-        if (!p->items[i].remove && l->files[i].kind == SNAPLOCAL_ARCHIVE &&
-            str_eq(l->files[i].file, of->file))
-            return true;
-    return false;
+    AUTO(freep) char *stem = xstrndup(f->file, strlen(f->file) - strlen(".json"));
+    bool gone = false, there = false;
+
+    if (f->kind == SNAPLOCAL_LEFT)
+        TRY(is_anywhere(ctx, dir, stem, &there));
+    if (!there)
+        TRY(unlink_one(fd, f, &gone));
+    *ret_n += gone;
+    return gone && f->kind == SNAPLOCAL_ARCHIVE ? remove_note(ctx, dir, f->file) : NULL;
 }
 
 /* Halves of ours go by way of their lock. */
@@ -429,9 +481,7 @@ static struct err *remove_of(struct ctx *ctx, const struct snaplocal *l, const s
             continue;
         if (fd < 0)
             TRY(open_place(ctx, l->dir, place, &fd));
-        TRY(remove_one(fd, f, ret_n));
-        if (f->kind == SNAPLOCAL_ARCHIVE && !is_left_elsewhere(l, p, f))
-            TRY(provenance_remove(ctx, l->dir, f->file));
+        TRY(remove_one(ctx, l->dir, fd, f, ret_n));
     }
     if (fd >= 0 && fsync(fd) < 0)
         return err_sys(errno, "cannot write the folder '%s'", l->dir);
@@ -469,22 +519,18 @@ static struct err *sweep(struct ctx *ctx, const struct snaplocal *l, const struc
         if (p->items[i].remove)
             n++;
         else if (half)
-            strlist_add(&keep, f->file + strlen("tmp-"));
+            strlist_add(&keep, f->file + strlen(OURS));
     }
     if (!n)
         return NULL;
     return partial_sweep(ctx, dir, &keep, &freed_b);
 }
 
-struct err *prune(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
-                  size_t *ret_n)
+static struct err *carry_out(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
+                             size_t *ret_n)
 {
-    static const enum snaplocal_place places[] = {SNAPLOCAL_TOP, SNAPLOCAL_REMOTE,
-                                                  SNAPLOCAL_STAGED};
     size_t n = 0;
 
-    if (p->refused)
-        return err_new(ERR_REFUSED, "'%s' is not removed: %s", p->refused_name, p->refused);
     TRY(sweep(ctx, l, p, SNAPLOCAL_TOP));
     TRY(sweep(ctx, l, p, SNAPLOCAL_STAGED));
     for (size_t i = 0; i < l->n; i++)
@@ -493,4 +539,84 @@ struct err *prune(struct ctx *ctx, const struct snaplocal *l, const struct prune
         TRY(remove_of(ctx, l, p, places[i], &n));
     *ret_n = n;
     return NULL;
+}
+
+/* ---- the second look --------------------------------------------------------------------------
+ */
+
+/* One prune at a time in a folder: two that keep different archives would leave none. */
+static struct err *lock_folder(struct ctx *ctx, const char *dir, int *ret_fd)
+{
+    AUTO(closep) int fd = -1;
+
+    TRY(fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &fd));
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK
+                   ? err_new(ERR_REFUSED,
+                             "another prune is at work in '%s'; look again when it is done", dir)
+                   : err_sys(errno, "cannot lock '%s'", dir);
+    *ret_fd = TAKE_FD(fd);
+    return NULL;
+}
+
+/* Those of the names that are still there. */
+static void still_there(const struct snaplocal *l, const struct strlist *names, struct strlist *ret)
+{
+    for (size_t k = 0; names && k < names->n; k++)
+        for (size_t i = 0; i < l->n; i++)
+            if (str_eq(l->files[i].file, names->items[k]) && !strlist_has(ret, names->items[k]))
+                strlist_add(ret, names->items[k]);
+}
+
+static bool was_planned(const struct snaplocal *l, const struct prune_plan *p, const char *path)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (p->items[i].remove && str_eq(l->files[i].path, path))
+            return true;
+    return false;
+}
+
+/* What was decided, as far as it is still right; nothing is added to it. */
+static struct err *narrow(const struct snaplocal *l, const struct prune_plan *p,
+                          const struct snaplocal *now, struct prune_plan *again)
+{
+    if (again->refused)
+        return err_new(ERR_REFUSED, "'%s' is not removed any more: %s; the folder has changed",
+                       again->refused_name, again->refused);
+    for (size_t i = 0; i < now->n; i++) {
+        bool planned = was_planned(l, p, now->files[i].path);
+
+        if (planned && !again->items[i].remove && now->files[i].kind == SNAPLOCAL_ARCHIVE)
+            return err_new(ERR_REFUSED,
+                           "nothing is removed: the folder has changed since it was looked at, and "
+                           "'%s' is to stay now (%s); run it again",
+                           now->files[i].path, again->items[i].why);
+        again->items[i].remove &= planned;
+    }
+    return NULL;
+}
+
+/* A confirmation can take an hour, and Agave, keep and others go on meanwhile: what was to stay may
+ * be gone. */
+struct err *prune(struct ctx *ctx, const struct snaplocal *l, const struct snapload_rules *rules,
+                  const struct prune_want *w, const struct prune_plan *p, size_t *ret_n)
+{
+    AUTO(prune_plan_clear) struct prune_plan again = {0};
+    AUTO(snaplocal_clear) struct snaplocal now = {0};
+    AUTO(strlist_clear) struct strlist names = {0}, destroy = {0};
+    AUTO(closep) int lock = -1;
+    struct prune_want want = *w;
+
+    if (p->refused)
+        return err_new(ERR_REFUSED, "'%s' is not removed: %s", p->refused_name, p->refused);
+    *ret_n = 0;
+    TRY(lock_folder(ctx, l->dir, &lock));
+    TRY(snaplocal_read(ctx, l->dir, NULL, &now));
+    still_there(&now, w->names, &names);
+    still_there(&now, w->destroy, &destroy);
+    want.names = w->names ? &names : NULL;
+    want.destroy = w->destroy ? &destroy : NULL;
+    TRY(prune_plan_make(&now, rules, &want, &again));
+    TRY(narrow(l, p, &now, &again));
+    return carry_out(ctx, &now, &again, ret_n);
 }

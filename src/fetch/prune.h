@@ -40,7 +40,10 @@ void prune_plan_clear(struct prune_plan *p);
  * being fetched, or not ours to remove. */
 struct err *prune_plan_make(struct snaplocal *l, const struct snapload_rules *rules,
                             const struct prune_want *w, struct prune_plan *ret) MUST_CHECK;
-/* Carries it out. *ret_n: files that went. What went away by itself meanwhile is fine; a half that
- * somebody gets by now stays. ERR_SYS, ERR_REFUSED (plan is refused). */
-struct err *prune(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
-                  size_t *ret_n) MUST_CHECK;
+/* Carries it out: p as prune_plan_make made it of l, maybe with fewer to remove. The folder is
+ * looked at again before, with one prune at a time in it: an archive that would have to stay by now
+ * ends it before anything went. *ret_n: files that went. What went away by itself meanwhile is
+ * fine; a half that somebody gets by now stays, and so does the note of an archive that was
+ * renamed. ERR_SYS, ERR_REFUSED (plan is refused, the folder has changed, another prune). */
+struct err *prune(struct ctx *ctx, const struct snaplocal *l, const struct snapload_rules *rules,
+                  const struct prune_want *w, const struct prune_plan *p, size_t *ret_n) MUST_CHECK;

@@ -117,12 +117,13 @@ static struct err *remove_overtaken(struct ctx *ctx, size_t *ret_n)
     AUTO(prune_plan_clear) struct prune_plan plan = {0};
     AUTO(snaplocal_clear) struct snaplocal l = {0};
     const struct snapload_rules rules = snapshot_rules(ctx->cfg, &(struct agave_version){0});
+    const struct prune_want want = {.running = true};
 
     TRY(snaplocal_read(ctx, ctx->cfg->validator.snapshots, NULL, &l));
-    TRY(prune_plan_make(&l, &rules, &(struct prune_want){.running = true}, &plan));
+    TRY(prune_plan_make(&l, &rules, &want, &plan));
     for (size_t i = 0; i < plan.n; i++)
         plan.items[i].remove &= l.files[i].place == SNAPLOCAL_STAGED;
-    return prune(ctx, &l, &plan, ret_n);
+    return prune(ctx, &l, &rules, &want, &plan, ret_n);
 }
 
 /* ---- a round ----------------------------------------------------------------------------------

@@ -119,6 +119,10 @@ static struct err *add_file(struct ctx *ctx, const char *dir, const char *name,
     if (!name_archive(name, &f) && !name_half(name, &f) && !name_left(name, &f))
         return NULL;
     struct err *e = fsroot_stat(ctx->root, path, &st);
+    if (e && e->kind == ERR_NOTFOUND && f.kind == SNAPLOCAL_HALF && f.named) {
+        err_free(e); /* it has got its final name, which may not have been in the list */
+        return add_file(ctx, dir, name + strlen(OURS), place, l);
+    }
     if (e)
         return absent_is_fine(e);
     /* Agave stages in folders as well; whatever else is no plain file is none of it. */
@@ -137,14 +141,25 @@ static struct err *add_file(struct ctx *ctx, const char *dir, const char *name,
     return NULL;
 }
 
+/* Of this folder, whose files begin at from. */
+static bool is_listed(const struct snaplocal *l, size_t from, const char *name)
+{
+    for (size_t i = from; i < l->n; i++)
+        if (str_eq(l->files[i].file, name))
+            return true;
+    return false;
+}
+
 static struct err *add_folder(struct ctx *ctx, const char *dir, enum snaplocal_place place,
                               struct snaplocal *l)
 {
     AUTO(strlist_clear) struct strlist names = {0};
+    size_t from = l->n;
 
     TRY(fsroot_list(ctx->root, dir, &names));
     for (size_t i = 0; i < names.n; i++)
-        TRY(add_file(ctx, dir, names.items[i], place, l));
+        if (!is_listed(l, from, names.items[i]))
+            TRY(add_file(ctx, dir, names.items[i], place, l));
     return NULL;
 }
 
@@ -370,9 +385,10 @@ static struct err *read_all(struct ctx *ctx, const char *accounts, struct snaplo
     AUTO(freep) char *remote = xasprintf("%s/" REMOTE, l->dir);
     AUTO(freep) char *store = xasprintf("%s/" STORE, l->dir);
 
+    /* What gets its place meanwhile is seen twice then, and not at all in another order. */
+    TRY(absent_is_fine(add_folder(ctx, store, SNAPLOCAL_STAGED, l)));
     TRY(add_folder(ctx, l->dir, SNAPLOCAL_TOP, l));
     TRY(absent_is_fine(add_folder(ctx, remote, SNAPLOCAL_REMOTE, l)));
-    TRY(absent_is_fine(add_folder(ctx, store, SNAPLOCAL_STAGED, l)));
     for (size_t i = 0; i < l->n; i++)
         look_who_fetches(ctx, &l->files[i]);
     drop_what_belongs(l);

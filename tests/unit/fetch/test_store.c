@@ -226,7 +226,7 @@ static struct err *prune_now(struct snapshot_folder *w, const struct snapload_ru
     TRY(prune_plan_make(&l, rules, want, p));
     for (size_t i = 0; i < p->n; i++)
         assert_non_null(p->items[i].why);
-    return prune(&w->ctx, &l, p, ret_n);
+    return prune(&w->ctx, &l, rules, want, p, ret_n);
 }
 
 static void fill(struct snapshot_folder *w)
@@ -286,6 +286,130 @@ static void the_newest_pair_stays(void **state)
     assert_int_equal(p.n_removed, n);
     assert_null(prune_now(w, &v30, &(struct prune_want){0}, &n, &again));
     assert_int_equal(n, 0);
+}
+
+/* ---- while others are at work -----------------------------------------------------------------
+ */
+
+struct looked {
+    struct snaplocal l;
+    struct prune_plan p;
+};
+
+static void look(struct snapshot_folder *w, const struct prune_want *want, struct looked *ret)
+{
+    assert_null(snaplocal_read(&w->ctx, "/s", NULL, &ret->l));
+    assert_null(prune_plan_make(&ret->l, &v30, want, &ret->p));
+}
+
+static struct err *go_on(struct snapshot_folder *w, const struct prune_want *want,
+                         struct looked *then, size_t *ret_n)
+{
+    struct err *e = prune(&w->ctx, &then->l, &v30, want, &then->p, ret_n);
+
+    prune_plan_clear(&then->p);
+    snaplocal_clear(&then->l);
+    return e;
+}
+
+static void take_away(struct snapshot_folder *w, const char *from, const char *to)
+{
+    AUTO(freep) char *a = xasprintf("%s/s/%s", w->dir, from);
+    AUTO(freep) char *b = to ? xasprintf("%s/s/%s", w->dir, to) : NULL;
+
+    assert_int_equal(b ? rename(a, b) : unlink(a), 0);
+}
+
+static void what_was_to_stay_is_gone(void **state)
+{
+    static const struct prune_want want = {.keep_full = 1};
+    struct snapshot_folder *w = *state;
+    struct looked then = {0};
+    size_t n = 7;
+
+    folder_touch(w, FULL("100"));
+    folder_touch(w, FULL("200"));
+    folder_touch(w, FULL("300"));
+    look(w, &want, &then);
+    assert_int_equal(then.p.n_removed, 2);
+    take_away(w, FULL("300"), NULL); /* Agave, or another prune with a word of its own */
+    AUTO(err_freep) struct err *e = go_on(w, &want, &then, &n);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_REFUSED);
+    assert_non_null(strstr(e->text, "the folder has changed"));
+    assert_true(is_there(w, FULL("200")) && is_there(w, FULL("100")));
+}
+
+static void what_went_by_itself_is_fine(void **state)
+{
+    struct snapshot_folder *w = *state;
+    AUTO(strlist_clear) struct strlist names = {0};
+    const struct prune_want want = {.names = &names};
+    struct looked then = {0};
+    size_t n = 0;
+
+    strlist_add(&names, FULL("50"));
+    folder_touch(w, FULL("50"));
+    folder_touch(w, FULL("100"));
+    folder_touch(w, FULL("200"));
+    look(w, &want, &then);
+    take_away(w, FULL("50"), NULL);
+    folder_touch(w, FULL("20")); /* and what came is not looked at by who confirmed */
+    assert_null(go_on(w, &want, &then, &n));
+    assert_int_equal(n, 1);
+    assert_false(is_there(w, FULL("100")));
+    assert_true(is_there(w, FULL("200")) && is_there(w, FULL("20")));
+}
+
+/* Without their note nobody would know that nobody vouches for them. */
+static void the_note_of_what_was_renamed_stays(void **state)
+{
+    static const struct prune_want want = {.keep_full = 1};
+    struct snapshot_folder *w = *state;
+    struct looked then = {0};
+    size_t n = 0;
+
+    /* What waited and is overtaken is given its place between the look and the removal. */
+    folder_touch(w, FULL("200"));
+    folder_touch(w, ".agavectl/" FULL("100"));
+    folder_touch(w, ".agavectl/" FULL("100") ".json");
+    look(w, &want, &then);
+    assert_int_equal(then.p.n_removed, 1);
+    take_away(w, ".agavectl/" FULL("100"), FULL("100"));
+    assert_null(go_on(w, &want, &then, &n));
+    assert_int_equal(n, 0);
+    assert_true(is_there(w, FULL("100")) && is_there(w, ".agavectl/" FULL("100") ".json"));
+
+    /* A note is written before its archive has its name. */
+    folder_touch(w, ".agavectl/" FULL("400") ".json");
+    look(w, &want, &then);
+    folder_touch(w, "remote/" FULL("400"));
+    assert_null(go_on(w, &want, &then, &n));
+    assert_true(is_there(w, ".agavectl/" FULL("400") ".json"));
+}
+
+static void one_prune_at_a_time(void **state)
+{
+    static const struct prune_want want = {.keep_full = 1};
+    struct snapshot_folder *w = *state;
+    AUTO(freep) char *dir = xasprintf("%s/s", w->dir);
+    AUTO(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct looked then = {0};
+    size_t n = 0;
+
+    folder_touch(w, FULL("100"));
+    folder_touch(w, FULL("200"));
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    look(w, &want, &then);
+    AUTO(err_freep) struct err *e = go_on(w, &want, &then, &n);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_REFUSED);
+    assert_non_null(strstr(e->text, "another prune is at work"));
+    assert_true(is_there(w, FULL("100")));
+    assert_int_equal(flock(fd, LOCK_UN), 0);
+    look(w, &want, &then);
+    assert_null(go_on(w, &want, &then, &n));
+    assert_false(is_there(w, FULL("100")));
 }
 
 static void more_full_ones_can_be_kept(void **state)
@@ -487,6 +611,10 @@ int main(void)
         TEST(room_of_a_folder),
         TEST(the_newest_pair_stays),
         TEST(more_full_ones_can_be_kept),
+        TEST(what_was_to_stay_is_gone),
+        TEST(what_went_by_itself_is_fine),
+        TEST(the_note_of_what_was_renamed_stays),
+        TEST(one_prune_at_a_time),
         TEST(what_waits_stays_beside_what_is_used),
         TEST(halves),
         TEST(the_last_one_needs_a_word),
