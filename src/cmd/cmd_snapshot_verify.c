@@ -65,6 +65,7 @@ static const char *hash_word(const struct verified *v)
     return v->full ? "not-checkable" : "not-asked";
 }
 
+/* What is known of the hash is known at every level; only what follows from it differs. */
 static void list_proven(const struct verified *v, struct strlist *ret)
 {
     const struct snapcheck_report *r = &v->report;
@@ -72,7 +73,8 @@ static void list_proven(const struct verified *v, struct strlist *ret)
 
     strlist_add(ret, "the compressed data decodes to its end");
     strlist_add(ret, "the tar is whole and holds only what Agave unpacks, version 1.2.0");
-    strlist_addf(ret, "its bank is of slot %llu, as the name says", (unsigned long long)r->slot);
+    strlist_addf(ret, "it holds one bank file, for slot %llu, as the name says, and one status cache",
+                 (unsigned long long)r->slot);
     strlist_addf(ret, "%llu accounts files, %s, none of a slot that it may not hold",
                  (unsigned long long)r->accounts_files,
                  fmt_size(r->accounts_b, size, sizeof(size)));
@@ -80,12 +82,15 @@ static void list_proven(const struct verified *v, struct strlist *ret)
         strlist_add(ret, "the hash in the name is that of the bank's lattice hash");
 }
 
-static void list_not_proven(const struct verified *v, struct strlist *ret)
+static void list_hash_not_proven(const struct verified *v, struct strlist *ret)
 {
     const struct snapcheck_report *r = &v->report;
 
-    if (r->hash_is != SNAPCHECK_HASH_PROVEN && !v->full)
-        strlist_add(ret, "the hash in the name (--verify=full)");
+    if (r->hash_is == SNAPCHECK_HASH_OTHER && !v->full)
+        strlist_addf(ret,
+                     "the hash in the name: the bank gives %s; '--verify=full' judges that, and "
+                     "Agave 3.0 and later would not load it",
+                     r->bank_hash);
     else if (r->hash_is == SNAPCHECK_HASH_OTHER)
         strlist_addf(ret,
                      "the hash in the name: the bank gives %s; clusters before 3.0 put a hash of "
@@ -95,10 +100,20 @@ static void list_not_proven(const struct verified *v, struct strlist *ret)
     else if (r->hash_is == SNAPCHECK_HASH_NONE)
         strlist_add(ret, "the hash in the name: the bank file holds no lattice hash, as those of "
                          "Agave 2.2 and older (--agave-version)");
-    strlist_add(ret, "the sum over all accounts: Agave checks it at its start");
-    if (!r->full)
-        strlist_add(ret, "that nothing is missing between the base in the name and the first slot "
-                         "that it holds");
+}
+
+static void list_not_proven(const struct verified *v, struct strlist *ret)
+{
+    list_hash_not_proven(v, ret);
+    strlist_add(ret, "the rest of the bank file and the status cache: Agave reads them at its "
+                     "start");
+    strlist_add(ret, "the sum over all accounts, and with it their bytes, for which an archive has "
+                     "no checksums: Agave checks it at its start");
+    if (!v->report.full)
+        strlist_addf(ret,
+                     "that it goes on from the full archive of slot %llu without a gap, and that "
+                     "this one is good",
+                     (unsigned long long)v->report.base);
 }
 
 /* ---- output -----------------------------------------------------------------------------------

@@ -58,6 +58,8 @@ def another_hash_is_bad_only_where_that_is_known(t):
     assert f["ok"] is False and "not the one in its name" in f["error"], f
     f = as_json(t, "verify", "--verify=structure", "--agave-version", "3.0.14", other)["files"][0]
     assert f["ok"] is True and f["hash"] == "not-asked", f
+    assert any("would not load it" in why for why in f["not_proven"]), f
+    assert all(any(word in why for why in f["not_proven"]) for word in ("no checksums", "status cache")), f
 
 
 @test
