@@ -506,6 +506,8 @@ static struct err *look_after(struct archive *a, uint64_t now)
     if (now - a->told_ns >= TELL_NS) {
         a->told_ns = now;
         tell(a, now);
+        if (a->job->may_go_on)
+            TRY(a->job->may_go_on(a->job->arg));
     }
     if (now - a->room_ns >= ROOM_NS && partial_total_b(a->partial) != UINT64_MAX) {
         a->room_ns = now;

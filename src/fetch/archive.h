@@ -68,6 +68,9 @@ struct fetch_job {
      * the job when it is sure that it will not be (deadline.h) and no other source could do it. */
     uint64_t whole_by_ns;
     void (*progress)(void *arg, const struct fetch_progress *p); /* about twice a second; or NULL */
+    /* Asked as often; an error ends the job, and what has arrived stays for the next one. Or NULL.
+     */
+    struct err *(*may_go_on)(void *arg);
     /* A source was given up and others go on; may be NULL. */
     void (*dropped)(void *arg, const char *label, const struct err *e);
     /* It will be too late and is not gone on with: the error that follows is ERR_TIMEOUT; may be

@@ -316,6 +316,14 @@ static void on_late(void *arg)
     strlist_add(&l->w->late, l->file->name);
 }
 
+static struct err *on_may_go_on(void *arg)
+{
+    const struct listening *l = arg;
+    const struct pair_job *job = l->w->job;
+
+    return job->may_go_on ? job->may_go_on(job->may_arg) : NULL;
+}
+
 static const char *verify_name(enum fetch_verify v)
 {
     return v == FETCH_VERIFY_NONE ? "none" : v == FETCH_VERIFY_FULL ? "full" : "structure";
@@ -425,6 +433,7 @@ static struct err *fetch(struct work *w, const struct round *r, size_t which, bo
         .proxy = job->scope->proxy,
         .whole_by_ns = whole_by(w, r, which, incremental),
         .progress = on_progress,
+        .may_go_on = on_may_go_on,
         .dropped = on_dropped,
         .late = on_late,
         .finishing = on_finishing,

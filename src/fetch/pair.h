@@ -85,7 +85,9 @@ struct pair_job {
     /* Asked right before an archive gets its final name, which may be hours after the beginning; an
      * error ends the job, and what has arrived stays for the next one. May be NULL. */
     struct err *(*may_name)(void *arg);
-    void *may_arg; /* of both */
+    /* The same, about twice a second while something is fetched. */
+    struct err *(*may_go_on)(void *arg);
+    void *may_arg; /* of all of these */
 };
 struct pair_report {
     struct strlist fetched;  /* final names, in their order */

@@ -14,10 +14,12 @@
 #include "flow/snapshot_scope.h"
 #include "flow/snapshot_text.h"
 #include "flow/unit_state.h"
+#include "io/clock.h"
 #include "look/snapshot_rules.h"
 
 #define TIP_MS     2000
 #define MEASURE_MS 4000
+#define LOOK_NS    (UINT64_C(2) * 1000000000)
 
 const char *keep_outcome_name(enum keep_outcome o)
 {
@@ -74,8 +76,41 @@ static void on_progress(void *arg, const struct fetch_progress *p)
     report_progress(arg, "%s", text);
 }
 
+static struct err *is_active_voter(struct ctx *ctx, bool *ret)
+{
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+
+    *ret = false;
+    if (!ctx->cfg->validator.voting)
+        return NULL;
+    TRY(unit_config_look(ctx, NULL, &u));
+    return unit_look(ctx, u, ret);
+}
+
+/* A fetch can take hours, and the voter be started meanwhile: then nothing more is read or written.
+ */
+struct watch {
+    struct ctx *ctx;
+    uint64_t next_ns;
+    bool voter;
+};
+
+static struct err *still_quiet(void *arg)
+{
+    struct watch *w = arg;
+    uint64_t now_ns = clock_mono_ns(w->ctx);
+
+    if (now_ns < w->next_ns)
+        return NULL;
+    w->next_ns = now_ns + LOOK_NS;
+    TRY(is_active_voter(w->ctx, &w->voter));
+    return w->voter ? err_new(ERR_REFUSED, "a voter was started meanwhile: what has arrived is "
+                                           "kept, and gone on with when it does not run")
+                    : NULL;
+}
+
 static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events *events,
-                         struct pair_local *local, struct pair_report *ret)
+                         struct pair_local *local, struct watch *watch, struct pair_report *ret)
 {
     AUTO(snapshot_scope_clear) struct snapshot_scope scope = {0};
     const struct config *c = ctx->cfg;
@@ -102,6 +137,8 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
         .min_rate_b_s = c->snapshot.min_rate_mib_s << 20,
         .max_rate_b_s = c->snapshot.max_rate_mib_s << 20,
         .events = events,
+        .may_go_on = still_quiet,
+        .may_arg = watch,
     };
     e = pair_get(ctx, &job, local, ret);
     saved = snapshot_scope_save(ctx, &scope);
@@ -128,17 +165,6 @@ static struct err *remove_overtaken(struct ctx *ctx, size_t *ret_n)
 
 /* ---- a round ----------------------------------------------------------------------------------
  */
-
-static struct err *is_active_voter(struct ctx *ctx, bool *ret)
-{
-    AUTO(unit_config_freep) struct unit_config *u = NULL;
-
-    *ret = false;
-    if (!ctx->cfg->validator.voting)
-        return NULL;
-    TRY(unit_config_look(ctx, NULL, &u));
-    return unit_look(ctx, u, ret);
-}
 
 static bool is_fresh(const struct ctx *ctx, const struct keep_round *r)
 {
@@ -175,6 +201,7 @@ static struct err *bring(struct ctx *ctx, const struct flow_report *report, stru
         .dir = ctx->cfg->validator.snapshots, .waiting = true, .by_notes = true, .hash_must = true};
     AUTO(pair_local_clear) struct pair_local local = {0};
     AUTO(pair_report_clear) struct pair_report done = {0};
+    struct watch watch = {.ctx = ctx};
     struct err *e;
 
     TRY(newest(ctx, &r->slot));
@@ -182,7 +209,7 @@ static struct err *bring(struct ctx *ctx, const struct flow_report *report, stru
     if (is_fresh(ctx, r))
         return NULL;
     TRY(pair_local_look(ctx, &look, &events, &local));
-    e = fetch(ctx, r->tip.v, &events, &local, &done);
+    e = fetch(ctx, r->tip.v, &events, &local, &watch, &done);
     if (local.full)
         r->slot = (struct known_u64){.known = true, .v = local.slot};
     if (done.tip_known)
@@ -190,6 +217,11 @@ static struct err *bring(struct ctx *ctx, const struct flow_report *report, stru
     r->fetched = done.fetched;
     done.fetched = (struct strlist){0};
     r->outcome = r->fetched.n ? KEEP_FETCHED : KEEP_STALE;
+    if (e && watch.voter) {
+        r->outcome = KEEP_QUIET;
+        r->why = xstrdup(e->text);
+        return err_free(e);
+    }
     TRY(e);
     return r->fetched.n ? remove_overtaken(ctx, &r->n_removed) : NULL;
 }

@@ -14,7 +14,7 @@
  * round. What is fetched always waits in .agavectl/ (fetch/store.h), so that a start, a stop and a
  * round never meet in the folder: up, start and restart give it its place. */
 enum keep_outcome {
-    KEEP_QUIET,   /* a voter that runs: nothing is asked of anybody, nothing is fetched */
+    KEEP_QUIET,   /* a voter that runs: nothing is asked of anybody, nothing is fetched any more */
     KEEP_FRESH,   /* what is here is at most snapshot.fresh_slots behind the tip */
     KEEP_FETCHED, /* something new waits */
     KEEP_STALE,   /* it is older, and nobody has a newer one */

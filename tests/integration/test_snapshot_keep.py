@@ -76,6 +76,31 @@ def a_voter_that_runs_is_left_alone(t):
 
 
 @test
+def a_voter_that_is_started_meanwhile_ends_the_fetch(t):
+    t.need_root()
+    w = world.World(t, "--nodes", 9, "--spread")
+    full, _ = w.big(32, 1)
+    host = Host(t, w, voting=True, vote_account="11111111111111111111111111111111")
+    config = json.loads(host.config.read_text())
+    config["snapshot"]["max_rate_mib_s"] = 1             # half a minute and more
+    host.config.write_text(json.dumps(config))
+    p = subprocess.Popen(host.argv(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    t.later(lambda: p.poll() is None and p.kill())
+    half = host.dir / ".agavectl" / f"tmp-{full}"
+    t.until("the half file", half.exists, 30)
+    with open(host.ledger / "ledger.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        out, err = p.communicate(timeout=20)
+        got = json.loads(out)["round"]
+        assert p.returncode == 0 and got["outcome"] == "quiet" and "started meanwhile" in got["why"], (out, err)
+        assert half.exists() and host.names(".agavectl") == [half.name] and host.names() == [], os.listdir(host.dir)
+    config["snapshot"]["max_rate_mib_s"] = 0
+    host.config.write_text(json.dumps(config))
+    got, r = host.round()                                # and is gone on with
+    assert got["outcome"] == "fetched" and got["fetched"][0] == full, r
+
+
+@test
 def nobody_is_there(t):
     t.need_root()
     w = world.World(t, "--nodes", 3)
