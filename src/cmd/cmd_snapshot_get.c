@@ -20,6 +20,7 @@
 #include "flow/unit_state.h"
 #include "io/fsroot.h"
 #include "io/io_class.h"
+#include "look/snapshot_rules.h"
 
 #define MEASURE_MS 4000
 
@@ -105,32 +106,41 @@ static struct err *folder_of(struct ctx *ctx, const struct get_opts *o, char **r
     return NULL;
 }
 
-/* Is it the folder of a validator that runs, or may run? Of another folder nobody is asked. */
+static bool is_folder(struct ctx *ctx, const char *dir, const char *other)
+{
+    AUTO(freep) char *path = fsroot_path(ctx->root, dir);
+    AUTO(freep) char *its = other ? fsroot_path(ctx->root, other) : NULL;
+    struct stat a, b;
+
+    if (str_eq(dir, other))
+        return true;
+    return its && stat(path, &a) == 0 && stat(its, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Is it a folder of a validator that runs, or may run? Of another folder nobody is asked. */
 static struct err *is_in_use(struct ctx *ctx, const char *dir, bool *ret)
 {
     AUTO(unit_config_freep) struct unit_config *u = NULL;
-    struct stat a, b;
+    struct snapdirs its;
 
     *ret = false;
     if (!ctx->cfg)
         return NULL;
-    if (!str_eq(dir, ctx->cfg->validator.snapshots)) {
-        AUTO(freep) char *path = fsroot_path(ctx->root, dir);
-        AUTO(freep) char *its = fsroot_path(ctx->root, ctx->cfg->validator.snapshots);
-
-        if (stat(path, &a) < 0 || stat(its, &b) < 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
-            return NULL;
-    }
+    its = snapshot_dirs(ctx->cfg);
+    if (!is_folder(ctx, dir, its.dir) && !is_folder(ctx, dir, its.full) &&
+        !is_folder(ctx, dir, its.incremental))
+        return NULL;
     TRY(unit_config_look(ctx, NULL, &u));
     return unit_look(ctx, u, ret);
 }
 
-/* While it runs nothing changes in its folder: what is fetched waits beside it. */
-static char *target_of(const char *dir, bool in_use)
+/* While it runs nothing changes in its folders: what is fetched waits beside it. */
+static char *target_of(const char *dir, bool in_use, bool say)
 {
     char *target = in_use ? xasprintf("%s/" STORE_DIR, dir) : xstrdup(dir);
 
-    if (in_use)
+    if (in_use && say)
         log_note("a validator runs on '%s': what is fetched waits in '%s' until it is stopped", dir,
                  target);
     return target;
@@ -138,17 +148,22 @@ static char *target_of(const char *dir, bool in_use)
 
 struct place_asked {
     struct ctx *ctx;
-    const char *dir;
+    const char *dir, *full_dir, *incr_dir;
     bool in_use;
 };
 
 static struct err *make_place(void *arg)
 {
     const struct place_asked *p = arg;
-    AUTO(freep) char *target = NULL;
+    const char *const dirs[] = {p->full_dir, p->incr_dir};
 
-    TRY(fsroot_mkdirs(p->ctx->root, p->dir, 0755));
-    return store_target(p->ctx, p->dir, p->in_use, &target);
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        AUTO(freep) char *target = NULL;
+
+        TRY(fsroot_mkdirs(p->ctx->root, dirs[i], 0755));
+        TRY(store_target(p->ctx, dirs[i], p->in_use, &target));
+    }
+    return NULL;
 }
 
 /* It may have been started while the archive was fetched. */
@@ -211,14 +226,19 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
     AUTO(pair_report_clear) struct pair_report done = {0};
     struct pair_job job = job_of(ctx, o, who, &show->events);
     struct place_asked asked = {.ctx = ctx, .dir = dir};
-    AUTO(freep) char *target = NULL;
+    struct snapdirs dirs = o->dir ? (struct snapdirs){0} : snapshot_dirs(ctx->cfg);
+    const char *full_dir = dirs.full ? dirs.full : dir;
+    const char *incr_dir = dirs.incremental ? dirs.incremental : dir;
+    AUTO(freep) char *target = NULL, *incr_target = NULL;
     bool in_use = false;
     struct err *e;
 
     TRY(is_in_use(ctx, dir, &in_use));
-    target = target_of(dir, in_use);
+    target = target_of(full_dir, in_use, true);
+    incr_target = target_of(incr_dir, in_use, false);
+    dirs.dir = dir;
     const struct pair_look look = {
-        .dir = dir, .waiting = in_use, .by_notes = true, .hash_must = job.hash_must};
+        .dirs = dirs, .waiting = in_use, .by_notes = true, .hash_must = job.hash_must};
     TRY(pair_local_look(ctx, &look, &show->events, &local));
     if (o->incr_only && !local.full)
         return err_new(ERR_NOTFOUND,
@@ -226,8 +246,11 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
                        "'--incremental-only' out",
                        dir);
     job.dir = target;
-    job.notes = dir;
+    job.incr_dir = incr_target;
+    job.waiting = in_use;
     asked.in_use = in_use;
+    asked.full_dir = full_dir;
+    asked.incr_dir = incr_dir;
     job.make_dir = make_place;
     job.may_arg = &asked;
     if (!in_use)

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "fetch/provenance.h"
 #include "flow/agave_of.h"
+#include "look/found.h"
 #include "look/snapshot_rules.h"
 
 #define SHOWN_MAX 200 /* of a name */
@@ -67,7 +68,7 @@ static void read_notes(struct ctx *ctx, struct listing *s)
     for (size_t i = 0; i < s->l.n; i++) {
         const struct snaplocal_file *f = &s->l.files[i];
         struct err *e = f->kind == SNAPLOCAL_ARCHIVE
-                            ? provenance_read(ctx, s->l.dir, f->file, &s->notes[i])
+                            ? provenance_read(ctx, f->home, f->file, &s->notes[i])
                             : NULL;
 
         if (e && e->kind != ERR_NOTFOUND)
@@ -76,30 +77,73 @@ static void read_notes(struct ctx *ctx, struct listing *s)
     }
 }
 
-/* A folder of the command line or the config's; *ret NULL: neither. */
-static struct err *folder(const char *given, const char *configured, char **ret)
+/* Whose folders they are, in this order: named, the config's, those of the one validator that runs.
+ */
+struct folders {
+    struct snapdirs dirs;
+    char *given, *accounts;
+    struct founds founds;
+};
+
+static void folders_clear(struct folders *f)
 {
-    if (given)
-        return path_arg(given, ret);
-    *ret = configured ? xstrdup(configured) : NULL;
+    founds_clear(&f->founds);
+    free(f->given);
+    free(f->accounts);
+}
+
+static struct err *of_who_runs(struct ctx *ctx, struct folders *ret)
+{
+    const struct found *f;
+    size_t unseen = 0;
+
+    TRY(found_validators(ctx, &ret->founds, &unseen));
+    f = ret->founds.items;
+    if (ret->founds.n == 1 && f->snapshots) {
+        ret->dirs = (struct snapdirs){.dir = f->snapshots,
+                                      .full = f->full_snapshots,
+                                      .incremental = f->incremental_snapshots};
+        return NULL;
+    }
+    return err_new(ERR_BADINPUT, "no folder of snapshots is known%s; give one, or --config FILE",
+                   ret->founds.n > 1 ? " (more than one validator runs)"
+                   : unseen && !ret->founds.n
+                       ? " (a validator of another user may run: try as root)"
+                       : "");
+}
+
+static struct err *choose(struct ctx *ctx, const struct list_opts *o, const char *dir,
+                          struct folders *ret)
+{
+    const struct config *cfg = ctx->cfg;
+
+    if (o->snapshots && dir)
+        return err_new(ERR_BADINPUT, "give the folder once: as argument, or with '--snapshots'");
+    if (o->snapshots || dir) {
+        TRY(path_arg(dir ? dir : o->snapshots, &ret->given));
+        ret->dirs.dir = ret->given;
+    } else if (cfg) {
+        ret->dirs = snapshot_dirs(cfg);
+    } else {
+        TRY(of_who_runs(ctx, ret));
+    }
+    if (o->accounts)
+        return path_arg(o->accounts, &ret->accounts);
+    /* The config's accounts are those of the config's snapshots. */
+    ret->accounts = cfg && !ret->given ? xstrdup(cfg->validator.accounts) : NULL;
     return NULL;
 }
 
-static struct err *look(struct ctx *ctx, const struct list_opts *o, struct listing *s)
+static struct err *look(struct ctx *ctx, const struct list_opts *o, const char *dir,
+                        struct listing *s)
 {
-    const struct config *cfg = ctx->cfg;
-    AUTO(freep) char *dir = NULL, *accounts = NULL;
+    AUTO(folders_clear) struct folders f = {0};
     struct snapload_rules rules;
 
-    TRY(folder(o->snapshots, cfg ? cfg->validator.snapshots : NULL, &dir));
-    /* The config's accounts are those of the config's snapshots. */
-    TRY(folder(o->accounts, cfg && !o->snapshots ? cfg->validator.accounts : NULL, &accounts));
-    if (!dir)
-        return err_new(ERR_BADINPUT,
-                       "no folder of snapshots is known; give --snapshots DIR or --config FILE");
+    TRY(choose(ctx, o, dir, &f));
     TRY(agave_of(ctx, o->agave_version, NULL, &s->version, &s->no_version));
-    TRY(snaplocal_read(ctx, dir, accounts, &s->l));
-    rules = snapshot_rules(cfg, &s->version);
+    TRY(snaplocal_read_dirs(ctx, &f.dirs, f.accounts, &s->l));
+    rules = snapshot_rules(ctx->cfg, &s->version);
     snapload_decide(&s->l, &rules, &s->d);
     read_notes(ctx, s);
     return NULL;
@@ -130,11 +174,12 @@ static struct json *json_file(const struct snaplocal_file *f, const struct prove
 
     json_put(j, "path", json_new_str(f->path));
     json_put(j, "kind", json_new_str(kind_of(f)));
-    json_put(j, "where", json_new_str(snaplocal_place_name(f->place)));
+    json_put(j, "where", json_new_str(f->apart ? "apart" : snaplocal_place_name(f->place)));
     json_put(j, "slot", f->named ? json_new_u64(f->name.slot) : NULL);
     json_put(j, "base", f->named && f->name.incremental ? json_new_u64(f->name.base) : NULL);
     json_put(j, "hash", json_new_str(f->named ? f->name.hash : NULL));
-    json_put(j, "usable", json_new_bool(f->kind == SNAPLOCAL_ARCHIVE && !f->name.legacy));
+    json_put(j, "usable",
+             json_new_bool(f->kind == SNAPLOCAL_ARCHIVE && !f->name.legacy && !f->apart));
     json_put(j, "size_b", json_new_u64(f->size_b));
     json_put(j, "disk_b", json_new_u64(f->disk_b));
     if (f->kind == SNAPLOCAL_HALF) {
@@ -199,6 +244,8 @@ static void print_json(const struct listing *s, struct out *out)
     for (size_t i = 0; i < s->l.n_banks; i++)
         json_push(banks, json_bank(&s->l.banks[i]));
     json_put(doc, "dir", json_new_str(s->l.dir));
+    json_put(doc, "full_dir", json_new_str(s->l.full_dir));
+    json_put(doc, "incremental_dir", json_new_str(s->l.incr_dir));
     json_put(doc, "agave_version", json_new_str(version));
     json_put(doc, "would_load", json_load(s));
     json_put(doc, "files", files);
@@ -230,12 +277,20 @@ static void file_row(struct table *t, const struct snaplocal_file *f, const stru
                                  kind_of(f),
                                  base,
                                  fmt_size(f->size_b, size, sizeof(size)),
-                                 snaplocal_place_name(f->place),
+                                 f->apart ? "apart" : snaplocal_place_name(f->place),
                                  trust_of(f, note),
                                  explain ? f->why : name,
                                  NULL};
 
     table_row(t, cells);
+}
+
+static void print_nothing(const struct listing *s, struct out *out)
+{
+    out_printf(out, "no archive is in '%s'", s->l.full_dir);
+    if (!str_eq(s->l.full_dir, s->l.incr_dir))
+        out_printf(out, " or '%s'", s->l.incr_dir);
+    out_printf(out, "\n");
 }
 
 static void print_files(const struct listing *s, bool explain, struct out *out)
@@ -251,7 +306,7 @@ static void print_files(const struct listing *s, bool explain, struct out *out)
     if (s->l.n)
         table_print(t, out);
     else
-        out_printf(out, "no archive is in '%s'\n", s->l.dir);
+        print_nothing(s, out);
 }
 
 static void print_banks(const struct listing *s, struct out *out)
@@ -293,7 +348,7 @@ static struct err *snapshot_list_run(struct ctx *ctx, const void *opts, int argc
     AUTO(listing_clear) struct listing s = {0};
     const struct list_opts *o = opts;
 
-    TRY(look(ctx, o, &s));
+    TRY(look(ctx, o, argc ? argv[0] : NULL, &s));
     if (out->json)
         print_json(&s, out);
     else
@@ -304,13 +359,16 @@ static struct err *snapshot_list_run(struct ctx *ctx, const void *opts, int argc
 const struct cmd cmd_snapshot_list = {
     .name = "list",
     .summary = "show the local snapshots and what would be loaded",
-    .usage = "",
+    .usage = "[DIR]",
     .detail =
         "Shows every archive in the folder and in its remote/, what waits in .agavectl/ until the "
         "validator is stopped, half files, and what a start would begin from (*): the highest full "
         "archive and the highest incremental that builds on just that one, unless a local bank "
         "snapshot is as new and can be loaded (fast boot). With --explain it says so of each, and "
-        "lists the bank snapshots. What can be loaded differs between 3.0, 3.1 and 4.0.\n"
+        "lists the bank snapshots. Without DIR the folders are the config's, or else those of the "
+        "one validator that runs on this host; archives that it takes from other folders "
+        "(--full-snapshot-archive-path, --incremental-snapshot-archive-path) are shown with them. "
+        "What can be loaded differs between 3.0, 3.1 and 4.0.\n"
         "TRUST tells why the hash of an archive that agavectl has fetched is believed; nobody: it "
         "was taken with --trust-any.",
     .example = "agavectl snapshot list --explain",
@@ -324,6 +382,7 @@ const struct cmd cmd_snapshot_list = {
               "\n"
               "  a start of Agave 3.0.14: the full archive of slot 1202\n",
     .flags = CMD_CONFIG_MAYBE | CMD_JSON,
+    .max_args = 1,
     .opts = list_options,
     .opts_size = sizeof(struct list_opts),
     .run = snapshot_list_run,

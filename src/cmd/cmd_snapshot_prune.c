@@ -93,18 +93,21 @@ static struct err *decide(struct ctx *ctx, const struct prune_opts *o, int argc,
 {
     AUTO(freep) char *dir = NULL, *why = NULL;
     struct agave_version version;
+    struct snapdirs dirs = {0};
 
     if (o->snapshots)
         TRY(path_arg(o->snapshots, &dir));
     else if (ctx->cfg)
-        dir = xstrdup(ctx->cfg->validator.snapshots);
+        dirs = snapshot_dirs(ctx->cfg);
     else
         return err_new(ERR_BADINPUT,
                        "no folder of snapshots is known; give --snapshots DIR or --config FILE");
     TRY(agave_of(ctx, o->agave_version, NULL, &version, &why));
     p->rules = snapshot_rules(ctx->cfg, &version);
     TRY(look_who_runs(ctx, o, p));
-    TRY(snaplocal_read(ctx, dir, NULL, &p->l));
+    if (dir)
+        dirs.dir = dir;
+    TRY(snaplocal_read_dirs(ctx, &dirs, NULL, &p->l));
     for (int i = 0; i < argc; i++)
         strlist_add(&p->names, argv[i]);
     for (size_t i = 0; i < o->confirm.destroy.n; i++)
@@ -131,7 +134,7 @@ static void print_items(const struct pruning *p, struct out *out)
         char size[32];
         const char *const cells[] = {p->plan.items[i].remove ? "remove" : "keep",
                                      fmt_size(f->disk_b, size, sizeof(size)),
-                                     snaplocal_place_name(f->place),
+                                     f->apart ? "apart" : snaplocal_place_name(f->place),
                                      name,
                                      p->plan.items[i].why,
                                      NULL};

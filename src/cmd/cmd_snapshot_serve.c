@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "fetch/serve.h"
+#include "look/snapshot_rules.h"
 
 #define LISTEN "127.0.0.1:8890"
 
@@ -84,7 +85,9 @@ static struct err *snapshot_serve_run(struct ctx *ctx, const void *opts, int arg
 {
     const struct serve_cmd_opts *o = opts;
     AUTO(nets_clear) struct nets allow = {0};
-    const char *dir = o->dir ? o->dir : ctx->cfg ? ctx->cfg->validator.snapshots : NULL;
+    struct snapdirs dirs =
+        o->dir || !ctx->cfg ? (struct snapdirs){.dir = o->dir} : snapshot_dirs(ctx->cfg);
+    const char *dir = dirs.full ? dirs.full : dirs.dir;
     struct serve_opts serve = {.listen = o->listen ? o->listen : LISTEN,
                                .allow = &allow,
                                .rate_b_s = o->max_rate,
@@ -96,6 +99,7 @@ static struct err *snapshot_serve_run(struct ctx *ctx, const void *opts, int arg
         return err_new(ERR_BADINPUT, "which folder? give --snapshots DIR or --config FILE");
     TRY(who_may(o, serve.listen, &allow));
     serve.dir = dir;
+    serve.incr_dir = dirs.incremental ? dirs.incremental : dirs.dir;
     serve.arg = (void *)(uintptr_t)dir;
     return serve_snapshots(ctx, &serve);
 }

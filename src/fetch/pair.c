@@ -282,7 +282,7 @@ struct listening {
     const struct round *r;
     const struct sources *s;
     const struct fetch_file *file;
-    const char *trust;
+    const char *dir, *trust;
     struct strlist damaged; /* labels of those that sent damage */
 };
 
@@ -324,6 +324,12 @@ static struct err *on_may_go_on(void *arg)
     return job->may_go_on ? job->may_go_on(job->may_arg) : NULL;
 }
 
+/* Where it is fetched to. */
+static const char *dir_of(const struct pair_job *job, bool incremental)
+{
+    return incremental && job->incr_dir ? job->incr_dir : job->dir;
+}
+
 static const char *verify_name(enum fetch_verify v)
 {
     return v == FETCH_VERIFY_NONE ? "none" : v == FETCH_VERIFY_FULL ? "full" : "structure";
@@ -340,6 +346,7 @@ static const char *trust_of(const struct round *r, bool incremental, const struc
 /* It is whole, and has its final name next. */
 static struct err *on_finishing(void *arg, const struct fetch_report *done)
 {
+    static const char own[] = "/" STORE_DIR;
     const struct listening *l = arg;
     const struct pair_job *job = l->w->job;
     AUTO(provenance_clear)
@@ -357,7 +364,8 @@ static struct err *on_finishing(void *arg, const struct fetch_report *done)
             strlist_add(&p.sources, done->shares[i].label);
     if (job->may_name)
         TRY(job->may_name(job->may_arg));
-    return provenance_write(l->w->ctx, job->notes ? job->notes : job->dir, &p);
+    AUTO(freep) char *above = xstrndup(l->dir, strlen(l->dir) - (job->waiting ? strlen(own) : 0));
+    return provenance_write(l->w->ctx, above, &p);
 }
 
 /* The names of 3.0 and later are of a hash that can be proven. */
@@ -378,13 +386,13 @@ static bool all_of_3(const struct round *r, const struct sources *s)
 
 /* Half files of other names: each may be as large as a snapshot, and some interrupted nights would
  * fill the disk. */
-static struct err *sweep(struct work *w, const char *name)
+static struct err *sweep(struct work *w, const char *dir, const char *name)
 {
     AUTO(strlist_clear) struct strlist keep = {0};
     uint64_t freed_b;
 
     strlist_add(&keep, name);
-    return partial_sweep(w->ctx, w->job->dir, &keep, &freed_b);
+    return partial_sweep(w->ctx, dir, &keep, &freed_b);
 }
 
 /* When it must be whole, to be no older at its end than age may give way to. A full archive that an
@@ -413,14 +421,18 @@ static struct err *fetch(struct work *w, const struct round *r, size_t which, bo
     const struct pair_job *job = w->job;
     struct sources s = {0};
     char buf[TRUST_TEXT_MAX];
-    struct listening l = {
-        .w = w, .r = r, .s = &s, .file = f, .trust = trust_of(r, incremental, f, buf)};
+    struct listening l = {.w = w,
+                          .r = r,
+                          .s = &s,
+                          .file = f,
+                          .dir = dir_of(job, incremental),
+                          .trust = trust_of(r, incremental, f, buf)};
     struct err *e;
 
     list_sources(r, incremental, f->name, &s);
     struct fetch_job one = {
         .name = f->name,
-        .dir = job->dir,
+        .dir = l.dir,
         .sources = s.items,
         .n_sources = s.n,
         .uid = job->uid,
@@ -439,7 +451,7 @@ static struct err *fetch(struct work *w, const struct round *r, size_t which, bo
         .finishing = on_finishing,
         .arg = &l,
     };
-    e = sweep(w, f->name);
+    e = sweep(w, one.dir, f->name);
     if (!e)
         e = fetch_archive(w->ctx, &one, done);
     for (size_t i = 0; !e && i < done->bad_peers.n; i++)
@@ -517,22 +529,44 @@ static uint64_t known_or_0(uint64_t size_b)
     return size_b == UINT64_MAX ? 0 : size_b;
 }
 
-/* *ret_lacks: what to say when it does not fit, or NULL; to be freed. */
-static struct err *forecast(struct work *w, struct pair_plan *p, char **ret_lacks)
+/* *ret_lacks: what to say when it does not fit, or NULL; to be freed; *ret_dir: where. */
+static struct err *forecast_in(struct work *w, const char *dir, const char *full,
+                               const char *incremental, struct store_room *room,
+                               struct pair_plan *p, char **ret_lacks, const char **ret_dir)
 {
-    struct store_room room = {
-        .full_b = known_or_0(p->full_b),
-        .incremental_b = known_or_0(p->incr_b),
-        .spare_b = w->job->spare_b ? w->job->spare_b : PAIR_SPARE_B,
-    };
     struct store_forecast f;
 
-    TRY(store_room_look(w->ctx, w->job->dir, p->have_full ? NULL : p->full, p->incr, &room));
-    store_forecast(&room, &f);
+    room->spare_b = w->job->spare_b ? w->job->spare_b : PAIR_SPARE_B;
+    TRY(store_room_look(w->ctx, dir, full, incremental, room));
+    store_forecast(room, &f);
     p->need_b = f.need_b;
-    p->free_b = room.free_b;
-    *ret_lacks = f.fits ? NULL : store_forecast_text(&room, &f);
+    p->free_b = room->free_b;
+    if (!f.fits && !*ret_lacks) {
+        *ret_lacks = store_forecast_text(room, &f);
+        *ret_dir = dir;
+    }
     return NULL;
+}
+
+/* The folders may lie on two disks. */
+static struct err *forecast(struct work *w, struct pair_plan *p, char **ret_lacks,
+                            const char **ret_dir)
+{
+    const struct pair_job *job = w->job;
+    const char *full = p->have_full ? NULL : p->full;
+    struct store_room room = {.full_b = known_or_0(p->full_b)};
+
+    *ret_lacks = NULL;
+    if (!job->incr_dir || str_eq(job->incr_dir, job->dir)) {
+        room.incremental_b = known_or_0(p->incr_b);
+        return forecast_in(w, job->dir, full, p->incr, &room, p, ret_lacks, ret_dir);
+    }
+    if (p->incr) {
+        struct store_room apart = {.incremental_b = known_or_0(p->incr_b)};
+
+        TRY(forecast_in(w, job->incr_dir, NULL, p->incr, &apart, p, ret_lacks, ret_dir));
+    }
+    return full ? forecast_in(w, job->dir, full, NULL, &room, p, ret_lacks, ret_dir) : NULL;
 }
 
 static struct err *plan(struct work *w, const struct round *r, size_t best, bool *ret_go)
@@ -542,6 +576,7 @@ static struct err *plan(struct work *w, const struct round *r, size_t best, bool
     const struct pair_events *ev = w->job->events;
     char full[TRUST_TEXT_MAX], incr[TRUST_TEXT_MAX];
     AUTO(freep) char *lacks = NULL;
+    const char *full_of = NULL; /* where it lacks */
     struct pair_plan p = {
         .full = v->have_full ? w->local->full : o->full.name,
         .incr = v->with_incr ? o->incr.name : NULL,
@@ -566,11 +601,11 @@ static struct err *plan(struct work *w, const struct round *r, size_t best, bool
         p.full_sources = count_sources(r, false, p.full, &p.full_b);
     if (p.incr)
         p.incr_sources = count_sources(r, true, p.incr, &p.incr_b);
-    TRY(forecast(w, &p, &lacks));
+    TRY(forecast(w, &p, &lacks, &full_of));
     if (ev && ev->plan)
         TRY(ev->plan(ev->arg, &p, ret_go));
     if (*ret_go && lacks)
-        return err_hint(err_sys(ENOSPC, "no room in '%s'", w->job->dir), "%s", lacks);
+        return err_hint(err_sys(ENOSPC, "no room in '%s'", full_of), "%s", lacks);
     return *ret_go && w->job->make_dir ? w->job->make_dir(w->job->may_arg) : NULL;
 }
 

@@ -12,6 +12,7 @@
 #include "fetch/find.h"
 #include "fetch/reasons.h"
 #include "fetch/trust.h"
+#include "solana/snapshot_local.h"
 
 /* A snapshot to start from, in one plan: who has what (find.h), whom to believe (trust.h), with
  * what the tip is reached soonest (rank.h), the full archive from all who have it (archive.h), and
@@ -49,11 +50,11 @@ struct pair_local {
 };
 void pair_local_clear(struct pair_local *l);
 struct pair_look {
-    const char *dir; /* the folder of snapshots, with its remote/ */
-    bool waiting;    /* and its .agavectl/ */
-    bool by_notes;   /* one that was proven when we fetched it, by a note of our own, and was not
-                        written to since, is not read again */
-    bool hash_must;  /* as in snapcheck_limits: what will load it is 3.0 or later */
+    struct snapdirs dirs; /* of snapshots, each with its remote/ */
+    bool waiting;         /* and its .agavectl/ */
+    bool by_notes;  /* one that was proven when we fetched it, by a note of our own, and was not
+                       written to since, is not read again */
+    bool hash_must; /* as in snapcheck_limits: what will load it is 3.0 or later */
 };
 /* The highest full archive and its highest incremental, as Agave 3.0 and later choose. Each is
  * verified, which takes as long as reading does. A folder that is not there is nothing.
@@ -71,8 +72,10 @@ struct pair_job {
     uint32_t measure_ms;          /* 0: rates are not measured beforehand when there is a choice */
     struct blacklist *blacklist;  /* what turns out to be bad is added; NULL: none */
     /* As in fetch_job. */
-    const char *dir;
-    const char *notes; /* the folder of snapshots that dir is, or is the .agavectl of; NULL: dir */
+    const char *dir;      /* for full archives */
+    const char *incr_dir; /* for incrementals; NULL: dir */
+    bool waiting; /* dir and incr_dir are the .agavectl of folders of snapshots, whose notes these
+                     are */
     uint32_t uid, gid;
     enum fetch_verify verify;
     bool hash_must;   /* also where the versions of the sources do not tell */

@@ -17,7 +17,7 @@ void pair_local_clear(struct pair_local *l)
 
 static bool is_archive(const struct snaplocal_file *f, bool incremental, bool waiting)
 {
-    return f->kind == SNAPLOCAL_ARCHIVE && f->named && !f->name.legacy &&
+    return f->kind == SNAPLOCAL_ARCHIVE && f->named && !f->name.legacy && !f->apart &&
            f->name.incremental == incremental && (waiting || f->place != SNAPLOCAL_STAGED);
 }
 
@@ -38,7 +38,7 @@ static bool proven_before(struct ctx *ctx, const struct pair_look *look,
                           const struct snaplocal_file *f)
 {
     AUTO(provenance_clear) struct provenance p = {0};
-    struct err *e = provenance_read(ctx, look->dir, f->file, &p);
+    struct err *e = provenance_read(ctx, f->home, f->file, &p);
     bool known = !e && p.ours && p.size_b == f->size_b && f->mtime_s <= p.at_ms / 1000;
 
     err_free(e); /* without a note it is read */
@@ -82,7 +82,7 @@ struct err *pair_local_look(struct ctx *ctx, const struct pair_look *look,
 {
     AUTO(snaplocal_clear) struct snaplocal l = {0};
     const struct snaplocal_file *full, *incr;
-    struct err *e = snaplocal_read(ctx, look->dir, NULL, &l);
+    struct err *e = snaplocal_read_dirs(ctx, &look->dirs, NULL, &l);
 
     *ret = (struct pair_local){0};
     if (e && e->kind == ERR_NOTFOUND)

@@ -51,7 +51,7 @@ static void say(struct plan *s, size_t i, bool remove, char *why)
 
 static bool is_usable(const struct snaplocal_file *f)
 {
-    return f->kind == SNAPLOCAL_ARCHIVE && !f->name.legacy && f->size_b > 0;
+    return f->kind == SNAPLOCAL_ARCHIVE && !f->name.legacy && f->size_b > 0 && !f->apart;
 }
 
 static bool is_seen(const struct snaplocal_file *f)
@@ -138,9 +138,14 @@ static void decide_archives(struct plan *s)
     uint64_t n = s->w->keep_full ? s->w->keep_full : 1;
     bool any = false;
 
-    for (size_t i = 0; i < s->l->n; i++)
-        if (s->l->files[i].kind == SNAPLOCAL_ARCHIVE)
+    for (size_t i = 0; i < s->l->n; i++) {
+        const struct snaplocal_file *f = &s->l->files[i];
+
+        if (f->kind == SNAPLOCAL_ARCHIVE && f->apart) /* somebody's, and no start's */
+            say(s, i, false, xstrdup("in a folder where the validator does not look for it"));
+        else if (f->kind == SNAPLOCAL_ARCHIVE)
             say(s, i, true, why_goes(s->l, i));
+    }
     for (uint64_t k = 0; k < n && next_full(s->l, true, limit, &slot); k++) {
         keep_full(s, slot, true);
         highest = any ? highest : slot;
@@ -412,8 +417,8 @@ static struct err *is_in(struct ctx *ctx, const char *dir, enum snaplocal_place 
     return NULL;
 }
 
-/* By now, wherever it has its place: who fetches it or gives it its place may just have renamed it,
- * and its note is all that says who vouches for it. */
+/* By now, wherever in its folder it has its place: who fetches it or gives it its place may just
+ * have renamed it, and its note is all that says who vouches for it. */
 static struct err *is_anywhere(struct ctx *ctx, const char *dir, const char *name, bool *ret)
 {
     AUTO(freep) char *half = xasprintf(OURS "%s", name);
@@ -447,18 +452,18 @@ static struct err *unlink_one(int fd, const struct snaplocal_file *f, bool *ret_
     return NULL;
 }
 
-static struct err *remove_one(struct ctx *ctx, const char *dir, int fd,
-                              const struct snaplocal_file *f, size_t *ret_n)
+static struct err *remove_one(struct ctx *ctx, int fd, const struct snaplocal_file *f,
+                              size_t *ret_n)
 {
     AUTO(freep) char *stem = xstrndup(f->file, strlen(f->file) - strlen(".json"));
     bool gone = false, there = false;
 
     if (f->kind == SNAPLOCAL_LEFT)
-        TRY(is_anywhere(ctx, dir, stem, &there));
+        TRY(is_anywhere(ctx, f->home, stem, &there));
     if (!there)
         TRY(unlink_one(fd, f, &gone));
     *ret_n += gone;
-    return gone && f->kind == SNAPLOCAL_ARCHIVE ? remove_note(ctx, dir, f->file) : NULL;
+    return gone && f->kind == SNAPLOCAL_ARCHIVE ? remove_note(ctx, f->home, f->file) : NULL;
 }
 
 /* Halves of ours go by way of their lock. */
@@ -470,21 +475,21 @@ static bool is_swept(const struct snaplocal_file *f)
 }
 
 static struct err *remove_of(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
-                             enum snaplocal_place place, size_t *ret_n)
+                             const char *home, enum snaplocal_place place, size_t *ret_n)
 {
     AUTO(closep) int fd = -1;
 
     for (size_t i = 0; i < l->n; i++) {
         const struct snaplocal_file *f = &l->files[i];
 
-        if (!p->items[i].remove || f->place != place || is_swept(f))
+        if (!p->items[i].remove || f->place != place || is_swept(f) || !str_eq(f->home, home))
             continue;
         if (fd < 0)
-            TRY(open_place(ctx, l->dir, place, &fd));
-        TRY(remove_one(ctx, l->dir, fd, f, ret_n));
+            TRY(open_place(ctx, home, place, &fd));
+        TRY(remove_one(ctx, fd, f, ret_n));
     }
     if (fd >= 0 && fsync(fd) < 0)
-        return err_sys(errno, "cannot write the folder '%s'", l->dir);
+        return err_sys(errno, "cannot write the folder '%s'", home);
     return NULL;
 }
 
@@ -500,10 +505,10 @@ static bool is_gone(struct ctx *ctx, const struct snaplocal_file *f)
 
 /* The halves of one folder; those that stay are named. */
 static struct err *sweep(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
-                         enum snaplocal_place place)
+                         const char *home, enum snaplocal_place place)
 {
     AUTO(freep)
-    char *dir = place == SNAPLOCAL_TOP ? xstrdup(l->dir) : xasprintf("%s/" STORE_DIR, l->dir);
+    char *dir = place == SNAPLOCAL_TOP ? xstrdup(home) : xasprintf("%s/" STORE_DIR, home);
     AUTO(strlist_clear) struct strlist keep = {0};
     uint64_t freed_b = 0;
     size_t n = 0;
@@ -514,7 +519,7 @@ static struct err *sweep(struct ctx *ctx, const struct snaplocal *l, const struc
         /* A map that is left lies in .agavectl and belongs to the folder above. */
         bool here = half ? f->place == place : place == SNAPLOCAL_TOP;
 
-        if (!is_swept(f) || !here)
+        if (!is_swept(f) || !here || !str_eq(f->home, home))
             continue;
         if (p->items[i].remove)
             n++;
@@ -529,14 +534,18 @@ static struct err *sweep(struct ctx *ctx, const struct snaplocal *l, const struc
 static struct err *carry_out(struct ctx *ctx, const struct snaplocal *l, const struct prune_plan *p,
                              size_t *ret_n)
 {
+    const char *const homes[] = {l->dir, l->full_dir, l->incr_dir};
     size_t n = 0;
 
-    TRY(sweep(ctx, l, p, SNAPLOCAL_TOP));
-    TRY(sweep(ctx, l, p, SNAPLOCAL_STAGED));
+    for (size_t h = 0; h < ARRAY_LEN(homes); h++) {
+        TRY(sweep(ctx, l, p, homes[h], SNAPLOCAL_TOP));
+        TRY(sweep(ctx, l, p, homes[h], SNAPLOCAL_STAGED));
+    }
     for (size_t i = 0; i < l->n; i++)
         n += p->items[i].remove && is_swept(&l->files[i]) && is_gone(ctx, &l->files[i]);
-    for (size_t i = 0; i < ARRAY_LEN(places); i++)
-        TRY(remove_of(ctx, l, p, places[i], &n));
+    for (size_t h = 0; h < ARRAY_LEN(homes); h++) /* of one name twice: nothing is left then */
+        for (size_t i = 0; i < ARRAY_LEN(places); i++)
+            TRY(remove_of(ctx, l, p, homes[h], places[i], &n));
     *ret_n = n;
     return NULL;
 }
@@ -605,13 +614,14 @@ struct err *prune(struct ctx *ctx, const struct snaplocal *l, const struct snapl
     AUTO(snaplocal_clear) struct snaplocal now = {0};
     AUTO(strlist_clear) struct strlist names = {0}, destroy = {0};
     AUTO(closep) int lock = -1;
+    const struct snapdirs dirs = snaplocal_dirs(l);
     struct prune_want want = *w;
 
     if (p->refused)
         return err_new(ERR_REFUSED, "'%s' is not removed: %s", p->refused_name, p->refused);
     *ret_n = 0;
     TRY(lock_folder(ctx, l->dir, &lock));
-    TRY(snaplocal_read(ctx, l->dir, NULL, &now));
+    TRY(snaplocal_read_dirs(ctx, &dirs, NULL, &now));
     still_there(&now, w->names, &names);
     still_there(&now, w->destroy, &destroy);
     want.names = w->names ? &names : NULL;

@@ -161,6 +161,11 @@ static void sending_free(void *arg)
     free(f);
 }
 
+static const char *incr_dir(const struct server *s)
+{
+    return s->o->incr_dir ? s->o->incr_dir : s->o->dir;
+}
+
 /* A plain file of that name in the folder or in its remote/, which may belong to anybody: no link
  * is followed, and a pipe does not block. -1: there is none. */
 static int open_archive(struct server *s, const char *name, struct stat *ret)
@@ -169,7 +174,8 @@ static int open_archive(struct server *s, const char *name, struct stat *ret)
     AUTO(closep) int remote = -1;
     AUTO(closep) int fd = -1;
     const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    struct err *e = fsroot_openat(s->ctx->root, s->o->dir, O_RDONLY | O_DIRECTORY, 0, &dir);
+    const char *where = str_starts(name, "incremental-") ? incr_dir(s) : s->o->dir;
+    struct err *e = fsroot_openat(s->ctx->root, where, O_RDONLY | O_DIRECTORY, 0, &dir);
 
     if (e) {
         err_free(e); /* for the client there is none; whoever looks at the folder sees why */
@@ -248,7 +254,7 @@ static enum MHD_Result queue_archive(struct server *s, struct MHD_Connection *co
 static enum MHD_Result queue_alias(struct server *s, struct MHD_Connection *conn, bool incremental)
 {
     AUTO(snapshot_dir_clear) struct snapshot_dir d = {0};
-    AUTO(err_freep) struct err *e = snapshot_dir_scan(s->ctx->root, s->o->dir, &d);
+    AUTO(err_freep) struct err *e = snapshot_dirs_scan(s->ctx->root, s->o->dir, incr_dir(s), &d);
     char location[SNAPSHOT_NAME_MAX + 1] = "/";
 
     if (e || !(incremental ? d.has_incremental : d.has_full))
@@ -260,7 +266,7 @@ static enum MHD_Result queue_alias(struct server *s, struct MHD_Connection *conn
 static enum MHD_Result queue_health(struct server *s, struct MHD_Connection *conn)
 {
     AUTO(snapshot_dir_clear) struct snapshot_dir d = {0};
-    AUTO(err_freep) struct err *e = snapshot_dir_scan(s->ctx->root, s->o->dir, &d);
+    AUTO(err_freep) struct err *e = snapshot_dirs_scan(s->ctx->root, s->o->dir, incr_dir(s), &d);
 
     return queue_text(conn, 200, !e && d.has_full ? "ok" : "unknown", NULL, NULL);
 }

@@ -13,6 +13,7 @@
  * no other file, no link, nothing that is still on its way, no method but GET and HEAD. */
 struct serve_opts {
     const char *dir;          /* looked up anew for each request: it may be mounted over */
+    const char *incr_dir;     /* of incrementals; NULL: dir */
     const char *listen;       /* "ADDRESS:PORT"; port 0: any */
     const struct nets *allow; /* others are not answered at all */
     uint64_t rate_b_s;        /* of all transfers together; 0: no limit */

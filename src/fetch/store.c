@@ -40,7 +40,7 @@ static uint64_t sum(uint64_t a, uint64_t b)
 static bool waits(const struct snaplocal_file *f)
 {
     return f->kind == SNAPLOCAL_ARCHIVE && f->place == SNAPLOCAL_STAGED && !f->name.legacy &&
-           f->size_b > 0;
+           !f->apart && f->size_b > 0;
 }
 
 /* What the archives alone would give, if those that wait had their place; incrementals: only such,
@@ -126,32 +126,39 @@ static struct err *move_one(const char *dir, int store_fd, int dir_fd, const cha
     return err_sys(errno, "cannot rename '%s/" STORE_DIR "/%s'", dir, name);
 }
 
-static struct err *move_all(struct ctx *ctx, const struct snaplocal *l, const struct store_move *m,
-                            struct strlist *ret)
+static struct err *move_of(struct ctx *ctx, const struct snaplocal_file *f)
 {
     AUTO(closep) int dir_fd = -1, store_fd = -1;
 
-    TRY(fsroot_openat(ctx->root, l->dir, O_RDONLY | O_DIRECTORY, 0, &dir_fd));
-    TRY(store_dir_open(ctx, l->dir, false, &store_fd));
-    for (size_t i = 0; i < m->n; i++) {
-        const char *name = l->files[m->files[i]].file;
-
-        TRY(move_one(l->dir, store_fd, dir_fd, name));
-        strlist_add(ret, name);
-    }
+    TRY(fsroot_openat(ctx->root, f->home, O_RDONLY | O_DIRECTORY, 0, &dir_fd));
+    TRY(store_dir_open(ctx, f->home, false, &store_fd));
+    TRY(move_one(f->home, store_fd, dir_fd, f->file));
     if (fsync(dir_fd) < 0 || fsync(store_fd) < 0)
-        return err_sys(errno, "cannot write the folder '%s'", l->dir);
+        return err_sys(errno, "cannot write the folder '%s'", f->home);
     return NULL;
 }
 
-struct err *store_unstage(struct ctx *ctx, const char *dir, const struct snapload_rules *rules,
-                          uint64_t gain_slots, struct strlist *ret_moved, char **ret_text)
+static struct err *move_all(struct ctx *ctx, const struct snaplocal *l, const struct store_move *m,
+                            struct strlist *ret)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct snaplocal_file *f = &l->files[m->files[i]];
+
+        TRY(move_of(ctx, f));
+        strlist_add(ret, f->file);
+    }
+    return NULL;
+}
+
+struct err *store_unstage(struct ctx *ctx, const struct snapdirs *dirs,
+                          const struct snapload_rules *rules, uint64_t gain_slots,
+                          struct strlist *ret_moved, char **ret_text)
 {
     AUTO(snaplocal_clear) struct snaplocal l = {0};
     AUTO(strlist_clear) struct strlist moved = {0};
     struct store_move m;
 
-    TRY(snaplocal_read(ctx, dir, NULL, &l));
+    TRY(snaplocal_read_dirs(ctx, dirs, NULL, &l));
     store_unstage_plan(&l, rules, gain_slots, &m);
     if (m.n)
         TRY(move_all(ctx, &l, &m, &moved));

@@ -27,9 +27,9 @@ struct err *store_target(struct ctx *ctx, const char *dir, bool running, char **
  * nothing waits that would be loaded. ERR_NOTFOUND: no such folder; ERR_REFUSED: .agavectl is not
  * ours, or the name is taken by now; ERR_SYS. Nothing or the incremental alone may have moved after
  * an error: the full one goes first. */
-struct err *store_unstage(struct ctx *ctx, const char *dir, const struct snapload_rules *rules,
-                          uint64_t gain_slots, struct strlist *ret_moved, char **ret_text)
-    MUST_CHECK;
+struct err *store_unstage(struct ctx *ctx, const struct snapdirs *dirs,
+                          const struct snapload_rules *rules, uint64_t gain_slots,
+                          struct strlist *ret_moved, char **ret_text) MUST_CHECK;
 /* The decision alone: indices into l->files, the full one first. Pure but for loaded and why. */
 struct store_move {
     size_t files[2], n;

@@ -12,6 +12,7 @@
 #include "fetch/partial.h"
 #include "flow/snapshot_scope.h"
 #include "flow/snapshot_text.h"
+#include "look/snapshot_rules.h"
 
 #define REJECTED_MAX 8 /* named in the summary */
 #define MEASURE_MS   4000
@@ -43,6 +44,7 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
 {
     AUTO(snapshot_scope_clear) struct snapshot_scope scope = {0};
     const struct config *c = ctx->cfg;
+    const struct snapdirs dirs = snapshot_dirs(c);
     struct err *e, *saved;
 
     snapshot_scope_init(ctx, &scope);
@@ -55,7 +57,8 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
         .convergence_slots = scope.convergence_slots,
         .measure_ms = MEASURE_MS,
         .blacklist = &scope.blacklist,
-        .dir = c->validator.snapshots,
+        .dir = dirs.full ? dirs.full : dirs.dir,
+        .incr_dir = dirs.incremental ? dirs.incremental : dirs.dir,
         .uid = (uint32_t)c->validator.uid,
         .gid = (uint32_t)c->validator.gid,
         /* Agave 3.0 and later end at a start with another hash than the name's, so that it is
@@ -87,6 +90,13 @@ static void sweep(struct ctx *ctx, const char *dir)
     err_free(e);
 }
 
+static void sweep_all(struct ctx *ctx, const struct snapdirs *dirs)
+{
+    sweep(ctx, dirs->full ? dirs->full : dirs->dir);
+    if (dirs->full || dirs->incremental)
+        sweep(ctx, dirs->incremental ? dirs->incremental : dirs->dir);
+}
+
 static char *summary(uint64_t tip, const struct pair_local *local, const struct pair_report *r)
 {
     struct strbuf text = {0};
@@ -115,9 +125,8 @@ struct err *snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report
         .dropped = on_dropped,
         .arg = report ? (void *)(uintptr_t)report : &quiet,
     };
-    const char *dir = ctx->cfg->validator.snapshots;
     /* Before a start notes do not count, and what is here has to be as good as what is fetched. */
-    const struct pair_look look = {.dir = dir,
+    const struct pair_look look = {.dirs = snapshot_dirs(ctx->cfg),
                                    .hash_must = !str_eq(ctx->cfg->snapshot.verify, "none")};
 
     TRY(pair_local_look(ctx, &look, &events, &local));
@@ -125,7 +134,7 @@ struct err *snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report
     if (*ret_changed)
         TRY(fetch(ctx, tip, &events, &local, &done));
     else
-        sweep(ctx, dir);
+        sweep_all(ctx, &look.dirs);
     *ret_changed = done.fetched.n > 0;
     *ret_summary = summary(done.tip_known ? done.tip : tip, &local, &done);
     return NULL;

@@ -114,10 +114,12 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
 {
     AUTO(snapshot_scope_clear) struct snapshot_scope scope = {0};
     const struct config *c = ctx->cfg;
-    AUTO(freep) char *target = NULL;
+    AUTO(freep) char *target = NULL, *incr_target = NULL;
+    const struct snapdirs dirs = snapshot_dirs(c);
     struct err *e, *saved;
 
-    TRY(store_target(ctx, c->validator.snapshots, true, &target));
+    TRY(store_target(ctx, dirs.full ? dirs.full : dirs.dir, true, &target));
+    TRY(store_target(ctx, dirs.incremental ? dirs.incremental : dirs.dir, true, &incr_target));
     snapshot_scope_init(ctx, &scope);
     scope.find.tip_from = &c->cluster.references;
     scope.limits.tip = (struct known_u64){.known = true, .v = tip};
@@ -129,7 +131,8 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
         .measure_ms = MEASURE_MS,
         .blacklist = &scope.blacklist,
         .dir = target,
-        .notes = c->validator.snapshots,
+        .incr_dir = incr_target,
+        .waiting = true,
         .uid = (uint32_t)c->validator.uid,
         .gid = (uint32_t)c->validator.gid,
         .verify = FETCH_VERIFY_FULL, /* there is time, and nobody looks on */
@@ -155,8 +158,9 @@ static struct err *remove_overtaken(struct ctx *ctx, size_t *ret_n)
     AUTO(snaplocal_clear) struct snaplocal l = {0};
     const struct snapload_rules rules = snapshot_rules(ctx->cfg, &(struct agave_version){0});
     const struct prune_want want = {.running = true};
+    const struct snapdirs dirs = snapshot_dirs(ctx->cfg);
 
-    TRY(snaplocal_read(ctx, ctx->cfg->validator.snapshots, NULL, &l));
+    TRY(snaplocal_read_dirs(ctx, &dirs, NULL, &l));
     TRY(prune_plan_make(&l, &rules, &want, &plan));
     for (size_t i = 0; i < plan.n; i++)
         plan.items[i].remove &= l.files[i].place == SNAPLOCAL_STAGED;
@@ -179,8 +183,9 @@ static struct err *newest(struct ctx *ctx, struct known_u64 *ret)
     AUTO(snaplocal_clear) struct snaplocal l = {0};
     AUTO(snapload_clear) struct snapload d = {0};
     const struct snapload_rules always = {.use = SNAPLOAD_ALWAYS};
+    const struct snapdirs dirs = snapshot_dirs(ctx->cfg);
 
-    TRY(snaplocal_read(ctx, ctx->cfg->validator.snapshots, NULL, &l));
+    TRY(snaplocal_read_dirs(ctx, &dirs, NULL, &l));
     for (size_t i = 0; i < l.n; i++)
         if (l.files[i].kind == SNAPLOCAL_ARCHIVE && l.files[i].place == SNAPLOCAL_STAGED)
             l.files[i].place = SNAPLOCAL_TOP;
@@ -198,7 +203,7 @@ static struct err *bring(struct ctx *ctx, const struct flow_report *report, stru
         .arg = report ? (void *)(uintptr_t)report : &nobody,
     };
     const struct pair_look look = {
-        .dir = ctx->cfg->validator.snapshots, .waiting = true, .by_notes = true, .hash_must = true};
+        .dirs = snapshot_dirs(ctx->cfg), .waiting = true, .by_notes = true, .hash_must = true};
     AUTO(pair_local_clear) struct pair_local local = {0};
     AUTO(pair_report_clear) struct pair_report done = {0};
     struct watch watch = {.ctx = ctx};

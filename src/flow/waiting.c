@@ -11,9 +11,10 @@
 static struct err *anything_waits(struct ctx *ctx, bool *ret)
 {
     AUTO(snaplocal_clear) struct snaplocal l = {0};
+    const struct snapdirs dirs = snapshot_dirs(ctx->cfg);
 
     *ret = false;
-    TRY(snaplocal_read(ctx, ctx->cfg->validator.snapshots, NULL, &l));
+    TRY(snaplocal_read_dirs(ctx, &dirs, NULL, &l));
     for (size_t i = 0; i < l.n; i++)
         *ret |= l.files[i].kind == SNAPLOCAL_ARCHIVE && l.files[i].place == SNAPLOCAL_STAGED;
     return NULL;
@@ -31,8 +32,8 @@ static struct err *take(struct ctx *ctx, const char *bin, char **ret_text)
         return NULL;
     TRY(agave_of(ctx, NULL, bin, &version, &why));
     struct snapload_rules rules = snapshot_rules(ctx->cfg, &version);
-    return store_unstage(ctx, ctx->cfg->validator.snapshots, &rules,
-                         ctx->cfg->snapshot.leapfrog_slots, &moved, ret_text);
+    const struct snapdirs dirs = snapshot_dirs(ctx->cfg);
+    return store_unstage(ctx, &dirs, &rules, ctx->cfg->snapshot.leapfrog_slots, &moved, ret_text);
 }
 
 struct err *waiting_take(struct ctx *ctx, const char *bin, char **text)

@@ -14,6 +14,7 @@
 #include "host/pids.h"
 #include "io/fsroot.h"
 #include "look/discover_args.h"
+#include "look/snapshot_rules.h"
 
 #define LOCKS_MAX_B (8U << 20)
 #define LOCK_NAME   "/ledger.lock"
@@ -39,6 +40,8 @@ static void found_clear(struct found *f)
     free(f->rpc_url);
     free(f->reach);
     free(f->snapshots);
+    free(f->full_snapshots);
+    free(f->incremental_snapshots);
     free(f->port_range);
     *f = (struct found){0};
 }
@@ -126,6 +129,7 @@ static void fill(const struct pid_info *p, uint64_t own_mnt, const char *ledger,
     AUTO(discovered_args_clear) struct discovered_args args = {0};
     const char *program = p->argv[0] ? p->argv[0] : p->comm, *slash = strrchr(program, '/');
     const char *snapshots, *range;
+    struct snapdirs dirs;
 
     if (p->argv[0])
         discover_args(p->argv + 1, &args);
@@ -137,6 +141,9 @@ static void fill(const struct pid_info *p, uint64_t own_mnt, const char *ledger,
     f->rpc_url = rpc_url(&args);
     f->reach = reachable(p, own_mnt, ledger);
     f->snapshots = reachable(p, own_mnt, snapshots ? snapshots : ledger);
+    dirs = snapshot_dirs_of(&args.rest, NULL);
+    f->full_snapshots = reachable(p, own_mnt, dirs.full);
+    f->incremental_snapshots = reachable(p, own_mnt, dirs.incremental);
     f->port_range = range ? xstrdup(range) : NULL;
 }
 
@@ -195,6 +202,8 @@ struct status_params found_status(const struct found *f)
         .rpc_url = f->rpc_url,
         .ledger = f->reach,
         .snapshots_dir = f->snapshots,
+        .full_dir = f->full_snapshots,
+        .incremental_dir = f->incremental_snapshots,
         .pid = f->pid,
         .port_range = f->port_range,
         .state_dir = STATE_DIR,

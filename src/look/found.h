@@ -17,6 +17,7 @@ struct found {
     char *rpc_url;   /* NULL: its RPC is off */
     char *reach;     /* the ledger as we reach it: below /proc/<pid>/root in a container */
     char *snapshots; /* the same; NULL: not known */
+    char *full_snapshots, *incremental_snapshots; /* the same; NULL: in snapshots */
     char *port_range;
 };
 struct founds {

@@ -1,4 +1,4 @@
-/* Flags of the start that decide what it begins from (agave-validator 3.0.14,
+/* Flags of the start that decide what it begins from, and where that lies (agave-validator 3.0.14,
  * commands/run/args.rs).
  */
 #include "look/snapshot_rules.h"
@@ -7,7 +7,9 @@
 
 #include "base/str.h"
 
-#define USE "--use-snapshot-archives-at-startup"
+#define USE             "--use-snapshot-archives-at-startup"
+#define FULL_DIR        "--full-snapshot-archive-path"
+#define INCREMENTAL_DIR "--incremental-snapshot-archive-path"
 
 /* "--flag=value", or the word after it; NULL: not given. */
 static const char *value_of(const struct strlist *args, const char *flag)
@@ -36,4 +38,16 @@ struct snapload_rules snapshot_rules(const struct config *cfg, const struct agav
         r.use = SNAPLOAD_NEVER;
     r.no_snapshots = cfg && strlist_has(&cfg->validator.args, "--no-snapshots");
     return r;
+}
+
+struct snapdirs snapshot_dirs_of(const struct strlist *args, const char *dir)
+{
+    return (struct snapdirs){.dir = dir,
+                             .full = value_of(args, FULL_DIR),
+                             .incremental = value_of(args, INCREMENTAL_DIR)};
+}
+
+struct snapdirs snapshot_dirs(const struct config *cfg)
+{
+    return snapshot_dirs_of(&cfg->validator.args, cfg->validator.snapshots);
 }

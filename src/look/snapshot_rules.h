@@ -5,4 +5,8 @@
 
 /* How the config's validator chooses what it begins from: its flags in validator.args, and the
  * version that the caller knows (or not). cfg may be NULL: the defaults of Agave. */
+/* Its folders: validator.snapshots, and what validator.args say of archives. Borrows from cfg. */
+struct snapdirs snapshot_dirs(const struct config *cfg);
+/* The same of an argument list (without the program); dir: where nothing is said. */
+struct snapdirs snapshot_dirs_of(const struct strlist *args, const char *dir);
 struct snapload_rules snapshot_rules(const struct config *cfg, const struct agave_version *v);

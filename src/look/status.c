@@ -99,19 +99,21 @@ static struct known_u64 look_at_phase(struct ctx *ctx, const struct status_param
 static void look_at_snapshots(struct ctx *ctx, const struct status_params *p, struct rpc_call *call,
                               struct status *s)
 {
+    const char *full = p->full_dir ? p->full_dir : p->snapshots_dir;
+    const char *incremental = p->incremental_dir ? p->incremental_dir : p->snapshots_dir;
     AUTO(snapshot_dir_clear) struct snapshot_dir d = {0};
     AUTO(err_freep) struct err *e = NULL;
     struct rpc_snapshots told;
 
     if (p->snapshots_dir) {
-        e = snapshot_dir_scan(ctx->root, p->snapshots_dir, &d);
+        e = snapshot_dirs_scan(ctx->root, full, incremental, &d);
         if (!e) {
             s->full_slot = (struct known_u64){d.has_full, d.full.name.slot};
             s->incremental_slot = (struct known_u64){d.has_incremental, d.incremental.name.slot};
             if (d.has_full)
-                s->full_trust = snapshot_trust(ctx, p->snapshots_dir, d.full.path);
+                s->full_trust = snapshot_trust(ctx, full, d.full.path);
             if (d.has_incremental)
-                s->incremental_trust = snapshot_trust(ctx, p->snapshots_dir, d.incremental.path);
+                s->incremental_trust = snapshot_trust(ctx, incremental, d.incremental.path);
             return;
         }
         note(&s->snapshot_error, TAKE(e));

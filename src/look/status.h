@@ -57,8 +57,9 @@ struct status_params {
     const char *rpc_url;     /* of the node itself; NULL: its RPC is off */
     const char *const *refs; /* URLs; more than STATUS_REFS_MAX are left out */
     size_t n_refs;
-    const char *ledger, *snapshots_dir; /* NULL: not looked at */
-    const struct runtime *runtime;      /* NULL: not looked at */
+    const char *ledger, *snapshots_dir;     /* NULL: not looked at */
+    const char *full_dir, *incremental_dir; /* of archives; NULL: snapshots_dir */
+    const struct runtime *runtime;          /* NULL: not looked at */
     const struct unit *unit;
     pid_t pid;               /* without a runtime: the process that was found; 0: none */
     const char *port_range;  /* "8002-8040", where TVU is looked for until it is told; or NULL */

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "io/proc.h"
+#include "look/snapshot_rules.h"
 
 #define NO_FETCH "--no-snapshot-fetch"
 
@@ -194,13 +195,16 @@ void unit_config_freep(struct unit_config **u)
 struct status_params unit_config_status(const struct ctx *ctx, const struct unit_config *u)
 {
     const struct config *c = ctx->cfg;
+    const struct snapdirs dirs = snapshot_dirs(c);
 
     return (struct status_params){
         .rpc_url = u->rpc_url,
         .refs = (const char *const *)c->cluster.references.items,
         .n_refs = c->cluster.references.n,
         .ledger = c->validator.ledger,
-        .snapshots_dir = c->validator.snapshots,
+        .snapshots_dir = dirs.dir,
+        .full_dir = dirs.full,
+        .incremental_dir = dirs.incremental,
         .runtime = u->runtime,
         .unit = &u->unit,
         .port_range = c->validator.dynamic_port_range,

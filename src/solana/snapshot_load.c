@@ -34,7 +34,7 @@ void snapload_clear(struct snapload *d)
 static bool is_read(const struct snaplocal_file *f, bool incremental)
 {
     return f->kind == SNAPLOCAL_ARCHIVE && f->place != SNAPLOCAL_STAGED && !f->name.legacy &&
-           f->name.incremental == incremental;
+           !f->apart && f->name.incremental == incremental;
 }
 
 /* The files are sorted, so the first is the highest. */
@@ -209,6 +209,9 @@ static char *why_archive(const struct snaplocal *l, const struct snaplocal_file 
 
     if (f->name.legacy)
         return xstrdup("in a format that 3.0 and later do not read");
+    if (f->apart)
+        return xasprintf("in a folder where such archives are not looked for; that is '%s'",
+                         f->name.incremental ? l->incr_dir : l->full_dir);
     if (f->place == SNAPLOCAL_STAGED)
         return xstrdup("waits until the validator is stopped; it does not see it");
     if (!f->name.incremental)

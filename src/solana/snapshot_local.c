@@ -34,6 +34,7 @@ void snaplocal_clear(struct snaplocal *l)
     for (size_t i = 0; i < l->n; i++) {
         free(l->files[i].file);
         free(l->files[i].path);
+        free(l->files[i].home);
         free(l->files[i].why);
     }
     for (size_t i = 0; i < l->n_banks; i++) {
@@ -43,6 +44,8 @@ void snaplocal_clear(struct snaplocal *l)
     free(l->files);
     free(l->banks);
     free(l->dir);
+    free(l->full_dir);
+    free(l->incr_dir);
     *l = (struct snaplocal){0};
 }
 
@@ -189,7 +192,7 @@ static bool belongs(const struct snaplocal *l, const struct snaplocal_file *left
         const struct snaplocal_file *f = &l->files[i];
         const char *of = f->kind == SNAPLOCAL_HALF ? f->file + strlen(OURS) : f->file;
 
-        if (f->kind == SNAPLOCAL_LEFT || !f->named)
+        if (f->kind == SNAPLOCAL_LEFT || !f->named || !str_eq(f->home, left->home))
             continue;
         if (f->kind == SNAPLOCAL_ARCHIVE && str_eq(dot, ".map"))
             continue;
@@ -211,6 +214,7 @@ static void drop_what_belongs(struct snaplocal *l)
         if (f->kind == SNAPLOCAL_LEFT && f->busy) {
             free(f->file);
             free(f->path);
+            free(f->home);
             continue;
         }
         l->files[kept++] = *f;
@@ -228,6 +232,8 @@ static int by_place_in_list(const void *a, const void *b)
         return x->name.slot > y->name.slot ? -1 : 1;
     if (x->named != y->named)
         return x->named ? -1 : 1;
+    if (x->apart != y->apart)
+        return x->apart ? 1 : -1;
     if (x->place != y->place)
         return (int)x->place - (int)y->place;
     return strcmp(x->file, y->file);
@@ -380,15 +386,49 @@ static struct err *read_banks(struct ctx *ctx, const char *accounts, struct snap
 /* ---- all of it --------------------------------------------------------------------------------
  */
 
-static struct err *read_all(struct ctx *ctx, const char *accounts, struct snaplocal *l)
+/* One folder by two names, or over a link, is one. */
+static struct err *is_same(struct ctx *ctx, const char *a, const char *b, bool *ret)
 {
-    AUTO(freep) char *remote = xasprintf("%s/" REMOTE, l->dir);
-    AUTO(freep) char *store = xasprintf("%s/" STORE, l->dir);
+    struct stat x, y;
+    struct err *e;
+
+    *ret = str_eq(a, b);
+    if (*ret)
+        return NULL;
+    e = fsroot_stat(ctx->root, a, &x);
+    if (!e)
+        e = fsroot_stat(ctx->root, b, &y);
+    *ret = !e && x.st_dev == y.st_dev && x.st_ino == y.st_ino && x.st_ino;
+    return absent_is_fine(e);
+}
+
+static struct err *read_home(struct ctx *ctx, const char *dir, struct snaplocal *l)
+{
+    AUTO(freep) char *remote = xasprintf("%s/" REMOTE, dir);
+    AUTO(freep) char *store = xasprintf("%s/" STORE, dir);
+    size_t from = l->n;
 
     /* What gets its place meanwhile is seen twice then, and not at all in another order. */
     TRY(absent_is_fine(add_folder(ctx, store, SNAPLOCAL_STAGED, l)));
-    TRY(add_folder(ctx, l->dir, SNAPLOCAL_TOP, l));
+    TRY(add_folder(ctx, dir, SNAPLOCAL_TOP, l));
     TRY(absent_is_fine(add_folder(ctx, remote, SNAPLOCAL_REMOTE, l)));
+    for (size_t i = from; i < l->n; i++) {
+        struct snaplocal_file *f = &l->files[i];
+
+        f->home = xstrdup(dir);
+        f->apart = f->kind == SNAPLOCAL_ARCHIVE &&
+                   !str_eq(dir, f->name.incremental ? l->incr_dir : l->full_dir);
+    }
+    return NULL;
+}
+
+static struct err *read_all(struct ctx *ctx, const char *accounts, struct snaplocal *l)
+{
+    TRY(read_home(ctx, l->dir, l));
+    if (!str_eq(l->full_dir, l->dir))
+        TRY(absent_is_fine(read_home(ctx, l->full_dir, l)));
+    if (!str_eq(l->incr_dir, l->dir) && !str_eq(l->incr_dir, l->full_dir))
+        TRY(absent_is_fine(read_home(ctx, l->incr_dir, l)));
     for (size_t i = 0; i < l->n; i++)
         look_who_fetches(ctx, &l->files[i]);
     drop_what_belongs(l);
@@ -397,13 +437,41 @@ static struct err *read_all(struct ctx *ctx, const char *accounts, struct snaplo
     return read_banks(ctx, accounts, l);
 }
 
-struct err *snaplocal_read(struct ctx *ctx, const char *dir, const char *accounts,
-                           struct snaplocal *ret)
+/* Folders that are one get one name. */
+static struct err *name_folders(struct ctx *ctx, const struct snapdirs *dirs, struct snaplocal *l)
 {
-    AUTO(snaplocal_clear) struct snaplocal l = {.dir = xstrdup(dir)};
+    const char *full = dirs->full ? dirs->full : dirs->dir;
+    const char *incr = dirs->incremental ? dirs->incremental : dirs->dir;
+    bool full_here = false, incr_here = false, together = false;
 
+    TRY(is_same(ctx, full, dirs->dir, &full_here));
+    TRY(is_same(ctx, incr, dirs->dir, &incr_here));
+    TRY(is_same(ctx, incr, full, &together));
+    l->dir = xstrdup(dirs->dir);
+    l->full_dir = xstrdup(full_here ? dirs->dir : full);
+    l->incr_dir = xstrdup(incr_here ? dirs->dir : together ? full : incr);
+    return NULL;
+}
+
+struct err *snaplocal_read_dirs(struct ctx *ctx, const struct snapdirs *dirs, const char *accounts,
+                                struct snaplocal *ret)
+{
+    AUTO(snaplocal_clear) struct snaplocal l = {0};
+
+    TRY_CTX(name_folders(ctx, dirs, &l), "snapshots");
     TRY_CTX(read_all(ctx, accounts, &l), "snapshots");
     *ret = l;
     l = (struct snaplocal){0};
     return NULL;
+}
+
+struct err *snaplocal_read(struct ctx *ctx, const char *dir, const char *accounts,
+                           struct snaplocal *ret)
+{
+    return snaplocal_read_dirs(ctx, &(struct snapdirs){.dir = dir}, accounts, ret);
+}
+
+struct snapdirs snaplocal_dirs(const struct snaplocal *l)
+{
+    return (struct snapdirs){.dir = l->dir, .full = l->full_dir, .incremental = l->incr_dir};
 }

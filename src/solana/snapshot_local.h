@@ -13,6 +13,13 @@
 /* Everything of snapshots that lies in a validator's folder. Names and marks are looked at, no
  * archive is opened: whether one is whole is snapshot_archive.h's business, what a start would
  * begin from snapshot_load.h's. */
+
+/* Where they lie: bank snapshots, and archives where nothing else is said, in dir (--snapshots);
+ * full archives in full (--full-snapshot-archive-path), incrementals in incremental
+ * (--incremental-snapshot-archive-path); NULL: in dir. Agave 3.0.14, commands/run/args.rs. */
+struct snapdirs {
+    const char *dir, *full, *incremental;
+};
 enum snaplocal_kind {
     SNAPLOCAL_ARCHIVE, /* has a final name */
     SNAPLOCAL_HALF,    /* on its way */
@@ -37,6 +44,8 @@ struct snaplocal_file {
     bool named;                /* name is filled: an archive, or what the half will be */
     struct snapshot_name name; /* legacy: a format that 3.0 and later do not read */
     char *file, *path;         /* bare, and as given to fsroot */
+    char *home;                /* the folder whose place it is */
+    bool apart;                /* an archive where Agave does not look for such ones */
     uint64_t size_b, disk_b;   /* disk_b: what it takes of the file system */
     uint64_t mtime_s;          /* for people; nothing is decided by it */
     uint32_t uid, gid, mode;
@@ -60,8 +69,8 @@ struct snaplocal_bank {
     char *why; /* by snapload_decide */
 };
 struct snaplocal {
-    char *dir;
-    struct snaplocal_file *files; /* archives first, the highest slot first; then halves */
+    char *dir, *full_dir, *incr_dir; /* of bank snapshots, of archives; often one */
+    struct snaplocal_file *files;    /* archives first, the highest slot first; then halves */
     size_t n, cap;
     struct snaplocal_bank *banks; /* the highest slot first */
     size_t n_banks, cap_banks;
@@ -71,3 +80,7 @@ void snaplocal_clear(struct snaplocal *l);
  * ERR_SYS. Nothing in it is success. */
 struct err *snaplocal_read(struct ctx *ctx, const char *dir, const char *accounts,
                            struct snaplocal *ret) MUST_CHECK;
+/* The same of up to three folders; full and incremental need not be there. */
+struct err *snaplocal_read_dirs(struct ctx *ctx, const struct snapdirs *dirs, const char *accounts,
+                                struct snaplocal *ret) MUST_CHECK;
+struct snapdirs snaplocal_dirs(const struct snaplocal *l); /* borrows */

@@ -138,7 +138,8 @@ static struct err *scan_names(struct fsroot *r, const char *dir, const struct st
     return NULL;
 }
 
-static struct err *scan(struct fsroot *r, const char *dir, struct snapshot_dir *d)
+/* A folder and its remote/. */
+static struct err *scan(struct fsroot *r, const char *dir, bool incremental, struct snapshot_dir *d)
 {
     AUTO(freep) char *remote = xasprintf("%s/remote", dir);
     AUTO(strlist_clear) struct strlist here = {0}, there = {0};
@@ -149,19 +150,23 @@ static struct err *scan(struct fsroot *r, const char *dir, struct snapshot_dir *
     if (e && e->kind != ERR_NOTFOUND)
         return err_wrap(e, "snapshots");
     (void)err_free(e); /* nothing was ever downloaded */
-    for (int incremental = 0; incremental <= 1; incremental++) {
-        TRY(scan_names(r, dir, &here, incremental, d));
-        TRY(scan_names(r, remote, &there, incremental, d));
-    }
+    TRY(scan_names(r, dir, &here, incremental, d));
+    return scan_names(r, remote, &there, incremental, d);
+}
+
+struct err *snapshot_dirs_scan(struct fsroot *r, const char *full_dir, const char *incremental_dir,
+                               struct snapshot_dir *ret)
+{
+    AUTO(snapshot_dir_clear) struct snapshot_dir d = {0};
+
+    TRY(scan(r, full_dir, false, &d));
+    TRY(scan(r, incremental_dir, true, &d));
+    *ret = d;
+    d = (struct snapshot_dir){0};
     return NULL;
 }
 
 struct err *snapshot_dir_scan(struct fsroot *r, const char *dir, struct snapshot_dir *ret)
 {
-    AUTO(snapshot_dir_clear) struct snapshot_dir d = {0};
-
-    TRY(scan(r, dir, &d));
-    *ret = d;
-    d = (struct snapshot_dir){0};
-    return NULL;
+    return snapshot_dirs_scan(r, dir, dir, ret);
 }

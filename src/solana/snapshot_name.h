@@ -50,4 +50,7 @@ struct snapshot_dir {
  * success. Only regular files count. */
 struct err *snapshot_dir_scan(struct fsroot *r, const char *dir, struct snapshot_dir *ret)
     MUST_CHECK;
+/* The same of a validator that keeps its archives in two. */
+struct err *snapshot_dirs_scan(struct fsroot *r, const char *full_dir, const char *incremental_dir,
+                               struct snapshot_dir *ret) MUST_CHECK;
 void snapshot_dir_clear(struct snapshot_dir *d);

@@ -9,9 +9,24 @@
 #include "config/config.h"
 #include "io/fsroot.h"
 #include "look/scene_status.h"
+#include "look/snapshot_rules.h"
 #include "look/snapshot_trust.h"
 #include "solana/snapshot_name.h"
 #include "stage/table.h"
+
+static const char *full_dir(const struct config *c)
+{
+    const struct snapdirs dirs = snapshot_dirs(c);
+
+    return dirs.full ? dirs.full : dirs.dir;
+}
+
+static const char *incr_dir(const struct config *c)
+{
+    const struct snapdirs dirs = snapshot_dirs(c);
+
+    return dirs.incremental ? dirs.incremental : dirs.dir;
+}
 
 struct look {
     struct ctx *ctx;
@@ -75,7 +90,8 @@ static void check_age(struct look *l)
 /* From then on: as long as a start would begin from it. */
 static void check_trust(struct look *l, const struct snapshot_file *f)
 {
-    AUTO(freep) char *trust = snapshot_trust(l->ctx, l->cfg->validator.snapshots, f->path);
+    const char *dir = f->name.incremental ? incr_dir(l->cfg) : full_dir(l->cfg);
+    AUTO(freep) char *trust = snapshot_trust(l->ctx, dir, f->path);
 
     if (snapshot_trust_is_any(trust))
         findings_add(l->ret, "snapshots.trust", 5, SEV_WARN,
@@ -88,7 +104,7 @@ static void check_newest(struct look *l)
 
     if (!d->has_full) {
         fix(l, findings_add(l->ret, "snapshots.full", 5, l->needed ? SEV_WARN : SEV_NOTE,
-                            "no full snapshot is in '%s'%s%s", l->cfg->validator.snapshots,
+                            "no full snapshot is in '%s'%s%s", full_dir(l->cfg),
                             d->n_legacy ? " that 3.0 can read" : "",
                             l->needed ? ": a start has nothing to begin from" : ""));
         return;
@@ -256,9 +272,8 @@ static struct err *list(struct ctx *ctx, const char *folder, struct strlist *ret
 }
 
 /* Agave looks into the folder and into its remote/. */
-static struct err *check_folders(struct look *l)
+static struct err *check_folders(struct look *l, const char *here)
 {
-    const char *here = l->cfg->validator.snapshots;
     AUTO(freep) char *remote = xasprintf("%s/remote", here);
     AUTO(strlist_clear) struct strlist a = {0}, b = {0};
 
@@ -266,6 +281,14 @@ static struct err *check_folders(struct look *l)
     TRY(list(l->ctx, remote, &b));
     TRY(check_names(l, here, &a, &b));
     return check_names(l, remote, &b, &a);
+}
+
+static struct err *check_all_folders(struct look *l)
+{
+    const char *full = full_dir(l->cfg), *incr = incr_dir(l->cfg);
+
+    TRY(check_folders(l, full));
+    return str_eq(full, incr) ? NULL : check_folders(l, incr);
 }
 
 static struct err *snapshots_check(struct ctx *ctx, struct scene *scene, struct findings *ret)
@@ -277,12 +300,12 @@ static struct err *snapshots_check(struct ctx *ctx, struct scene *scene, struct 
     TRY(scene_status(ctx, scene, &l.status));
     l.needed = !pids->n || l.status->health == HEALTH_STARTING;
     l.stopped = !pids->n && str_eq(ctx->cfg->validator.runtime, "process");
-    struct err *e = snapshot_dir_scan(ctx->root, ctx->cfg->validator.snapshots, &l.dir);
+    struct err *e = snapshot_dirs_scan(ctx->root, full_dir(ctx->cfg), incr_dir(ctx->cfg), &l.dir);
     if (e && e->kind != ERR_NOTFOUND)
         return e;
     err_free(e); /* no folder, no snapshots */
     check_newest(&l);
-    return check_folders(&l);
+    return check_all_folders(&l);
 }
 
 static const char *const snapshots_after[] = {"dirs", NULL};

@@ -98,6 +98,34 @@ def list_without_a_config(t):
 
 
 @test
+def list_looks_where_the_validator_does(t):
+    d = folder(t, F100, F802)
+    r = run(t, "list", d)
+    assert "a start of Agave: the full archive of slot 802" in r.out, r
+    assert t.run("--no-lab", "snapshot", "list", d, "--snapshots", d).code == 2
+    for name, archive in (("full", F100), ("incr", I1102)):
+        (d / name).mkdir()
+        shutil.copy(ARCHIVES / archive, d / name)
+    config = t.dir / "agavectl.yaml"
+    config.write_text(json.dumps({"validator": {
+        "snapshots": str(d), "bin": "/bin/true", "accounts": str(t.dir / "accounts"),
+        "args": ["--full-snapshot-archive-path", str(d / "full"),
+                 f"--incremental-snapshot-archive-path={d / 'incr'}"]}}))
+    got = json.loads(t.run("-c", config, "snapshot", "list", "-o", "json", "--agave-version", "3.0.14").out)
+    assert got["full_dir"] == str(d / "full") and got["incremental_dir"] == str(d / "incr"), got
+    assert got["would_load"]["full"] == str(d / "full" / F100), got
+    assert {(f["slot"], f["where"]) for f in got["files"]} == {
+        (100, "apart"), (802, "apart"), (100, "here"), (1102, "here")}, got
+    r = t.run("-c", config, "snapshot", "list", "--explain")
+    assert f"where such archives are not looked for; that is '{d / 'full'}'" in r.out, r
+    shutil.copy(ARCHIVES / F802, d / "full")
+    r = t.run("-c", config, "snapshot", "prune", "--yes", "--snapshots", d)
+    assert os.listdir(d / "full"), r
+    r = t.run("-c", config, "snapshot", "prune", "--yes")
+    assert r.code == 0 and os.listdir(d / "full") == [F802] and (d / F100).exists(), r
+
+
+@test
 def prune_asks_and_keeps_what_is_needed(t):
     d = folder(t, F100, F802, I1102)
     args = ["prune", "--snapshots", d]

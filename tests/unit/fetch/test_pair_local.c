@@ -22,7 +22,8 @@
 #define OTHER_B ((size_t)1)
 #define SOURCE  "snapshot-100-" HASH ".tar.zst"
 
-static const struct pair_look by_notes = {.dir = "/s", .by_notes = true, .hash_must = true};
+static const struct pair_look by_notes = {
+    .dirs = {.dir = "/s"}, .by_notes = true, .hash_must = true};
 
 static uint64_t now_ms(void)
 {
@@ -177,7 +178,7 @@ static void the_hash_counts_where_it_must(void **state)
     char *from = xasprintf("%s/tests/data/snapshots/" SOURCE, getenv("AGAVECTL_TEST_SOURCE"));
     AUTO(freep) char *text = NULL;
     AUTO(fsroot_closep) struct fsroot *host = NULL;
-    struct pair_look look = {.dir = "/s"};
+    struct pair_look look = {.dirs = {.dir = "/s"}};
     size_t n = 0;
 
     assert_null(fsroot_open("/", &host));

@@ -40,7 +40,7 @@ static void expect_there(struct snapshot_folder *w, const char *const *names, bo
 static struct err *unstage(struct snapshot_folder *w, const struct snapload_rules *rules,
                            struct strlist *ret, char **ret_text)
 {
-    return store_unstage(&w->ctx, "/s", rules, 5000, ret, ret_text);
+    return store_unstage(&w->ctx, &(struct snapdirs){.dir = "/s"}, rules, 5000, ret, ret_text);
 }
 
 static void a_newer_pair_gets_its_place(void **state)
@@ -286,6 +286,81 @@ static void the_newest_pair_stays(void **state)
     assert_int_equal(p.n_removed, n);
     assert_null(prune_now(w, &v30, &(struct prune_want){0}, &n, &again));
     assert_int_equal(n, 0);
+}
+
+/* ---- archives in folders of their own ---------------------------------------------------------
+ */
+
+static const struct snapdirs apart = {.dir = "/s", .full = "/s/full", .incremental = "/s/incr"};
+
+static void each_kind_has_its_folder(void **state)
+{
+    static const char *const kept[] = {"full/" FULL("400"),
+                                       "incr/" INCR("400", "450"),
+                                       FULL("900"),
+                                       "full/" INCR("400", "480"),
+                                       "incr/" FULL("800"),
+                                       "incr/.agavectl/" INCR("400", "450") ".json",
+                                       NULL};
+    static const char *const gone[] = {"full/" FULL("300"), "incr/" INCR("400", "420"),
+                                       "full/.agavectl/" FULL("300") ".json",
+                                       "incr/.agavectl/" FULL("66") ".json", NULL};
+    struct snapshot_folder *w = *state;
+    AUTO(snaplocal_clear) struct snaplocal l = {0};
+    AUTO(prune_plan_clear) struct prune_plan p = {0};
+    AUTO(snapload_clear) struct snapload d = {0};
+    const struct prune_want want = {.keep_full = 1};
+    size_t n = 0;
+
+    for (size_t i = 0; kept[i]; i++)
+        folder_touch(w, kept[i]);
+    for (size_t i = 0; gone[i]; i++)
+        folder_touch(w, gone[i]);
+    assert_null(snaplocal_read_dirs(&w->ctx, &apart, NULL, &l));
+    snapload_decide(&l, &v30, &d);
+    assert_int_equal(d.slot, 450);
+    assert_string_equal(l.files[d.full].path, "/s/full/" FULL("400"));
+    assert_string_equal(l.files[d.incr].path, "/s/incr/" INCR("400", "450"));
+    for (size_t i = 0; i < l.n; i++)
+        if (l.files[i].apart)
+            assert_non_null(strstr(l.files[i].why, "where such archives are not looked for"));
+    assert_null(prune_plan_make(&l, &v30, &want, &p));
+    assert_null(prune(&w->ctx, &l, &v30, &want, &p, &n));
+    expect_there(w, kept, true);
+    expect_there(w, gone, false);
+    assert_int_equal(n, 3);
+}
+
+static void what_waits_gets_the_place_of_its_kind(void **state)
+{
+    static const char *const there[] = {"full/" FULL("400"), "incr/" INCR("400", "450"),
+                                        ".agavectl/" FULL("700"), NULL};
+    struct snapshot_folder *w = *state;
+    AUTO(strlist_clear) struct strlist moved = {0};
+    AUTO(freep) char *text = NULL;
+
+    folder_touch(w, "full/" FULL("100"));
+    folder_touch(w, "full/.agavectl/" FULL("400"));
+    folder_touch(w, "incr/.agavectl/" INCR("400", "450"));
+    folder_touch(w, ".agavectl/" FULL("700")); /* nobody would look for it there */
+    assert_null(store_unstage(&w->ctx, &apart, &v30, 5000, &moved, &text));
+    assert_int_equal(moved.n, 2);
+    expect_there(w, there, true);
+}
+
+static void folders_that_are_one(void **state)
+{
+    struct snapshot_folder *w = *state;
+    AUTO(snaplocal_clear) struct snaplocal l = {0};
+    AUTO(freep) char *link = xasprintf("%s/s/link", w->dir);
+
+    folder_touch(w, FULL("400"));
+    assert_int_equal(symlink(".", link), 0);
+    assert_null(snaplocal_read_dirs(
+        &w->ctx, &(struct snapdirs){.dir = "/s", .full = "/s/link", .incremental = "/s/gone"}, NULL,
+        &l));
+    assert_int_equal(l.n, 1);
+    assert_false(l.files[0].apart);
 }
 
 /* ---- while others are at work -----------------------------------------------------------------
@@ -611,6 +686,9 @@ int main(void)
         TEST(room_of_a_folder),
         TEST(the_newest_pair_stays),
         TEST(more_full_ones_can_be_kept),
+        TEST(each_kind_has_its_folder),
+        TEST(what_waits_gets_the_place_of_its_kind),
+        TEST(folders_that_are_one),
         TEST(what_was_to_stay_is_gone),
         TEST(what_went_by_itself_is_fine),
         TEST(the_note_of_what_was_renamed_stays),

@@ -308,6 +308,32 @@ static void another_hash_than_the_names_is_a_broken_one(void **state)
     must(run(h)); /* the operator's word */
 }
 
+/* A validator may be told to keep each kind of archive in a folder of its own. */
+static void each_kind_comes_into_its_folder(void **state)
+{
+    struct host *h = *state;
+    AUTO(provenance_clear) struct provenance p = {0};
+    uint64_t asked;
+
+    assert_null(fsroot_mkdirs(h->root, DIR "/full", 0755));
+    assert_null(fsroot_mkdirs(h->root, DIR "/incr", 0755));
+    strlist_add(&h->cfg->validator.args, "--full-snapshot-archive-path");
+    strlist_add(&h->cfg->validator.args, DIR "/full");
+    strlist_add(&h->cfg->validator.args, "--incremental-snapshot-archive-path=" DIR "/incr");
+    serve(h, 9000, 9900);
+    must(run(h));
+    AUTO(freep) char *full = xasprintf("full/%s", h->full);
+    AUTO(freep) char *incr = xasprintf("incr/%s", h->incr);
+    assert_true(there(h, full) && there(h, incr) && !there(h, h->full) && !there(h, h->incr));
+    assert_null(provenance_read(&h->ctx, DIR "/full", h->full, &p));
+    provenance_clear(&p);
+    assert_null(provenance_read(&h->ctx, DIR "/incr", h->incr, &p));
+    asked = requests(h);
+    must(run(h));
+    assert_false(h->changed);
+    assert_int_equal(requests(h), asked);
+}
+
 static void sources_of_no_use_are_named(void **state)
 {
     struct host *h = *state;
@@ -454,6 +480,7 @@ int main(void)
         CASE(a_pair_comes_and_stays),
         CASE(a_broken_archive_in_the_folder_is_the_operators),
         CASE(another_hash_than_the_names_is_a_broken_one),
+        CASE(each_kind_comes_into_its_folder),
         CASE(sources_of_no_use_are_named),
         CASE(too_few_witnesses_are_none),
         CASE(a_name_that_nobody_can_deliver_is_left),
