@@ -237,6 +237,7 @@ static char *version_text(const struct agave_version *v)
 static void print_json(const struct listing *s, struct out *out)
 {
     struct json *doc = answer_new(), *files = json_new_array(), *banks = json_new_array();
+    struct json *odd = json_new_array();
     AUTO(freep) char *version = version_text(&s->version);
 
     for (size_t i = 0; i < s->l.n; i++)
@@ -248,7 +249,10 @@ static void print_json(const struct listing *s, struct out *out)
     json_put(doc, "incremental_dir", json_new_str(s->l.incr_dir));
     json_put(doc, "agave_version", json_new_str(version));
     json_put(doc, "would_load", json_load(s));
+    for (size_t i = 0; i < s->l.odd.n; i++)
+        json_push(odd, json_new_str(s->l.odd.items[i]));
     json_put(doc, "files", files);
+    json_put(doc, "odd", odd);
     json_put(doc, "bank_snapshots", banks);
     out_json(out, doc);
 }
@@ -338,6 +342,8 @@ static void print_list(const struct listing *s, bool explain, struct out *out)
                s->d.why);
     for (size_t i = 0; i < s->d.doubts.n; i++)
         out_printf(out, "  doubt: %s\n", s->d.doubts.items[i]);
+    for (size_t i = 0; i < s->l.odd.n; i++)
+        out_printf(out, "  odd: %s\n", s->l.odd.items[i]);
     if (explain && s->no_version)
         out_printf(out, "  its version is not known (%s); give --agave-version\n", s->no_version);
 }

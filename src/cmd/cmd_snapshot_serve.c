@@ -110,7 +110,8 @@ const struct cmd cmd_snapshot_serve = {
     .usage = "",
     .detail =
         "Serves the archives of the folder with the paths of Agave's RPC port, so that 'agavectl "
-        "snapshot get', Agave itself, curl and aria2c can fetch them: /snapshot.tar.bz2 and "
+        "snapshot get', curl and aria2c can fetch them, and Agave itself behind a proxy that leads "
+        "the rest to an RPC port (docs/snapshots.md): /snapshot.tar.bz2 and "
         "/incremental-snapshot.tar.bz2 lead to the newest pair, and /health says ok when there is "
         "a full archive. Unlike Agave it gives any part of a file (Range), so that a download can "
         "use several hosts at once and go on where it stopped. Nothing else is served: no other "

@@ -73,7 +73,8 @@ static void list_proven(const struct verified *v, struct strlist *ret)
 
     strlist_add(ret, "the compressed data decodes to its end");
     strlist_add(ret, "the tar is whole and holds only what Agave unpacks, version 1.2.0");
-    strlist_addf(ret, "it holds one bank file, for slot %llu, as the name says, and one status cache",
+    strlist_addf(ret,
+                 "it holds one bank file, for slot %llu, as the name says, and one status cache",
                  (unsigned long long)r->slot);
     strlist_addf(ret, "%llu accounts files, %s, none of a slot that it may not hold",
                  (unsigned long long)r->accounts_files,
@@ -224,6 +225,8 @@ static struct err *verify_one(struct ctx *ctx, struct verified *v)
     const struct snapcheck_limits limits = {.hash_must = v->full && v->hash_must};
     struct progress p;
 
+    const char *slash = strrchr(v->path, '/'), *name = slash ? slash + 1 : v->path;
+
     TRY(path_arg(v->path, &v->full_path));
     v->e = is_file(ctx, v->full_path);
     if (v->e)
@@ -233,6 +236,8 @@ static struct err *verify_one(struct ctx *ctx, struct verified *v)
     v->e = snapshot_archive_verify_file(ctx, v->full_path, &limits, on_progress, &p.report,
                                         &v->report);
     progress_drop(&p);
+    if (v->e && v->e->kind == ERR_BADINPUT && str_starts(name, "tmp-"))
+        v->e = err_hint(v->e, "it is half a download: 'snapshot get' goes on with it");
     if (v->e && v->e->kind == ERR_CANCELLED)
         return TAKE(v->e);
     return NULL;

@@ -390,7 +390,15 @@ static struct err *open_archive(struct ctx *ctx, const char *path, int *ret_fd, 
     AUTO(closep) int fd = -1;
     struct stat st;
 
-    TRY(fsroot_openat(ctx->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &fd));
+    struct err *e = fsroot_openat(ctx->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &fd);
+    if (e && e->sys == ELOOP) {
+        err_free(e);
+        return err_new(ERR_REFUSED,
+                       "'%s' is a symbolic link, which is not followed: name what it leads to, or "
+                       "put the archive itself there",
+                       path);
+    }
+    TRY(e);
     if (fstat(fd, &st) < 0)
         return err_sys(errno, "cannot look at '%s'", path);
     if (!S_ISREG(st.st_mode))

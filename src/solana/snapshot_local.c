@@ -21,6 +21,8 @@
 #define VERSION "1.2.0"
 #define BLOCK_B 512 /* of st_blocks */
 
+#define SHOWN_MAX 200 /* of a path */
+
 const char *snaplocal_place_name(enum snaplocal_place p)
 {
     static const char *const places[] = {
@@ -43,6 +45,7 @@ void snaplocal_clear(struct snaplocal *l)
     }
     free(l->files);
     free(l->banks);
+    strlist_clear(&l->odd);
     free(l->dir);
     free(l->full_dir);
     free(l->incr_dir);
@@ -112,6 +115,20 @@ static bool name_left(const char *name, struct snaplocal_file *f)
     return f->named;
 }
 
+/* A name that somebody took for an archive's: Agave passes it by without a word. */
+static void look_for_slip(const char *path, const char *name, struct snaplocal *l)
+{
+    AUTO(freep) char *shown = NULL;
+
+    if ((!str_starts(name, "snapshot") && !str_starts(name, "incremental-snapshot")) ||
+        !strstr(name, ".tar"))
+        return;
+    shown = str_shown(path, SHOWN_MAX);
+    strlist_addf(&l->odd,
+                 "'%s' is not the name of an archive (snapshot-SLOT-HASH.tar.zst): nobody reads it",
+                 shown);
+}
+
 static struct err *add_file(struct ctx *ctx, const char *dir, const char *name,
                             enum snaplocal_place place, struct snaplocal *l)
 {
@@ -119,8 +136,10 @@ static struct err *add_file(struct ctx *ctx, const char *dir, const char *name,
     AUTO(freep) char *path = xasprintf("%s/%s", dir, name);
     struct stat st;
 
-    if (!name_archive(name, &f) && !name_half(name, &f) && !name_left(name, &f))
+    if (!name_archive(name, &f) && !name_half(name, &f) && !name_left(name, &f)) {
+        look_for_slip(path, name, l);
         return NULL;
+    }
     struct err *e = fsroot_stat(ctx->root, path, &st);
     if (e && e->kind == ERR_NOTFOUND && f.kind == SNAPLOCAL_HALF && f.named) {
         err_free(e); /* it has got its final name, which may not have been in the list */
@@ -402,6 +421,23 @@ static struct err *is_same(struct ctx *ctx, const char *a, const char *b, bool *
     return absent_is_fine(e);
 }
 
+/* What waits; a link there leads nobody knows where, and none of our commands would follow it. */
+static struct err *read_store(struct ctx *ctx, const char *store, struct snaplocal *l)
+{
+    AUTO(closep) int fd = -1;
+    struct err *e = fsroot_openat(ctx->root, store, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &fd);
+
+    if (!e)
+        return absent_is_fine(add_folder(ctx, store, SNAPLOCAL_STAGED, l));
+    if (e->sys != ELOOP && e->sys != ENOTDIR)
+        return absent_is_fine(e);
+    err_free(e);
+    strlist_addf(&l->odd,
+                 "'%s' is no folder, or a link: what lies there is not looked at; move it away",
+                 store);
+    return NULL;
+}
+
 static struct err *read_home(struct ctx *ctx, const char *dir, struct snaplocal *l)
 {
     AUTO(freep) char *remote = xasprintf("%s/" REMOTE, dir);
@@ -409,7 +445,7 @@ static struct err *read_home(struct ctx *ctx, const char *dir, struct snaplocal 
     size_t from = l->n;
 
     /* What gets its place meanwhile is seen twice then, and not at all in another order. */
-    TRY(absent_is_fine(add_folder(ctx, store, SNAPLOCAL_STAGED, l)));
+    TRY(read_store(ctx, store, l));
     TRY(add_folder(ctx, dir, SNAPLOCAL_TOP, l));
     TRY(absent_is_fine(add_folder(ctx, remote, SNAPLOCAL_REMOTE, l)));
     for (size_t i = from; i < l->n; i++) {

@@ -74,6 +74,7 @@ struct snaplocal {
     size_t n, cap;
     struct snaplocal_bank *banks; /* the highest slot first */
     size_t n_banks, cap_banks;
+    struct strlist odd; /* what an operator should know of: sentences */
 };
 void snaplocal_clear(struct snaplocal *l);
 /* accounts: the validator's account path, or NULL: not known. ERR_NOTFOUND: no such folder;

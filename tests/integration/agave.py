@@ -111,9 +111,9 @@ def voting_node_argv(t, folder, full_every=400):
 class VotingNode:
     """The cluster's one voting node."""
 
-    def __init__(self, t, ns, full_every=400):
+    def __init__(self, t, ns, full_every=400, *more):
         self.t, self.ns, self.dir = t, ns, t.dir / "node1"
-        args = voting_node_argv(t, self.dir, full_every)
+        args = [*voting_node_argv(t, self.dir, full_every), *more]
         env = dict(os.environ, **dict(e.split("=", 1) for e in preload()))
         self.process = subprocess.Popen([*ns.enter(), *map(str, args)], env=env, stdin=subprocess.DEVNULL,
                                         stdout=open(self.dir / "out", "wb"), stderr=subprocess.STDOUT)

@@ -20,12 +20,12 @@ MIB = 1 << 20
 class Cluster:
     """A voting node in namespaces of the test's own, with a full and an incremental archive to give."""
 
-    def __init__(self, t, full_every=400):
+    def __init__(self, t, full_every=400, *more):
         t.need_root()
         agave.program("agave-validator")
         agave.raise_sysctls(t)
         self.t, self.ns = t, agave.Namespaces(t)
-        self.node1 = agave.VotingNode(t, self.ns, full_every)
+        self.node1 = agave.VotingNode(t, self.ns, full_every, *more)
         self.served = t.dir / "node1" / "snapshots"
         self.node1.wait_ready()
         t.until("a pair to fetch", lambda: (self.node1.call(8899, "getHighestSnapshotSlot") or {}).get("incremental"), 180, 0.5)
@@ -122,6 +122,62 @@ def what_is_fetched_is_what_another_node_starts_from(t):
     assert result["full"] in loaded and (not result["incremental"] or result["incremental"] in loaded), loaded
     assert c.node1.call(9899, "getGenesisHash") == c.node1.call(8899, "getGenesisHash")
     t.real("agave", f"a second agave-validator started from what 'snapshot get' had fetched, slot {slot}")
+
+
+# What a proxy in front of a validator does: archives are ours, everything else is its RPC port's.
+SPLIT = """
+import http.client, http.server, sys
+class Split(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        ours = "snapshot" in self.path
+        c = http.client.HTTPConnection("127.0.0.1", 8890 if ours else 8899, timeout=60)
+        c.request(self.command, self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+                  {"Content-Type": self.headers.get("Content-Type") or "text/plain"})
+        r = c.getresponse()
+        body = r.read()
+        self.send_response(r.status)
+        for k, v in r.getheaders():
+            if k.lower() in ("location", "content-type"):
+                self.send_header(k, v)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_GET
+    def log_message(self, *args):
+        print("ours" if "snapshot" in self.path else "rpc", self.command, self.path, args[2], flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", 7000), Split).serve_forever()
+"""
+
+
+@test
+def agave_itself_takes_its_snapshot_from_serve(t):
+    """Through a proxy: it asks the address in gossip for getVersion, getGenesisHash, getSlot and the genesis as well."""
+    c = Cluster(t, 400, "--public-rpc-address", "127.0.0.1:7000")
+    t.dir.chmod(0o755)    # it becomes another user
+    serve = c.spawn("serve.log", BIN, "--no-lab", "snapshot", "serve", "--snapshots", c.served, "--listen", "127.0.0.1:8890")
+    c.spawn("split.log", "python3", "-c", SPLIT)
+    t.until("the server", lambda: "serving" in (t.dir / "serve.log").read_text() or serve.poll() is not None, 20)
+    d = t.dir / "node2"
+    for name in ("ledger", "snapshots", "accounts"):
+        (d / name).mkdir(parents=True)
+    node2 = c.spawn("node2.out", agave.program("agave-validator"), "--identity", t.data("agave", "seed-cluster") / "node2-keypair.json",
+                    "--no-voting", "--ledger", d / "ledger", "--snapshots", d / "snapshots", "--accounts", d / "accounts",
+                    "--entrypoint", "127.0.0.1:8001", "--known-validator", c.id, "--only-known-rpc",
+                    "--expected-genesis-hash", c.node1.call(8899, "getGenesisHash"), "--rpc-port", "9899", "--gossip-port", "9001",
+                    "--dynamic-port-range", "9002-9040", "--private-rpc", "--limit-ledger-size", "50000000",
+                    *agave.FLAGS, "--log", d / "log", env=dict(e.split("=", 1) for e in agave.preload()))
+
+    def replays():
+        assert node2.poll() is None, (d / "log").read_text(errors="replace")[-1500:]
+        return (c.node1.slot(9899) or 0) > 100
+    t.until("the second node at work", replays, 240, 0.5)
+    said = (t.dir / "serve.log").read_text()
+    had = re.findall(r"127\.0\.0\.1 had ((?:incremental-)?snapshot-\S+) from byte 0", said)
+    assert any(name.startswith("snapshot-") for name in had), said
+    split = (t.dir / "split.log").read_text()
+    assert "rpc POST / 200" in split and "rpc GET /genesis.tar.bz2 200" in split, split
+    t.real("agave", f"agave-validator {agave.VERSION} downloaded {', '.join(had)} from 'snapshot serve' and started from it")
 
 
 def make_larger(t, archive, mib):

@@ -273,6 +273,26 @@ def a_wrong_path_is_told_from_a_bad_archive(t):
 
 
 @test
+def what_is_odd_is_said(t):
+    d = folder(t, F802)
+    shutil.copy(ARCHIVES / F100, d / "snapshot-100.tar.zst")
+    (d / F100).symlink_to(ARCHIVES / F100)
+    (d / ".agavectl").symlink_to("/etc")
+    r = run(t, "list", d)
+    assert f"odd: '{d}/snapshot-100.tar.zst' is not the name of an archive" in r.out, r
+    assert f"odd: '{d}/.agavectl' is no folder, or a link" in r.out, r
+    assert len(as_json(t, "list", f"{d}/.")["odd"]) == 2 and as_json(t, "list", f"{d}/")["dir"] == str(d)
+    r = run(t, "verify", d / F100, d / f"tmp-{F100}", code=3)
+    assert f"{d / F100}: not looked at: is a symbolic link" in r.out.replace(f"'{d / F100}' ", ""), r
+    shutil.copy(ARCHIVES / F100, d / f"tmp-{F100}")
+    r = run(t, "verify", d / f"tmp-{F100}", code=3)
+    assert "it is half a download: 'snapshot get' goes on with it" in r.out, r
+    (d / ".agavectl").unlink()
+    for name in ("gone", F802):
+        assert run(t, "list", d / name, code=1).err.startswith("agavectl: snapshots: cannot open"), name
+
+
+@test
 def manual_and_readme_show_what_is_printed(t):
     said = run(t, "list", "--explain", "--snapshots", folder(t, F1202, F802, I1102), "--agave-version", "3.0.14").out
     assert said.count("\n") == 6, said

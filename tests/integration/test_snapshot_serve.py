@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import world
@@ -195,6 +196,77 @@ def it_ends_in_the_middle_of_a_transfer(t):
     start = time.monotonic()
     assert s.end() == 0 and time.monotonic() - start < 30     # the rest takes twice as long
     assert f"127.0.0.1 left {FULL} from byte 0: " in s.text() and " of 64.0 MiB in" in s.text(), s.text()
+
+
+@test
+def many_at_once_and_one_that_takes_nothing(t):
+    d = folder(t, 24 << 20)
+    s = Serve(t)
+    want = hashlib.sha256((d / FULL).read_bytes()).digest()
+    stuck = socket.create_connection((s.host, s.port))
+    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stuck.sendall(f"GET /{FULL} HTTP/1.1\r\nHost: x\r\n\r\n".encode())      # and never reads
+    gone = socket.create_connection((s.host, s.port))
+    gone.sendall(f"GET /{FULL} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    gone.recv(1000)
+    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    gone.close()                                                           # a reset in the middle
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda i: s.request("GET", f"/{FULL}", {"Range": f"bytes={i * 1000}-"} if i % 2 else {}), range(8)))
+    for i, (status, _, body) in enumerate(got):
+        assert status == (206 if i % 2 else 200) and len(body) == (24 << 20) - (i * 1000 if i % 2 else 0), (i, status, len(body))
+        assert i % 2 or hashlib.sha256(body).digest() == want, i
+    t.until("the one that left is told", lambda: f" left {FULL} from byte 0" in s.text(), 20)
+    assert s.process.poll() is None and s.end() == 0
+    assert s.text().count(f" had {FULL}") == 8, s.text()
+    stuck.close()
+
+
+@test
+def a_transfer_goes_on_with_the_file_that_it_began_with(t):
+    d = folder(t, 24 << 20)
+    s = Serve(t, "--max-rate", "16MiB")
+    want = (d / FULL).read_bytes()
+    c = http.client.HTTPConnection(s.host, s.port, timeout=30)
+    c.request("GET", f"/{FULL}")
+    r = c.getresponse()
+    first = r.read(1 << 20)
+    (d / "new").write_bytes(b"another one")
+    os.rename(d / "new", d / FULL)
+    assert s.request("GET", f"/{FULL}")[2] == b"another one"
+    assert first + r.read() == want
+    c.request("GET", f"/{INCREMENTAL}")                # pruned while it is sent
+    r = c.getresponse()
+    (d / "remote" / INCREMENTAL).unlink()
+    assert len(r.read()) == 70000 and s.request("GET", f"/{INCREMENTAL}")[0] == 404
+
+
+@test
+def a_file_that_is_cut_is_not_taken_for_whole(t):
+    d = folder(t, 24 << 20)
+    s = Serve(t, "--max-rate", "16MiB")
+    c = http.client.HTTPConnection(s.host, s.port, timeout=30)
+    c.request("GET", f"/{FULL}")
+    r = c.getresponse()
+    r.read(1 << 20)
+    os.truncate(d / FULL, 2 << 20)
+    try:
+        r.read()
+        raise AssertionError("the end of a file that is not there")
+    except (http.client.IncompleteRead, ConnectionError):
+        pass
+    assert s.request("GET", "/health")[2] == b"ok"
+
+
+@test
+def what_cannot_be_served_is_said(t):
+    for args, code, text in ((["--snapshots", t.dir / "gone"], 1, "gone"),
+                             (["--snapshots", t.dir, "--listen", "10.0.0.5:8890"], 2, "--allow"),
+                             (["--snapshots", t.dir, "--listen", "nowhere"], 2, "nowhere"),
+                             (["--snapshots", t.dir, "--allow", "10.0.0.0/33"], 2, "10.0.0.0/33"),
+                             ([], 2, "give --snapshots DIR or --config FILE")):
+        r = t.run("--no-lab", "snapshot", "serve", *args)
+        assert r.code == code and text in r.err, r
 
 
 @test
