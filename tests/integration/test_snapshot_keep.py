@@ -87,13 +87,13 @@ def a_voter_that_is_started_meanwhile_ends_the_fetch(t):
     p = subprocess.Popen(host.argv(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     t.later(lambda: p.poll() is None and p.kill())
     half = host.dir / ".agavectl" / f"tmp-{full}"
-    t.until("the half file", half.exists, 30)
+    t.until("half a file", lambda: half.exists() and half.stat().st_size > 2 << 20, 60)
     with open(host.ledger / "ledger.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         out, err = p.communicate(timeout=20)
         got = json.loads(out)["round"]
         assert p.returncode == 0 and got["outcome"] == "quiet" and "started meanwhile" in got["why"], (out, err)
-        assert half.exists() and host.names(".agavectl") == [half.name] and host.names() == [], os.listdir(host.dir)
+        assert half.exists() and host.names(".agavectl") == [half.name] and host.names() == [], out
     config["snapshot"]["max_rate_mib_s"] = 0
     host.config.write_text(json.dumps(config))
     got, r = host.round()                                # and is gone on with

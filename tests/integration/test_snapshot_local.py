@@ -119,10 +119,9 @@ def list_looks_where_the_validator_does(t):
     r = t.run("-c", config, "snapshot", "list", "--explain")
     assert f"where such archives are not looked for; that is '{d / 'full'}'" in r.out, r
     shutil.copy(ARCHIVES / F802, d / "full")
-    r = t.run("-c", config, "snapshot", "prune", "--yes", "--snapshots", d)
-    assert os.listdir(d / "full"), r
     r = t.run("-c", config, "snapshot", "prune", "--yes")
-    assert r.code == 0 and os.listdir(d / "full") == [F802] and (d / F100).exists(), r
+    assert r.code == 0 and os.listdir(d / "full") == [F802], r
+    assert (d / F100).exists() and os.listdir(d / "incr") == [I1102], r
 
 
 @test
