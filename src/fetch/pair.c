@@ -684,7 +684,8 @@ static struct err *hint_room(struct work *w, const struct fetch_file *f, struct 
 
     if (e->sys != ENOSPC)
         return e;
-    blind = store_room_look(w->ctx, w->job->dir, f->name, NULL, &room);
+    blind = store_room_look(w->ctx, dir_of(w->job, str_starts(f->name, "incremental-")), f->name,
+                            NULL, &room);
     if (!blind)
         store_forecast(&room, &now);
     if (!blind && room.full_b && !now.fits)
