@@ -495,6 +495,7 @@ static void hand_over(struct search *s, struct fetch_found *ret)
     *ret =
         (struct fetch_found){.listed_by = s->listed_by, .errors = s->errors, .tip = tip_of(s->tip)};
     s->errors = (struct strlist){0};
+    ret->known = s->scope->known ? s->scope->known->n : 0;
     describe_all(s);
     for (size_t i = 0; i < s->peers.n; i++)
         ret->without_rpc += !s->peers.items[i].rpc[0];

@@ -80,6 +80,7 @@ struct fetch_found {
     size_t n, cap;
     /* The cluster's finalized slot (fetch/tip.h); unknown: nobody was asked, or nobody told. */
     struct known_u64 tip;
+    size_t known;          /* how many known validators were named */
     uint64_t without_rpc;  /* nodes of the cluster that tell no address */
     uint64_t listed_by;    /* RPC nodes that told the cluster's nodes */
     struct strlist errors; /* of those that did not: "http://host:port: why" */

@@ -144,6 +144,15 @@ static enum fetch_reason most_of(const struct reasons *r)
     return best == FETCH_USABLE && r->count[FETCH_NO_RPC] ? FETCH_NO_RPC : (enum fetch_reason)best;
 }
 
+/* Known validators were named, and that did not help: most of them serve nobody. */
+static bool are_known_mute(const struct fetch_found *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->offers[i].peer.known && f->offers[i].full.name)
+            return false;
+    return f->known > 0;
+}
+
 /* One node alone, whose list could not be had: the others are not known, and no limit helps. */
 static bool is_without_lists(const struct fetch_found *f)
 {
@@ -171,7 +180,13 @@ void reasons_advise(const struct fetch_found *found, const struct reasons *r,
         ret->text = xasprintf("the nodes of the cluster are not known, since none of the RPC nodes "
                               "lists them (%s): name one that does (--rpc, cluster.references)",
                               found->errors.items[0]);
-    else if (best != FETCH_USABLE)
+    else if (best == FETCH_UNTRUSTED && are_known_mute(found)) {
+        AUTO(freep) char *usual = advice(ret->limit, &kept[best]);
+
+        ret->text =
+            xasprintf("of the %zu known validators that are named none serves a snapshot; %s",
+                      found->known, usual);
+    } else if (best != FETCH_USABLE)
         ret->text = advice(ret->limit, &kept[best]);
     else if (text)
         ret->text = xstrdup(text);

@@ -345,6 +345,58 @@ static void each_advice_helps(void **state)
     }
 }
 
+/* Where no limit of ours is in the way, or another one than it seems, it says what to do. */
+static void advice_without_a_limit(void **state)
+{
+    static const struct {
+        enum fetch_reason reason;
+        const char *words;
+    } cases[] = {{FETCH_NO_ANSWER, "--proxy"},
+                 {FETCH_NO_SNAPSHOT, "--source URL"},
+                 {FETCH_STATUS, "is that the address of RPC nodes"},
+                 {FETCH_SHRED_VERSION, "another cluster"},
+                 {FETCH_FORMAT, "Agave 2.3 or older"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(offers_clear) struct fetch_found f = {0};
+        struct reasons_limits l = limits();
+        AUTO(reasons_clear) struct reasons r = {0};
+        AUTO(reasons_advice_clear) struct reasons_advice a = {0};
+
+        offers_add(&f, &(struct offer_spec){"http://145.1.0.1:1", .reason = cases[i].reason});
+        reasons_judge(&f, &l, &r);
+        reasons_advise(&f, &r, &a);
+        assert_int_equal(a.limit, FETCH_USABLE);
+        assert_non_null(strstr(a.text, cases[i].words));
+    }
+}
+
+static void advice_where_witnesses_are_missing(void **state)
+{
+    AUTO(offers_clear) struct fetch_found f = {0};
+    struct reasons_limits l = limits();
+    AUTO(reasons_clear) struct reasons r = {0};
+
+    l.trust.min_peers = 3;
+    offers_add(&f, &(struct offer_spec){"http://145.1.0.1:1", .full = 999990});
+    reasons_judge(&f, &l, &r);
+    for (int i = 0; i < 3; i++) {
+        AUTO(reasons_advice_clear) struct reasons_advice a = {0};
+
+        f.known = i > 0 ? 2 : 0;
+        if (i == 2)
+            strlist_add(&f.errors, "http://145.1.0.1:1: a web page");
+        reasons_advise(&f, &r, &a);
+        assert_int_equal(strstr(a.text, "of the 2 known validators that are named none") != NULL,
+                         i == 1);
+        assert_int_equal(strstr(a.text, "none of the RPC nodes lists them (http://145.1.0.1:1: a "
+                                        "web page)") != NULL,
+                         i == 2);
+        assert_int_equal(strstr(a.text, "--trust-any") != NULL, i < 2);
+    }
+    strlist_clear(&f.errors);
+}
+
 static void versions_are_parts_and_not_prefixes(void **state)
 {
     assert_true(reasons_version_is("3.0.1", "3.0.1"));
@@ -386,6 +438,8 @@ int main(void)
         cmocka_unit_test(limits_give_way_one_by_one),
         cmocka_unit_test(trust_and_the_end_of_age_do_not_give_way),
         cmocka_unit_test(each_advice_helps),
+        cmocka_unit_test(advice_without_a_limit),
+        cmocka_unit_test(advice_where_witnesses_are_missing),
         cmocka_unit_test(versions_are_parts_and_not_prefixes),
         cmocka_unit_test(nothing_found_is_nothing_said),
     };
