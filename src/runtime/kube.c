@@ -29,17 +29,36 @@ struct err *kube_get_pod(struct ctx *ctx, const struct kube *k, const char *name
     return kube_from(kube_parse_pod(r.body, r.body_n, ret), k, path);
 }
 
+/* A list, or those of it that a label selector takes. */
+static struct err *list(struct ctx *ctx, const struct kube *k, enum kube_kind kind,
+                        const char *name_space, const char *selector, char **ret_path,
+                        struct http_response *ret)
+{
+    AUTO(freep) char *query = selector ? kube_escaped(selector) : NULL;
+    AUTO(freep) char *all = NULL;
+
+    TRY(kube_path(kind, name_space, NULL, &all));
+    *ret_path = xasprintf("%s%s%s", all, query ? "?labelSelector=" : "", query ? query : "");
+    return kube_ask(ctx, k, *ret_path, ret);
+}
+
+struct err *kube_list_deployments(struct ctx *ctx, const struct kube *k, const char *name_space,
+                                  const char *selector, struct kube_deployments *ret)
+{
+    AUTO(http_response_clear) struct http_response r = {0};
+    AUTO(freep) char *path = NULL;
+
+    TRY(list(ctx, k, KUBE_DEPLOYMENT, name_space, selector, &path, &r));
+    return kube_from(kube_parse_deployments(r.body, r.body_n, ret), k, path);
+}
+
 struct err *kube_list_pods(struct ctx *ctx, const struct kube *k, const char *name_space,
                            const char *selector, struct kube_pods *ret)
 {
     AUTO(http_response_clear) struct http_response r = {0};
-    AUTO(freep) char *query = selector ? kube_escaped(selector) : NULL;
-    AUTO(freep) char *all = NULL;
+    AUTO(freep) char *path = NULL;
 
-    TRY(kube_path(KUBE_POD, name_space, NULL, &all));
-    AUTO(freep)
-    char *path = xasprintf("%s%s%s", all, query ? "?labelSelector=" : "", query ? query : "");
-    TRY(kube_ask(ctx, k, path, &r));
+    TRY(list(ctx, k, KUBE_POD, name_space, selector, &path, &r));
     return kube_from(kube_parse_pods(r.body, r.body_n, ret), k, path);
 }
 

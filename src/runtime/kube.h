@@ -88,6 +88,10 @@ struct kube_container {
     uint64_t memory_limit_b, memory_request_b; /* 0: none */
     uint64_t cpu_limit_m;                      /* thousandths; 0: none */
     bool has_pre_stop;
+    const char *pre_stop_how; /* static: "none", "exec", "httpGet", "sleep", "tcpSocket", "other" */
+    struct strlist pre_stop;  /* the command of exec */
+    uint64_t pre_stop_sleep_s; /* of sleep */
+    char *stop_signal;         /* lifecycle.stopSignal, or NULL: the image's, else SIGTERM */
     struct kube_volume_mount *mounts;
     size_t n_mounts;
 };
@@ -131,6 +135,14 @@ struct kube_deployment {
     struct kube_pod_spec spec;
 };
 void kube_deployment_clear(struct kube_deployment *d);
+struct kube_deployments {
+    struct kube_deployment *items;
+    size_t n;
+};
+void kube_deployments_clear(struct kube_deployments *l);
+/* name_space NULL: of all namespaces. selector as in kube_list_pods. */
+struct err *kube_list_deployments(struct ctx *ctx, const struct kube *k, const char *name_space,
+                                  const char *selector, struct kube_deployments *ret) MUST_CHECK;
 struct err *kube_get_deployment(struct ctx *ctx, const struct kube *k, const char *name_space,
                                 const char *name, struct kube_deployment *ret) MUST_CHECK;
 
@@ -188,8 +200,8 @@ struct kube_pvs {
 void kube_pvs_clear(struct kube_pvs *p);
 struct err *kube_list_pvs(struct ctx *ctx, const struct kube *k, struct kube_pvs *ret) MUST_CHECK;
 /* Its two halves, for a caller that asks others at the same moment: the question (to be cleared;
- * borrows from k->access), and what became of it. r->err is handed over, the rest of r stays the
- * caller's. Neither blocks. */
+ * borrows from k->access, with which nothing else may be asked until it is answered), and what
+ * became of it. r->err is handed over, the rest of r stays the caller's. Neither blocks. */
 void kube_ask_pvs(const struct kube *k, struct http_question *ret);
 struct err *kube_take_pvs(const struct kube *k, const struct http_question *q,
                           struct http_response *r, struct kube_pvs *ret) MUST_CHECK;
@@ -287,6 +299,8 @@ char *kube_keepers(const struct kube_deployment *d, const struct kube_hpas *hpas
 
 /* The parts that look at foreign bytes: the body of an answer. ERR_REMOTE. */
 struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deployment *ret)
+    MUST_CHECK;
+struct err *kube_parse_deployments(const char *body, size_t n, struct kube_deployments *ret)
     MUST_CHECK;
 struct err *kube_parse_pods(const char *body, size_t n, struct kube_pods *ret) MUST_CHECK;
 /* Objects of a watch (kube_watch.h), which need not say their kind. */

@@ -1,13 +1,142 @@
-/* What stands around a Deployment: its namespace, what has happened to it, and who else writes it.
- * Read only. Members are those of k8s.io/api 0.34 (core/v1 Event and Namespace, autoscaling/v2). */
+/* What stands around a Deployment: its volumes, node and namespace, what has happened to it, and
+ * who else writes it. Read only. Members are those of k8s.io/api 0.34 (core/v1 Event and Namespace,
+ * autoscaling/v2). */
 #include "base/str.h"
 #include "runtime/fields.h"
 #include "runtime/kube.h"
 #include "runtime/kube_parts.h"
 
-#define AT(type, member) offsetof(struct type, member)
-#define NAME_SHOWN       80
-#define MESSAGE_SHOWN    300
+#define AT(type, member)       offsetof(struct type, member)
+#define READ(json, table, ret) fields_read(json, table, ARRAY_LEN(table), ret)
+#define NAME_SHOWN             80
+#define MESSAGE_SHOWN          300
+
+/* ---- volumes -----------------------------------------------------------------------------------
+ */
+
+static const struct field pv_fields[] = {
+    {"status/phase", FIELD_STR, AT(kube_pv, phase)},
+    {"spec/storageClassName", FIELD_STR, AT(kube_pv, storage_class)},
+    {"spec/persistentVolumeReclaimPolicy", FIELD_STR, AT(kube_pv, reclaim_policy)},
+    {"spec/hostPath/path", FIELD_STR, AT(kube_pv, host_path)},
+    {"spec/hostPath/type", FIELD_STR, AT(kube_pv, host_path_type)},
+    {"spec/claimRef/namespace", FIELD_STR, AT(kube_pv, claim_namespace)},
+    {"spec/claimRef/name", FIELD_STR, AT(kube_pv, claim)},
+};
+
+static struct err *read_pv(const struct json *j, void *ret)
+{
+    struct kube_pv *v = ret;
+
+    TRY(kube_read_meta(j, &v->meta));
+    TRY(READ(j, pv_fields, v));
+    return kube_read_quantity(j, "spec/capacity/storage", 1, &v->capacity_b);
+}
+
+struct err *kube_parse_pvs(const char *body, size_t n, struct kube_pvs *ret)
+{
+    AUTO(json_freep) struct json *j = NULL;
+    AUTO(kube_pvs_clear) struct kube_pvs l = {0};
+
+    TRY(json_parse(body, n, &j));
+    TRY(kube_need_list(j, "PersistentVolumeList"));
+    TRY(kube_read_list(j, "items", read_pv, sizeof(*l.items), &l.items, &l.n));
+    *ret = l;
+    l = (struct kube_pvs){0};
+    return NULL;
+}
+
+static const struct field pvc_fields[] = {
+    {"status/phase", FIELD_STR, AT(kube_pvc, phase)},
+    {"spec/volumeName", FIELD_STR, AT(kube_pvc, volume)},
+    {"spec/storageClassName", FIELD_STR, AT(kube_pvc, storage_class)},
+};
+
+static struct err *read_pvc(const struct json *j, void *ret)
+{
+    struct kube_pvc *c = ret;
+
+    TRY(kube_read_meta(j, &c->meta));
+    return READ(j, pvc_fields, c);
+}
+
+struct err *kube_parse_pvcs(const char *body, size_t n, struct kube_pvcs *ret)
+{
+    AUTO(json_freep) struct json *j = NULL;
+    AUTO(kube_pvcs_clear) struct kube_pvcs l = {0};
+
+    TRY(json_parse(body, n, &j));
+    TRY(kube_need_list(j, "PersistentVolumeClaimList"));
+    TRY(kube_read_list(j, "items", read_pvc, sizeof(*l.items), &l.items, &l.n));
+    *ret = l;
+    l = (struct kube_pvcs){0};
+    return NULL;
+}
+
+/* ---- nodes -------------------------------------------------------------------------------------
+ */
+
+static struct err *read_addresses(const struct json *j, struct kube_node *node)
+{
+    const struct json *list;
+
+    TRY(fields_list(j, "status/addresses", &list));
+    for (size_t i = 0; i < json_len(list); i++) {
+        const struct json *one = json_at(list, i);
+        const char *type, *address;
+
+        TRY_CTX(json_as_str(json_get(one, "type"), &type), "addresses");
+        TRY_CTX(json_as_str(json_get(one, "address"), &address), "addresses");
+        if (str_eq(type, "InternalIP") && !node->internal_ip)
+            node->internal_ip = xstrdup(address);
+        if (str_eq(type, "Hostname") && !node->hostname)
+            node->hostname = xstrdup(address);
+    }
+    return NULL;
+}
+
+static struct err *read_taints(const struct json *j, struct strlist *ret)
+{
+    const struct json *list;
+
+    TRY(fields_list(j, "spec/taints", &list));
+    for (size_t i = 0; i < json_len(list); i++) {
+        const struct json *one = json_at(list, i);
+        const char *key, *value = NULL, *effect;
+
+        TRY_CTX(json_as_str(json_get(one, "key"), &key), "taints");
+        TRY_CTX(json_as_str(json_get(one, "effect"), &effect), "taints");
+        if (json_get(one, "value"))
+            TRY_CTX(json_as_str(json_get(one, "value"), &value), "taints");
+        strlist_addf(ret, "%s%s%s:%s", key, value ? "=" : "", value ? value : "", effect);
+    }
+    return NULL;
+}
+
+static const struct field node_fields[] = {
+    {"spec/unschedulable", FIELD_BOOL, AT(kube_node, cordoned)},
+    {"status/nodeInfo/kubeletVersion", FIELD_STR, AT(kube_node, kubelet_version)},
+};
+
+struct err *kube_parse_node(const char *body, size_t n, struct kube_node *ret)
+{
+    AUTO(json_freep) struct json *j = NULL;
+    AUTO(kube_node_clear) struct kube_node node = {0};
+
+    TRY(json_parse(body, n, &j));
+    TRY(kube_need_kind(j, "Node"));
+    TRY(kube_read_meta(j, &node.meta));
+    TRY(READ(j, node_fields, &node));
+    TRY(read_addresses(j, &node));
+    TRY(read_taints(j, &node.taints));
+    TRY(kube_read_quantity(j, "status/capacity/memory", 1, &node.memory_b));
+    TRY(kube_read_quantity(j, "status/allocatable/memory", 1, &node.memory_allocatable_b));
+    TRY(kube_read_list(j, "status/conditions", kube_read_condition, sizeof(*node.conditions),
+                       &node.conditions, &node.n_conditions));
+    *ret = node;
+    node = (struct kube_node){0};
+    return NULL;
+}
 
 /* ---- namespaces --------------------------------------------------------------------------------
  */

@@ -39,6 +39,8 @@ static void container_clear(struct kube_container *c)
     free(c->image);
     strlist_clear(&c->command);
     strlist_clear(&c->args);
+    strlist_clear(&c->pre_stop);
+    free(c->stop_signal);
 }
 
 static void spec_clear(struct kube_pod_spec *s)
@@ -67,6 +69,14 @@ void kube_deployment_clear(struct kube_deployment *d)
     free(d->replicas_by);
     spec_clear(&d->spec);
     *d = (struct kube_deployment){0};
+}
+
+void kube_deployments_clear(struct kube_deployments *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        kube_deployment_clear(&l->items[i]);
+    free(l->items);
+    *l = (struct kube_deployments){0};
 }
 
 void kube_pod_clear(struct kube_pod *p)

@@ -19,3 +19,6 @@ struct err *kube_read_condition(const struct json *j, void *ret) MUST_CHECK;
 struct err *kube_need_kind(const struct json *j, const char *kind) MUST_CHECK;
 /* And a list that is whole: one that the server cut short would be taken for all of it. */
 struct err *kube_need_list(const struct json *j, const char *kind) MUST_CHECK;
+/* The quantity at a path, as kube_parse_quantity; none leaves *ret. */
+struct err *kube_read_quantity(const struct json *j, const char *path, uint32_t scale,
+                               uint64_t *ret) MUST_CHECK;

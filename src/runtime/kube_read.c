@@ -1,5 +1,6 @@
-/* Objects of the Kubernetes API from JSON: the few members that agavectl needs of each. Defaults
- * are those of the API (k8s.io/api 0.34, apps/v1 and core/v1), which an API server has filled in.
+/* Pods and Deployments from JSON: the few members that agavectl needs of each; what stands around
+ * them is in kube_around.c. Defaults are those of the API (k8s.io/api 0.34, apps/v1 and core/v1),
+ * which an API server has filled in.
  */
 #include "base/json.h"
 #include "base/str.h"
@@ -119,7 +120,8 @@ struct err *kube_parse_quantity(const char *text, uint32_t scale, uint64_t *ret)
     return NULL;
 }
 
-static struct err *quantity(const struct json *j, const char *path, uint32_t scale, uint64_t *ret)
+struct err *kube_read_quantity(const struct json *j, const char *path, uint32_t scale,
+                               uint64_t *ret)
 {
     const struct json *member = fields_at(j, path);
     const char *text;
@@ -287,7 +289,22 @@ static const struct field container_fields[] = {
     {"name", FIELD_STR, AT(kube_container, name)},
     {"image", FIELD_STR, AT(kube_container, image)},
     {"securityContext/privileged", FIELD_BOOL, AT(kube_container, privileged)},
+    {"lifecycle/stopSignal", FIELD_STR, AT(kube_container, stop_signal)},
+    {"lifecycle/preStop/sleep/seconds", FIELD_U64, AT(kube_container, pre_stop_sleep_s)},
 };
+
+static struct err *read_pre_stop(const struct json *j, struct kube_container *c)
+{
+    static const char *const ways[] = {"exec", "httpGet", "sleep", "tcpSocket"};
+    const struct json *hook = fields_at(j, "lifecycle/preStop");
+
+    c->has_pre_stop = hook;
+    c->pre_stop_how = hook ? "other" : "none";
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+        if (json_get(hook, ways[i]))
+            c->pre_stop_how = ways[i];
+    return read_texts(j, "lifecycle/preStop/exec/command", &c->pre_stop);
+}
 
 static struct err *read_container(const struct json *j, void *ret)
 {
@@ -301,10 +318,10 @@ static struct err *read_container(const struct json *j, void *ret)
     TRY(read_probe(j, "livenessProbe", &c->liveness));
     TRY(read_probe(j, "readinessProbe", &c->readiness));
     TRY(read_probe(j, "startupProbe", &c->startup));
-    TRY(quantity(j, "resources/limits/memory", 1, &c->memory_limit_b));
-    TRY(quantity(j, "resources/requests/memory", 1, &c->memory_request_b));
-    TRY(quantity(j, "resources/limits/cpu", 1000, &c->cpu_limit_m));
-    c->has_pre_stop = fields_at(j, "lifecycle/preStop");
+    TRY(kube_read_quantity(j, "resources/limits/memory", 1, &c->memory_limit_b));
+    TRY(kube_read_quantity(j, "resources/requests/memory", 1, &c->memory_request_b));
+    TRY(kube_read_quantity(j, "resources/limits/cpu", 1000, &c->cpu_limit_m));
+    TRY(read_pre_stop(j, c));
     return kube_read_list(j, "volumeMounts", read_volume_mount, sizeof(*c->mounts), &c->mounts,
                           &c->n_mounts);
 }
@@ -345,7 +362,7 @@ static struct err *read_volume(const struct json *j, void *ret)
         if (medium)
             TRY_CTX(json_as_str(medium, &text), "medium");
         v->in_memory = str_eq(text, "Memory");
-        return quantity(j, "emptyDir/sizeLimit", 1, &v->size_limit_b);
+        return kube_read_quantity(j, "emptyDir/sizeLimit", 1, &v->size_limit_b);
     }
     if (v->kind != KUBE_VOL_OTHER && !v->source)
         return err_remote(0, "no source");
@@ -635,6 +652,24 @@ struct err *kube_read_deployment(const struct json *j, struct kube_deployment *r
     return NULL;
 }
 
+static struct err *read_deployment_item(const struct json *j, void *ret)
+{
+    return kube_read_deployment(j, ret);
+}
+
+struct err *kube_parse_deployments(const char *body, size_t n, struct kube_deployments *ret)
+{
+    AUTO(json_freep) struct json *j = NULL;
+    AUTO(kube_deployments_clear) struct kube_deployments l = {0};
+
+    TRY(json_parse(body, n, &j));
+    TRY(kube_need_list(j, "DeploymentList"));
+    TRY(kube_read_list(j, "items", read_deployment_item, sizeof(*l.items), &l.items, &l.n));
+    *ret = l;
+    l = (struct kube_deployments){0};
+    return NULL;
+}
+
 struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deployment *ret)
 {
     AUTO(json_freep) struct json *j = NULL;
@@ -642,128 +677,4 @@ struct err *kube_parse_deployment(const char *body, size_t n, struct kube_deploy
     TRY(json_parse(body, n, &j));
     TRY(kube_need_kind(j, "Deployment"));
     return kube_read_deployment(j, ret);
-}
-
-static const struct field pv_fields[] = {
-    {"status/phase", FIELD_STR, AT(kube_pv, phase)},
-    {"spec/storageClassName", FIELD_STR, AT(kube_pv, storage_class)},
-    {"spec/persistentVolumeReclaimPolicy", FIELD_STR, AT(kube_pv, reclaim_policy)},
-    {"spec/hostPath/path", FIELD_STR, AT(kube_pv, host_path)},
-    {"spec/hostPath/type", FIELD_STR, AT(kube_pv, host_path_type)},
-    {"spec/claimRef/namespace", FIELD_STR, AT(kube_pv, claim_namespace)},
-    {"spec/claimRef/name", FIELD_STR, AT(kube_pv, claim)},
-};
-
-static struct err *read_pv(const struct json *j, void *ret)
-{
-    struct kube_pv *v = ret;
-
-    TRY(kube_read_meta(j, &v->meta));
-    TRY(READ(j, pv_fields, v));
-    return quantity(j, "spec/capacity/storage", 1, &v->capacity_b);
-}
-
-struct err *kube_parse_pvs(const char *body, size_t n, struct kube_pvs *ret)
-{
-    AUTO(json_freep) struct json *j = NULL;
-    AUTO(kube_pvs_clear) struct kube_pvs l = {0};
-
-    TRY(json_parse(body, n, &j));
-    TRY(kube_need_list(j, "PersistentVolumeList"));
-    TRY(kube_read_list(j, "items", read_pv, sizeof(*l.items), &l.items, &l.n));
-    *ret = l;
-    l = (struct kube_pvs){0};
-    return NULL;
-}
-
-static const struct field pvc_fields[] = {
-    {"status/phase", FIELD_STR, AT(kube_pvc, phase)},
-    {"spec/volumeName", FIELD_STR, AT(kube_pvc, volume)},
-    {"spec/storageClassName", FIELD_STR, AT(kube_pvc, storage_class)},
-};
-
-static struct err *read_pvc(const struct json *j, void *ret)
-{
-    struct kube_pvc *c = ret;
-
-    TRY(kube_read_meta(j, &c->meta));
-    return READ(j, pvc_fields, c);
-}
-
-struct err *kube_parse_pvcs(const char *body, size_t n, struct kube_pvcs *ret)
-{
-    AUTO(json_freep) struct json *j = NULL;
-    AUTO(kube_pvcs_clear) struct kube_pvcs l = {0};
-
-    TRY(json_parse(body, n, &j));
-    TRY(kube_need_list(j, "PersistentVolumeClaimList"));
-    TRY(kube_read_list(j, "items", read_pvc, sizeof(*l.items), &l.items, &l.n));
-    *ret = l;
-    l = (struct kube_pvcs){0};
-    return NULL;
-}
-
-/* ---- nodes -------------------------------------------------------------------------------------
- */
-
-static struct err *read_addresses(const struct json *j, struct kube_node *node)
-{
-    const struct json *list;
-
-    TRY(fields_list(j, "status/addresses", &list));
-    for (size_t i = 0; i < json_len(list); i++) {
-        const struct json *one = json_at(list, i);
-        const char *type, *address;
-
-        TRY_CTX(json_as_str(json_get(one, "type"), &type), "addresses");
-        TRY_CTX(json_as_str(json_get(one, "address"), &address), "addresses");
-        if (str_eq(type, "InternalIP") && !node->internal_ip)
-            node->internal_ip = xstrdup(address);
-        if (str_eq(type, "Hostname") && !node->hostname)
-            node->hostname = xstrdup(address);
-    }
-    return NULL;
-}
-
-static struct err *read_taints(const struct json *j, struct strlist *ret)
-{
-    const struct json *list;
-
-    TRY(fields_list(j, "spec/taints", &list));
-    for (size_t i = 0; i < json_len(list); i++) {
-        const struct json *one = json_at(list, i);
-        const char *key, *value = NULL, *effect;
-
-        TRY_CTX(json_as_str(json_get(one, "key"), &key), "taints");
-        TRY_CTX(json_as_str(json_get(one, "effect"), &effect), "taints");
-        if (json_get(one, "value"))
-            TRY_CTX(json_as_str(json_get(one, "value"), &value), "taints");
-        strlist_addf(ret, "%s%s%s:%s", key, value ? "=" : "", value ? value : "", effect);
-    }
-    return NULL;
-}
-
-static const struct field node_fields[] = {
-    {"spec/unschedulable", FIELD_BOOL, AT(kube_node, cordoned)},
-    {"status/nodeInfo/kubeletVersion", FIELD_STR, AT(kube_node, kubelet_version)},
-};
-
-struct err *kube_parse_node(const char *body, size_t n, struct kube_node *ret)
-{
-    AUTO(json_freep) struct json *j = NULL;
-    AUTO(kube_node_clear) struct kube_node node = {0};
-
-    TRY(json_parse(body, n, &j));
-    TRY(kube_need_kind(j, "Node"));
-    TRY(kube_read_meta(j, &node.meta));
-    TRY(READ(j, node_fields, &node));
-    TRY(read_addresses(j, &node));
-    TRY(read_taints(j, &node.taints));
-    TRY(quantity(j, "status/capacity/memory", 1, &node.memory_b));
-    TRY(quantity(j, "status/allocatable/memory", 1, &node.memory_allocatable_b));
-    TRY(kube_read_list(j, "status/conditions", kube_read_condition, sizeof(*node.conditions),
-                       &node.conditions, &node.n_conditions));
-    *ret = node;
-    node = (struct kube_node){0};
-    return NULL;
 }

@@ -14,6 +14,7 @@
 #define SLACK_MS  3000
 #define TICK_MS   500
 #define KNOWN_MAX 10000
+#define AWAY_MS   800 /* between tries: an end is to be seen within a second of its telling */
 #define GONE_MS   500
 #define NS_PER_MS 1000000ULL
 
@@ -439,12 +440,13 @@ static struct err *stream(struct watcher *s, const char *list_path)
  */
 
 /* A list is asked with more care (kube_call) and tells whether a refusal is meant: a plugin's
- * credentials that ran out, a server that has just started. */
+ * credentials that ran out, a server that has just started. And it mends a version that the server
+ * no longer has (410), or not yet, since its store was put back to an older state (504). */
 static bool needs_list(struct watcher *s, const struct err *e)
 {
     bool refused = e->remote == 401 || e->remote == 403;
 
-    if (e->remote != 410 && (!refused || !s->version || s->refused))
+    if (e->remote != 410 && e->remote != 504 && (!refused || !s->version || s->refused))
         return false;
     s->refused |= refused;
     return true;
@@ -462,7 +464,7 @@ static struct err *ride_out(struct watcher *s, struct err *e, unsigned *n)
     log_debug("kubernetes: the watch broke: %s", e->text);
     set_away(s, e);
     (*n)++;
-    return pause_for(s, *n < 4 ? 100u << *n : 2000);
+    return pause_for(s, *n < 4 ? 100u << *n : AWAY_MS);
 }
 
 static struct err *follow(struct watcher *s, const char *path)

@@ -47,8 +47,8 @@ struct err *kube_watch(struct ctx *ctx, const struct kube *k, const struct kube_
     MUST_CHECK;
 
 /* Until the object with that UID is there no more: gone, or another one has its name. Without the
- * right to watch it is looked at every 500 ms. on_tick may be NULL. Errors as
- * of kube_watch. */
+ * right to watch it is looked at every 500 ms. on_tick may be NULL; NULL is
+ * returned after its *ret_stop as well. Errors as of kube_watch. */
 struct err *kube_wait_gone(struct ctx *ctx, const struct kube *k, enum kube_kind kind,
                            const struct kube_meta *seen, uint32_t within_ms, kube_tick_fn *on_tick,
                            void *arg) MUST_CHECK;

@@ -81,12 +81,15 @@ static void around(const char *text, size_t n)
     struct kube_events events = {0};
     struct kube_hpas hpas = {0};
     struct kube_lease lease = {0};
+    struct kube_deployments all = {0};
     struct kube_deployment d = {.meta.name = strdup("d")};
     struct err *e = kube_parse_lease(text, n, &lease);
 
     assert(e ? !lease.meta.name : lease.meta.uid && lease.meta.resource_version);
     err_free(e);
     err_free(kube_parse_pod(text, n, &pod));
+    err_free(kube_parse_deployments(text, n, &all));
+    kube_deployments_clear(&all);
     err_free(kube_parse_namespace(text, n, &ns));
     err_free(kube_parse_events(text, n, &events));
     for (size_t i = 0; i < events.n; i++)

@@ -272,6 +272,44 @@ static void what_holds_a_namespace_up(void **state)
     assert_null(kube_namespace_stuck(&none));
 }
 
+static void how_a_container_is_asked_to_end(void **state)
+{
+    AUTO(kube_pods_clear) struct kube_pods l = {0};
+
+    assert_ok(pods(POD("\"containers\":[{\"name\":\"a\"},{\"name\":\"b\",\"lifecycle\":{"
+                       "\"stopSignal\":\"SIGUSR1\",\"preStop\":{\"exec\":{\"command\":[\"sh\","
+                       "\"-c\"]}}}},{\"name\":\"c\",\"lifecycle\":{\"preStop\":{\"sleep\":{"
+                       "\"seconds\":7}}}}]",
+                       ""),
+                   &l));
+    const struct kube_container *c = l.items[0].spec.containers;
+    assert_true(!c[0].has_pre_stop && !c[0].stop_signal);
+    assert_string_equal(c[0].pre_stop_how, "none");
+    assert_string_equal(c[1].pre_stop_how, "exec");
+    assert_string_equal(c[1].stop_signal, "SIGUSR1");
+    assert_int_equal(c[1].pre_stop.n, 2);
+    assert_string_equal(c[2].pre_stop_how, "sleep");
+    assert_int_equal(c[2].pre_stop_sleep_s, 7);
+}
+
+static void two_deployments_that_match(void **state)
+{
+    static const char one[] =
+        "{\"metadata\":{\"name\":\"d\",\"namespace\":\"x\"},\"spec\":{"
+        "\"template\":{\"spec\":{}},\"selector\":{\"matchLabels\":{\"a\":\"b\""
+        "}}}}";
+    AUTO(freep)
+    char *text = xasprintf("{\"kind\":\"DeploymentList\",\"items\":[%s,%s]}", one, one);
+    const struct row table[] = {{SERVER "/apis/apps/v1/deployments?labelSelector=a%3Db", 200, text},
+                                {NULL}};
+    AUTO(kube_deployments_clear) struct kube_deployments l = {0};
+
+    rows = table;
+    assert_ok(kube_list_deployments(&ctx, &kube, NULL, "a=b", &l));
+    assert_int_equal(l.n, 2);
+    assert_string_equal(l.items[1].meta.name_space, "x");
+}
+
 #define KEPT(meta)                                                                                 \
     "{\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\"" meta                                   \
     "},\"spec\":{\"template\":{\"spec\":"                                                          \
@@ -583,6 +621,8 @@ int main(void)
         cmocka_unit_test(a_real_node_is_understood),
         cmocka_unit_test(the_api_s_defaults_hold),
         cmocka_unit_test(who_wrote_the_replicas),
+        cmocka_unit_test(how_a_container_is_asked_to_end),
+        cmocka_unit_test(two_deployments_that_match),
         cmocka_unit_test(events_are_told_in_the_order_of_time),
         cmocka_unit_test(what_holds_a_namespace_up),
         cmocka_unit_test(who_keeps_a_deployment),

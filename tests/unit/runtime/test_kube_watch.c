@@ -254,13 +254,16 @@ static void a_lost_history_is_made_up_for_by_a_list(void **state)
         {LIST, 200, PODS("30", POD("x", "3") "," POD("z", "25") "," POD("v", "26"))},
         {STREAM "30 ", 410, "{\"kind\":\"Status\",\"code\":410}"},
         {LIST, 200, PODS("40", POD("x", "3") "," POD("z", "25"))},
+        /* the store was put back */
+        {STREAM "40 ", 504, "{\"kind\":\"Status\",\"message\":\"Too large resource version\"}"},
+        {LIST, 200, PODS("7", POD("z", "5"))},
         {NULL},
     };
-    struct told t = {.last = "Dv"};
+    struct told t = {.last = "Dx"};
 
     play(steps);
     assert_null(follow(&t, 20000));
-    assert_told(&t, "Ax3 Ay4 Az5 | Mz25 Av26 Dy4 Dv26 ");
+    assert_told(&t, "Ax3 Ay4 Az5 | Mz25 Av26 Dy4 Dv26 Mz5 Dx3 ");
 }
 
 static void nonsense_is_not_the_end(void **state)
