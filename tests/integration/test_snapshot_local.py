@@ -10,7 +10,7 @@ import socket
 import subprocess
 
 import agave
-from harness import SOURCE, main, test
+from harness import BIN, SOURCE, main, test
 
 ARCHIVES = SOURCE / "tests" / "data" / "snapshots"
 F100 = "snapshot-100-GupLekLKvChSdAVpYZvMdESWrG1UFBr7rgcGPq5exWnR.tar.zst"
@@ -122,6 +122,33 @@ def list_looks_where_the_validator_does(t):
     r = t.run("-c", config, "snapshot", "prune", "--yes")
     assert r.code == 0 and os.listdir(d / "full") == [F802], r
     assert (d / F100).exists() and os.listdir(d / "incr") == [I1102], r
+
+
+RUNS = """
+hold='import fcntl, signal, sys; f = open(sys.argv[2] + "/ledger.lock", "wb"); fcntl.flock(f, fcntl.LOCK_EX); signal.pause()'
+(exec -a agave-validator python3 -c "$hold" --ledger {ledger} --snapshots {d} --full-snapshot-archive-path {d}/full) &
+for i in $(seq 300); do flock -n {ledger}/ledger.lock true || break; sleep 0.1; done
+{agavectl} --no-lab snapshot list -o json --agave-version 3.0.14; code=$?
+kill $!; wait $!; exit $code
+"""
+
+
+@test
+def list_looks_where_the_one_that_runs_was_told_to(t):
+    """In a namespace of processes of its own: others on this host may run validators."""
+    t.need_root()
+    d, ledger = folder(t, F802, I1102), t.dir / "ledger"
+    for p in (d / "full", ledger):
+        p.mkdir()
+    (ledger / "ledger.lock").touch()
+    shutil.copy(ARCHIVES / F100, d / "full")
+    script = RUNS.format(d=d, ledger=ledger, agavectl=BIN)
+    r = subprocess.run(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "bash", "-c", script], capture_output=True, text=True,
+                       timeout=60)
+    assert r.returncode == 0, r
+    got = json.loads(r.stdout)
+    assert (got["dir"], got["full_dir"], got["incremental_dir"]) == (str(d), str(d / "full"), str(d)), got
+    assert got["would_load"]["full"] == str(d / "full" / F100), got
 
 
 @test
