@@ -40,7 +40,7 @@ static uint64_t sum(uint64_t a, uint64_t b)
 static bool waits(const struct snaplocal_file *f)
 {
     return f->kind == SNAPLOCAL_ARCHIVE && f->place == SNAPLOCAL_STAGED && !f->name.legacy &&
-           !f->apart && f->size_b > 0;
+           f->size_b > 0;
 }
 
 /* What the archives alone would give, if those that wait had their place; incrementals: only such,

@@ -325,6 +325,10 @@ static void each_kind_has_its_folder(void **state)
         if (l.files[i].apart)
             assert_non_null(strstr(l.files[i].why, "where such archives are not looked for"));
     assert_null(prune_plan_make(&l, &v30, &want, &p));
+    for (size_t i = 0; i < l.n;
+         i++) /* kept for what it is, and not only since it would be missed */
+        if (str_eq(l.files[i].path, "/s/full/" FULL("400")))
+            assert_string_equal(p.items[i].why, "one of the highest full archives");
     assert_null(prune(&w->ctx, &l, &v30, &want, &p, &n));
     expect_there(w, kept, true);
     expect_there(w, gone, false);
