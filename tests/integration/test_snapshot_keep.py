@@ -76,6 +76,23 @@ def a_voter_that_runs_is_left_alone(t):
 
 
 @test
+def get_beside_a_validator_that_runs_waits_as_well(t):
+    t.need_root()
+    w = world.World(t, "--nodes", 9, "--spread")
+    full, incr = w.big(4, 1)
+    host = Host(t, w)
+    with open(host.ledger / "ledger.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        w.fault("no-snapshots", 1, 0, 11)
+        for code, flags in ((1, ()), (0, ("--dry-run",))):
+            r = t.run("-c", host.config, "snapshot", "get", *flags)
+            assert r.code == code and "a validator runs on" in r.err and os.listdir(host.dir) == [], r
+            w.heal()
+        r = t.run("-c", host.config, "snapshot", "get")
+        assert r.code == 0 and host.names() == [] and host.names(".agavectl") == sorted([full, incr]), r
+
+
+@test
 def a_voter_that_is_started_meanwhile_ends_the_fetch(t):
     t.need_root()
     w = world.World(t, "--nodes", 9, "--spread")
