@@ -103,6 +103,7 @@ static void json_blacklist(const struct blacklist *b, struct out *out)
 
         json_put(j, "kind", json_new_str(blacklist_kind_name(e->kind)));
         json_put(j, "value", json_new_str(e->value));
+        json_put(j, "addr", e->addr ? json_new_str(e->addr) : NULL);
         json_put(j, "why", json_new_str(e->why));
         json_put(j, "until_ms", e->until_ms ? json_new_u64(e->until_ms) : NULL);
         json_push(entries, j);

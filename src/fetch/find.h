@@ -20,9 +20,10 @@ struct fetch_peer {
     struct known_u64 shred_version;
     /* "203.0.113.7:8899", who answered; NULL: nobody, or through a proxy. */
     char *address;
-    bool given; /* named by the operator */
-    bool rpc;   /* and asked for the nodes of the cluster */
-    bool known; /* one of the known validators */
+    bool given;    /* named by the operator */
+    bool rpc;      /* and asked for the nodes of the cluster */
+    bool known;    /* one of the known validators */
+    bool disputed; /* lists do not agree on who answers at this address: id may be another's */
 };
 
 /* One archive at one node. */

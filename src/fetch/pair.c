@@ -242,14 +242,13 @@ static void list_sources(const struct round *r, bool incremental, const char *na
         s->items[i].label = s->labels.items[i];
 }
 
-/* A node by the name that lists know it under. */
 static void blacklist_peer(struct work *w, const struct fetch_peer *p, const char *why)
 {
     AUTO(freep) char *origin = http_origin(p->url);
 
     if (w->job->blacklist)
-        blacklist_add(w->job->blacklist, BLACKLIST_PEER, p->id ? p->id : origin, why,
-                      clock_wall_ms(w->ctx) + BLACKLIST_PEER_MS);
+        blacklist_add_peer(w->job->blacklist, p->disputed ? NULL : p->id, origin, why,
+                           clock_wall_ms(w->ctx) + BLACKLIST_PEER_MS);
 }
 
 static void blacklist_label(struct work *w, const struct round *r, const struct sources *s,

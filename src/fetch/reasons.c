@@ -43,8 +43,7 @@ static bool peer_listed(const struct reasons_limits *l, const struct fetch_peer 
 {
     AUTO(freep) char *origin = http_origin(p->url);
 
-    return l->blacklist && (blacklist_find(l->blacklist, BLACKLIST_PEER, p->id, l->now_ms) ||
-                            blacklist_find(l->blacklist, BLACKLIST_PEER, origin, l->now_ms));
+    return l->blacklist && blacklist_find_peer(l->blacklist, p->id, origin, l->now_ms);
 }
 
 static int by_number(const void *a, const void *b)

@@ -5,7 +5,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -116,48 +119,201 @@ static void texts_that_are_no_list(void **state)
     }
 }
 
+/* ---- the file ----------------------------------------------------------------------------- */
+
+#define PATH "/var/lib/agavectl/snapshot-blacklist.json"
+
+struct host {
+    char dir[40];
+    struct fsroot *root;
+    struct ctx ctx;
+};
+
+static int setup(void **state)
+{
+    struct host *h = xcalloc(1, sizeof(*h));
+
+    snprintf(h->dir, sizeof(h->dir), "/tmp/agavectl-blacklist-XXXXXX");
+    assert_non_null(mkdtemp(h->dir));
+    assert_null(fsroot_open(h->dir, &h->root));
+    h->ctx = (struct ctx){.clock = &clock_system, .root = h->root};
+    *state = h;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct host *h = *state;
+
+    assert_null(fsroot_unlink(h->root, PATH));
+    assert_null(fsroot_unlink(h->root, PATH ".lock"));
+    assert_null(fsroot_rmdir(h->root, "/var/lib/agavectl")); /* and nothing else was in there */
+    assert_null(fsroot_rmdir(h->root, "/var/lib"));
+    assert_null(fsroot_rmdir(h->root, "/var"));
+    assert_int_equal(rmdir(h->dir), 0);
+    fsroot_close(h->root);
+    free(h);
+    return 0;
+}
+
 static void the_file_is_what_was_saved(void **state)
 {
+    struct host *h = *state;
     AUTO(blacklist_clear) struct blacklist b = {0};
     AUTO(blacklist_clear) struct blacklist read = {0};
-    AUTO(fsroot_closep) struct fsroot *root = NULL;
-    char dir[] = "/tmp/agavectl-blacklist-XXXXXX";
-    struct ctx ctx = {.clock = &clock_system};
-    const char *path = "/var/lib/agavectl/snapshot-blacklist.json";
+    uint64_t until_ms = clock_wall_ms(&h->ctx) + BLACKLIST_PEER_MS;
 
-    assert_non_null(mkdtemp(dir));
-    assert_null(fsroot_open(dir, &root));
-    ctx.root = root;
-    assert_null(blacklist_load(&ctx, path, &b)); /* none yet */
+    assert_null(blacklist_load(&h->ctx, PATH, &b)); /* none yet */
     assert_int_equal(b.n, 0);
-    assert_null(blacklist_save(&ctx, path, &b)); /* nothing to say, nothing written */
+    assert_null(blacklist_save(&h->ctx, PATH, &b)); /* nothing to say, nothing written */
     blacklist_add(&b, BLACKLIST_HASH, HASH, "its tar is torn", 0);
     blacklist_add(&b, BLACKLIST_PEER, "http://192.0.2.1:8899", "over", 1);
-    blacklist_add(&b, BLACKLIST_PEER, "http://192.0.2.2:8899", "\"why\"",
-                  clock_wall_ms(&ctx) + BLACKLIST_PEER_MS);
-    assert_null(blacklist_save(&ctx, path, &b));
+    blacklist_add(&b, BLACKLIST_PEER, "http://192.0.2.2:8899", "\"why\"", until_ms);
+    assert_null(blacklist_save(&h->ctx, PATH, &b));
     assert_false(b.changed);
-    assert_null(blacklist_load(&ctx, path, &read));
+    assert_null(blacklist_load(&h->ctx, PATH, &read));
     assert_int_equal(read.n, 2);
     assert_false(read.changed);
     assert_string_equal(read.items[0].value, HASH);
     assert_int_equal(read.items[0].until_ms, 0);
     assert_string_equal(read.items[1].why, "\"why\"");
-    assert_int_equal(read.items[1].until_ms, b.items[2].until_ms);
+    assert_int_equal(read.items[1].until_ms, until_ms);
 
-    assert_null(fsroot_write_atomic(root, path, "{", 1, 0644));
+    assert_null(fsroot_write_atomic(h->root, PATH, "{", 1, 0644));
     blacklist_clear(&read);
-    AUTO(err_freep) struct err *e = blacklist_load(&ctx, path, &read);
+    AUTO(err_freep) struct err *e = blacklist_load(&h->ctx, PATH, &read);
     assert_non_null(e);
     assert_int_equal(e->kind, ERR_BADINPUT);
-    assert_non_null(strstr(e->text, path));
+    assert_non_null(strstr(e->text, PATH));
     assert_non_null(strstr(e->text, "remove it"));
-    assert_null(fsroot_unlink(root, path));
-    assert_null(fsroot_rmdir(root, "/var/lib/agavectl"));
-    assert_null(fsroot_rmdir(root, "/var/lib"));
-    assert_null(fsroot_rmdir(root, "/var"));
-    assert_int_equal(rmdir(dir), 0);
+    /* and what is broken is not written over by who had read it before */
+    blacklist_add(&b, BLACKLIST_HASH, "other", "", 0);
+    AUTO(err_freep) struct err *e2 = blacklist_save(&h->ctx, PATH, &b);
+    assert_non_null(e2);
+    assert_int_equal(e2->kind, ERR_BADINPUT);
 }
+
+/* Two runs at the same time: what the other one has saved since we read the list stays. */
+static void what_others_saved_stays(void **state)
+{
+    struct host *h = *state;
+    AUTO(blacklist_clear) struct blacklist a = {0};
+    AUTO(blacklist_clear) struct blacklist b = {0};
+    AUTO(blacklist_clear) struct blacklist read = {0};
+
+    blacklist_add(&a, BLACKLIST_HASH, HASH, "", 0);
+    blacklist_add(&a, BLACKLIST_HASH, "old", "", 0);
+    assert_null(blacklist_save(&h->ctx, PATH, &a));
+    assert_null(blacklist_load(&h->ctx, PATH, &b));
+    blacklist_add(&a, BLACKLIST_HASH, "of a", "", 0);
+    assert_true(blacklist_forget(&a, "old"));
+    blacklist_add(&b, BLACKLIST_HASH, "of b", "", 0);
+    assert_null(blacklist_save(&h->ctx, PATH, &a));
+    assert_null(blacklist_save(&h->ctx, PATH, &b));
+    assert_null(blacklist_load(&h->ctx, PATH, &read));
+    assert_int_equal(read.n, 3);
+    assert_non_null(blacklist_find(&read, BLACKLIST_HASH, HASH, 0));
+    assert_non_null(blacklist_find(&read, BLACKLIST_HASH, "of a", 0));
+    assert_non_null(blacklist_find(&read, BLACKLIST_HASH, "of b", 0));
+    assert_int_equal(b.n, 3); /* and is known here */
+    /* what was forgotten here is not written back by what is here still */
+    assert_null(blacklist_find(&b, BLACKLIST_HASH, "old", 0));
+}
+
+static void writer(struct host *h, int who)
+{
+    for (int i = 0; i < 10; i++) {
+        AUTO(blacklist_clear) struct blacklist b = {0};
+        AUTO(freep) char *value = xasprintf("of %d: %d", who, i);
+        struct err *e = blacklist_load(&h->ctx, PATH, &b);
+
+        blacklist_add(&b, BLACKLIST_HASH, value, "", 0);
+        if (e || (e = blacklist_save(&h->ctx, PATH, &b)))
+            _exit(1);
+    }
+    _exit(0);
+}
+
+static void many_write_at_once(void **state)
+{
+    struct host *h = *state;
+    AUTO(blacklist_clear) struct blacklist read = {0};
+    pid_t pids[4];
+
+    for (int i = 0; i < 4; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0)
+            writer(h, i);
+    }
+    for (int i = 0; i < 4; i++) {
+        int status;
+
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    assert_null(blacklist_load(&h->ctx, PATH, &read));
+    assert_int_equal(read.n, 40);
+}
+
+/* 100 times as fast, so that nobody waits 5 s for it. */
+static uint64_t quick_ns(void)
+{
+    return clock_system.mono_ns() * 100;
+}
+
+static void quick_wait(uint64_t wait_ns, const volatile sig_atomic_t *cancelled)
+{
+    clock_system.wait(wait_ns / 100, cancelled);
+}
+
+static void a_lock_is_not_waited_for_without_end(void **state)
+{
+    struct host *h = *state;
+    const struct clock_ops quick = {
+        .mono_ns = quick_ns, .wall_ms = clock_system.wall_ms, .wait = quick_wait};
+    AUTO(blacklist_clear) struct blacklist b = {0};
+    AUTO(closep) int fd = -1;
+
+    h->ctx.clock = &quick;
+    blacklist_add(&b, BLACKLIST_HASH, HASH, "", 0);
+    assert_null(blacklist_save(&h->ctx, PATH, &b));
+    assert_null(fsroot_openat(h->root, PATH ".lock", O_RDONLY, 0, &fd));
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    blacklist_add(&b, BLACKLIST_HASH, "more", "", 0);
+    AUTO(err_freep) struct err *e = blacklist_save(&h->ctx, PATH, &b);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_TIMEOUT);
+    assert_true(b.changed); /* it can be tried again */
+    assert_int_equal(flock(fd, LOCK_UN), 0);
+    assert_null(blacklist_save(&h->ctx, PATH, &b));
+}
+
+static void who_a_node_is(void **state)
+{
+    struct host *h = *state;
+    AUTO(blacklist_clear) struct blacklist saved = {0};
+    AUTO(blacklist_clear) struct blacklist b = {0};
+
+    blacklist_add_peer(&saved, "liar", "http://192.0.2.1:8899", "lied", 0);
+    blacklist_add_peer(&saved, NULL, "http://192.0.2.9:80", "lied", 0);
+    assert_null(blacklist_save(&h->ctx, PATH, &saved));
+    assert_null(blacklist_load(&h->ctx, PATH, &b));
+    /* the same id is the same node, wherever it goes */
+    assert_non_null(blacklist_find_peer(&b, "liar", "http://192.0.2.1:8899", 0));
+    assert_non_null(blacklist_find_peer(&b, "liar", "http://192.0.2.2:8899", 0));
+    /* another one at its address is another node, if it says who it is */
+    assert_null(blacklist_find_peer(&b, "other", "http://192.0.2.1:8899", 0));
+    assert_non_null(blacklist_find_peer(&b, NULL, "http://192.0.2.1:8899", 0));
+    assert_null(blacklist_find_peer(&b, NULL, "http://192.0.2.1:8900", 0));
+    /* one that had no id is its address */
+    assert_non_null(blacklist_find_peer(&b, NULL, "http://192.0.2.9:80", 0));
+    assert_non_null(blacklist_find_peer(&b, "somebody", "http://192.0.2.9:80", 0));
+    assert_null(blacklist_find_peer(&b, NULL, "http://192.0.2.9:81", 0));
+    assert_true(blacklist_forget(&b, "http://192.0.2.1:8899"));
+    assert_null(blacklist_find_peer(&b, "liar", "http://192.0.2.1:8899", 0));
+}
+
+#define FILE_CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
@@ -166,7 +322,11 @@ int main(void)
         cmocka_unit_test(what_others_say_is_no_line_of_ours),
         cmocka_unit_test(a_full_list_lets_nodes_go_first),
         cmocka_unit_test(texts_that_are_no_list),
-        cmocka_unit_test(the_file_is_what_was_saved),
+        FILE_CASE(the_file_is_what_was_saved),
+        FILE_CASE(what_others_saved_stays),
+        FILE_CASE(many_write_at_once),
+        FILE_CASE(a_lock_is_not_waited_for_without_end),
+        FILE_CASE(who_a_node_is),
     };
 
     return cmocka_run_group_tests_name("fetch/blacklist", tests, NULL, NULL);
