@@ -32,7 +32,6 @@
 #define OVERLAPS      8       /* of a source, and then each eighth */
 #define FULL_LIMIT_S  12000.0 /* Agave's least for a full archive, and what an incremental gets */
 #define INCR_LIMIT_S  250.0
-#define NEAR_B        ((uint64_t)2 << 20)
 
 void fetch_report_clear(struct fetch_report *r)
 {
@@ -52,25 +51,6 @@ void archive_fail(struct archive *a, struct err *e)
         err_free(e);
     else
         a->fatal = e;
-}
-
-struct err *archive_verify_again(struct archive *a)
-{
-    a->verifier = verifier_free(a->verifier);
-    if (a->job->verify == FETCH_VERIFY_NONE)
-        return NULL;
-    return verifier_start(a->partial, a->job->name,
-                          a->job->verify == FETCH_VERIFY_FULL && a->job->hash_must, &a->verifier);
-}
-
-struct err *archive_forget(struct archive *a, uint8_t id)
-{
-    uint64_t before_b = partial_frontier_b(a->partial);
-
-    TRY(partial_forget(a->partial, id));
-    if (!a->verifier || partial_frontier_b(a->partial) == before_b)
-        return NULL;
-    return archive_verify_again(a);
 }
 
 /* ---- what is begun ------------------------------------------------------------------------ */
@@ -557,67 +537,15 @@ static struct err *watch_deadline(struct archive *a, uint64_t now)
                    fmt_duration(left_s, left, sizeof(left)));
 }
 
-/* ---- the archive's own check -------------------------------------------------------------- */
-
-/* Who wrote what the check tripped over: of the piece that it was reading the first. */
-static uint8_t suspect_at(const struct archive *a, uint64_t at_b)
-{
-    size_t n, at = (size_t)(at_b / SEGMENT_BLOCK_B);
-    const uint8_t *blocks = partial_blocks(a->partial, &n);
-
-    if (at >= n)
-        at = n - 1; /* it ends where it should not */
-    return blocks[at];
-}
-
-/* Nobody in this group has a whole one: two of them gave the same damage. */
-static struct err *blame_group(struct archive *a, const struct err *e)
-{
-    for (size_t i = 0; i < a->n_sources; i++)
-        if (a->sources[i].state == SOURCE_READY)
-            TRY(source_blame(a, &a->sources[i], err_copy(e)));
-    return archive_forget(a, SEGMENT_MISSING);
-}
-
-static struct err *blame(struct archive *a, struct err *e, uint64_t at_b)
-{
-    AUTO(err_freep) struct err *why = e;
-    uint8_t id = suspect_at(a, at_b);
-    struct source *s = source_of_id(a, id);
-    bool again = a->blamed_at_b != UINT64_MAX && at_b + NEAR_B > a->blamed_at_b &&
-                 at_b < a->blamed_at_b + NEAR_B;
-
-    a->blamed_at_b = s ? at_b : UINT64_MAX;
-    if (!s)
-        TRY(archive_forget(a, SEGMENT_EARLIER));
-    else if (again)
-        TRY(blame_group(a, why));
-    else
-        TRY(source_blame(a, s, TAKE(why)));
-    return archive_verify_again(a);
-}
-
-/* The check may say no at any time, and its yes comes last. */
-static struct err *hear_verifier(struct archive *a, struct fetch_report *ret, bool *ret_good)
-{
-    uint64_t at_b = 0;
-    struct err *e;
-
-    *ret_good = a->job->verify == FETCH_VERIFY_NONE && partial_whole(a->partial);
-    if (!a->verifier || !verifier_is_over(a->verifier))
-        return NULL;
-    e = verifier_answer(a->verifier, &ret->check, &at_b);
-    if (e && e->kind == ERR_CORRUPT)
-        return blame(a, e, at_b);
-    *ret_good = !e;
-    return e;
-}
+/* ---- the end of it ------------------------------------------------------------------------ */
 
 /* The last comparisons are waited for, but not for long: it is a judge that must answer. */
 static bool is_comparing(struct archive *a, uint64_t now)
 {
     bool in_time;
 
+    if (blame_is_asking(a))
+        return true;
     a->whole_ns = a->whole_ns ? a->whole_ns : now;
     in_time = (double)(now - a->whole_ns) / 1e9 <= LAST_CHECKS_S;
     if (in_time)
@@ -660,7 +588,8 @@ static struct err *tick(void *arg, bool *ret_stop)
     TRY(dispute_tick(a));
     TRY(sources_group(a));
     TRY(look_after(a, now));
-    TRY(hear_verifier(a, r->report, &r->good));
+    TRY(blame_hear(a, &r->report->check, &r->good));
+    TRY(blame_tick(a));
     if (!partial_whole(a->partial)) {
         a->whole_ns = 0;
         TRY(watch_deadline(a, now));
@@ -705,7 +634,7 @@ static struct err *await_verifier(struct run *r)
         TRY(look_after(a, clock_mono_ns(a->ctx)));
         (void)verifier_wait(a->verifier, 100);
     }
-    return r->good ? NULL : hear_verifier(a, r->report, &r->good);
+    return r->good ? NULL : blame_hear(a, &r->report->check, &r->good);
 }
 
 static void fill_report(struct archive *a, struct fetch_report *ret)
@@ -737,6 +666,8 @@ static void archive_clear(struct archive *a)
     verifier_free(a->verifier);
     partial_free(a->partial);
     dispute_end(a);
+    blame_end(a);
+    witness_clear(a);
     sources_close(a);
     strlist_clear(&a->dropped);
     strlist_clear(&a->bad);
@@ -755,7 +686,6 @@ static struct err *prepare(struct archive *a)
     if (a->max_streams > STREAMS_MAX / 2)
         a->max_streams = STREAMS_MAX / 2; /* the rest is for asking and checking */
     a->spare_b = job->spare_b ? job->spare_b : SPARE_B;
-    a->blamed_at_b = UINT64_MAX;
     a->begun_ns = a->tick_ns = clock_mono_ns(a->ctx);
     a->deadline = (struct deadline){.by_ns = job->whole_by_ns, .begun_ns = a->begun_ns};
     TRY(sources_open(a));
@@ -785,14 +715,11 @@ struct err *fetch_archive(struct ctx *ctx, const struct fetch_job *job, struct f
 {
     AUTO(archive_clear) struct archive a = {.ctx = ctx, .job = job};
     AUTO(fetch_report_clear) struct fetch_report report = {0};
-    struct err *e;
 
     TRY(prepare(&a));
-    e = whole_and_proven(&a, &report);
-    if (e && e->kind == ERR_CORRUPT)
-        partial_discard(a.partial);
-    TRY_CTX(e, "cannot fetch '%s'", job->name);
+    TRY_CTX(whole_and_proven(&a, &report), "cannot fetch '%s'", job->name);
     FAULT("fetch-whole");
+    blame_passed(&a);
     fill_report(&a, &report);
     if (job->finishing)
         TRY(job->finishing(job->arg, &report));

@@ -71,11 +71,15 @@ struct fetch_job {
     /* Asked as often; an error ends the job, and what has arrived stays for the next one. Or NULL.
      */
     struct err *(*may_go_on)(void *arg);
-    /* A source was given up and others go on; may be NULL. */
+    /* A source was given up, also without proof of anything; may be NULL. */
     void (*dropped)(void *arg, const char *label, const struct err *e);
     /* It will be too late and is not gone on with: the error that follows is ERR_TIMEOUT; may be
      * NULL. */
     void (*late)(void *arg);
+    /* A source is proven to have sent wrong bytes: two others sent the same other ones, or the
+     * archive's own check says no with its bytes and yes with those of others, or it says no to a
+     * file of which this one alone has sent every byte up to there (whole). May be NULL. */
+    void (*blamed)(void *arg, const char *label, const struct err *e, bool whole);
     /* It is whole and proven and gets its name when this returns NULL; may be NULL. */
     struct err *(*finishing)(void *arg, const struct fetch_report *r);
     void *arg;
@@ -90,7 +94,7 @@ struct fetch_report {
     struct fetch_share *shares;
     size_t n_shares;
     struct strlist dropped;   /* "label: why" */
-    struct strlist bad_peers; /* labels whose bytes were wrong: for the blacklist */
+    struct strlist bad_peers; /* labels of those that were blamed */
 };
 void fetch_report_clear(struct fetch_report *r);
 
@@ -98,10 +102,10 @@ void fetch_report_clear(struct fetch_report *r);
  * file has its final name only when it is whole, verified, on disk and its owner's. After
  * ERR_CANCELLED, a lost disk or the last source the unfinished file stays, and the same call goes
  * on with it, also after kill -9 (what this boot wrote counts; after another boot only what was
- * made durable). ERR_CORRUPT takes it away. ERR_REFUSED: the final name exists, somebody else is
- * getting it, or something at the temporary name is no plain file of ours; ERR_SYS: disk (ENOSPC:
- * before the first byte where lengths are told); ERR_REMOTE, ERR_TIMEOUT, ERR_NOTFOUND,
- * ERR_CORRUPT: no source is left, with each one's reason; ERR_TIMEOUT also: it will be too late,
- * and what has come stays; ERR_BADINPUT: name or URL. */
+ * made durable); only what blamed sources alone gave is taken away. ERR_REFUSED: the final name
+ * exists, somebody else is getting it, or something at the temporary name is no plain file of ours;
+ * ERR_SYS: disk (ENOSPC: before the first byte where lengths are told); ERR_REMOTE, ERR_TIMEOUT,
+ * ERR_NOTFOUND, ERR_CORRUPT: no source is left, with each one's reason; ERR_TIMEOUT also: it will
+ * be too late, and what has come stays; ERR_BADINPUT: name or URL. */
 struct err *fetch_archive(struct ctx *ctx, const struct fetch_job *job, struct fetch_report *ret)
     MUST_CHECK;

@@ -9,8 +9,8 @@
 #include "fetch/verifier.h"
 #include "io/http_loop.h"
 
-/* What archive.c, sources.c, streams.c and dispute.c share; nobody else includes this. All of it is
- * touched by one thread. */
+/* What archive.c, sources.c, streams.c, dispute.c, witness.c and blame.c share; nobody else
+ * includes this. All of it is touched by one thread. */
 
 #define SOURCES_MAX 64
 #define STREAMS_MAX 64
@@ -58,7 +58,11 @@ struct source {
     unsigned overlaps; /* blocks that it read only to compare them where another one had ended */
     bool probed;       /* some of its first bytes are or were to be compared */
     bool doubted; /* aside for bytes beyond the fingerprint: it is not put together with others */
-    struct err *why; /* of the last strike or of the drop */
+    bool blamed;  /* proven to have sent wrong bytes */
+    bool again;   /* was asked once more for what the check tripped over */
+    unsigned suspected;
+    uint64_t read_to_b; /* it has sent all before this, as it is in the file */
+    struct err *why;    /* of the last strike or of the drop */
 };
 
 enum stream_kind { STREAM_ASK, STREAM_PRINT, STREAM_FILL, STREAM_SINGLE, STREAM_CHECK };
@@ -83,14 +87,27 @@ struct stream {
     size_t buf_n;
 };
 
-/* Two sources gave other bytes for one block; a third one is asked. */
+/* Sources gave other bytes for one block than what is in the file; further ones are asked. */
+#define VERSIONS_MAX 8
+struct version {
+    struct source *source;
+    uint8_t *bytes;
+};
 struct dispute {
     bool on;
-    size_t block;
-    struct source *writer, *other; /* whose block is in the file; whose is here */
+    size_t block, n;                       /* n: its bytes */
+    struct source *writer;                 /* whose block is in the file */
+    struct version versions[VERSIONS_MAX]; /* all different, also from the file */
+    size_t n_versions;
     struct source *judge;
-    uint8_t *bytes;
-    size_t n;
+};
+
+/* The archive's own check has tripped: what it read last is compared with other sources. */
+struct inquiry {
+    bool on, far;
+    size_t from, to; /* blocks */
+    unsigned n_forgotten;
+    struct err *why; /* what the check says */
 };
 
 /* Blocks to be compared with another source. */
@@ -121,7 +138,11 @@ struct archive {
     struct check checks[CHECKS_MAX];
     size_t n_checks;
     struct dispute dispute;
-    uint64_t blamed_at_b; /* where the check failed last; UINT64_MAX: it did not */
+    struct inquiry inquiry;
+    struct source *suspect; /* alone taken out when the check tripped last; NULL: none, or more */
+    uint8_t *seconds;       /* witness.c: who has sent the same block since it was written, or 0 */
+    size_t n_seconds;
+    unsigned n_forgotten; /* how often something was */
 
     uint64_t begun_ns, tick_ns, told_ns, room_ns, first_ns, whole_ns;
     struct meter kept; /* of all */
@@ -152,9 +173,14 @@ void source_strike(struct archive *a, struct source *s, struct err *e);
 void source_unranged(struct archive *a, struct source *s, struct err *e);
 /* It is not asked again; takes e. */
 void source_drop(struct archive *a, struct source *s, struct err *e);
-/* It lied: dropped, and what it gave is forgotten; takes e. */
-struct err *source_blame(struct archive *a, struct source *s, struct err *e) MUST_CHECK;
+/* It is proven to have sent wrong bytes: dropped, and what it alone gave is forgotten; takes e.
+ * whole: as in fetch_job.blamed. */
+struct err *source_blame(struct archive *a, struct source *s, struct err *e, bool whole) MUST_CHECK;
+/* The same of one whose bytes are gone already. */
+void source_convict(struct archive *a, struct source *s, struct err *e, bool whole);
 struct err *source_put_aside(struct archive *a, struct source *s) MUST_CHECK;
+/* The same for bytes that nobody could decide about: until nobody else is left. */
+struct err *source_doubt(struct archive *a, struct source *s) MUST_CHECK;
 struct source *source_of_id(struct archive *a, uint8_t id); /* NULL: a run before this one */
 bool source_may_work(const struct archive *a, const struct source *s, uint64_t now_ns);
 /* Nobody is left who could go on, not even of those that were put aside. */
@@ -164,6 +190,9 @@ bool source_is_same(const struct source *a, const struct source *b);
 /* Its first 2 MiB were read: what others differ in there is decided by all (sources_group). */
 bool source_has_print(const struct archive *a, const struct source *s);
 bool source_has_head(const struct archive *a, const struct source *s);
+/* Both have sent this block for their fingerprints, and the same one; b may be NULL. */
+bool source_prints_alike(const struct archive *a, const struct source *s, const struct source *b,
+                         size_t block);
 struct err *sources_error(const struct archive *a) MUST_CHECK;
 double source_rate(const struct source *s, uint64_t now_ns);
 size_t sources_ready(const struct archive *a);
@@ -181,16 +210,42 @@ struct err *dispute_block(struct archive *a, struct source *s, uint8_t writer, s
 struct err *dispute_judged(struct archive *a, struct source *judge, size_t block, bool as_file,
                            const void *data, size_t n) MUST_CHECK;
 void dispute_end(struct archive *a);
+/* It has given one of the versions that differ. */
+bool dispute_has_version(const struct archive *a, const struct source *s);
 /* Is it asked for that block, with a transfer of its own or on its way through the file? */
 bool dispute_is_judge(const struct archive *a, const struct source *s, size_t block);
 /* The judge may be gone: another one is asked. */
 struct err *dispute_tick(struct archive *a) MUST_CHECK;
 
-/* ---- archive.c ---- */
+/* ---- witness.c: who stands for which bytes ---- */
+/* It sent a block that is in the file: wrote it, or the same. */
+void witness_block(struct archive *a, struct source *s, size_t block, size_t n, bool wrote);
+/* Who has sent the same as its writer; NULL: nobody. */
+struct source *witness_second(struct archive *a, size_t block);
+/* It has sent every block before that one, as it is in the file. */
+bool witness_of_all(struct archive *a, const struct source *s, size_t to);
+void witness_clear(struct archive *a); /* the length is another one */
+/* What that source alone gave (SEGMENT_MISSING: all) is missing again; the check begins anew when
+ * it had seen some of it. */
+struct err *archive_forget(struct archive *a, uint8_t id) MUST_CHECK;
+struct err *archive_forget_range(struct archive *a, size_t from, size_t to) MUST_CHECK;
+
+/* ---- blame.c: the archive's own check, and who is to blame when it says no ---- */
 /* From the beginning, if it is to be checked at all. */
 struct err *archive_verify_again(struct archive *a) MUST_CHECK;
-/* What that source gave (SEGMENT_MISSING: all) is missing again; the check begins anew when it had
- * seen some of it. */
-struct err *archive_forget(struct archive *a, uint8_t id) MUST_CHECK;
+/* *ret_good: all of it is here and the check says yes, with its report. */
+struct err *blame_hear(struct archive *a, struct snapcheck_report *ret, bool *ret_good) MUST_CHECK;
+struct err *blame_tick(struct archive *a) MUST_CHECK;
+bool blame_is_asking(const struct archive *a);
+/* The check has tripped over something that may be this block. */
+bool blame_is_near(const struct archive *a, size_t block);
+/* The check tripped over what this one wrote, others may take its place: aside, or dropped when it
+ * was before. */
+struct err *blame_suspect(struct archive *a, struct source *s) MUST_CHECK;
+/* It is whole and proven: what does that say about who was taken out? */
+void blame_passed(struct archive *a);
+void blame_end(struct archive *a);
+
+/* ---- archive.c ---- */
 void archive_plan(struct archive *a);
 void archive_fail(struct archive *a, struct err *e); /* ours; takes e */

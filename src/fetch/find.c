@@ -439,7 +439,7 @@ static void reject_shred_version(struct fetch_offer *o, const struct known_u64 *
 /* What the lists say of a node goes to its offer. */
 static void describe(struct search *s, const struct peer *p, struct fetch_peer *to, bool proven)
 {
-    to->disputed = to->disputed || p->disputed;
+    to->disputed = to->disputed || p->disputed || !proven;
     if (to->id)
         return; /* two ids claim one address: the first stays */
     to->id = xstrdup(p->id);

@@ -23,7 +23,7 @@ struct fetch_peer {
     bool given;    /* named by the operator */
     bool rpc;      /* and asked for the nodes of the cluster */
     bool known;    /* one of the known validators */
-    bool disputed; /* lists do not agree on who answers at this address: id may be another's */
+    bool disputed; /* who answers at this address is not certain: id may be another's */
 };
 
 /* One archive at one node. */

@@ -259,8 +259,9 @@ static void blacklist_label(struct work *w, const struct round *r, const struct 
             blacklist_peer(w, &r->found.offers[s->offers[i]].peer, why);
 }
 
-/* A snapshot that is bad itself, and not only as one node sends it: all who have it sent damage,
- * and they are of two networks. Of one that did not answer nobody knows what it would have sent. */
+/* A snapshot that is bad itself, and not only as one node sends it: of all who have it the whole
+ * file is bad, and they are of two networks. Of one that did not answer nobody knows what it would
+ * have sent. */
 static bool is_bad_itself(const struct round *r, const struct sources *s,
                           const struct strlist *damaged)
 {
@@ -282,7 +283,7 @@ struct listening {
     const struct sources *s;
     const struct fetch_file *file;
     const char *dir, *trust;
-    struct strlist damaged; /* labels of those that sent damage */
+    struct strlist damaged; /* labels of those whose file is bad as a whole */
 };
 
 static void on_dropped(void *arg, const char *label, const struct err *e)
@@ -291,12 +292,18 @@ static void on_dropped(void *arg, const char *label, const struct err *e)
     const struct pair_events *ev = l->w->job->events;
 
     reject(l->w, label, e->text);
-    if (e->kind == ERR_CORRUPT) {
-        strlist_add(&l->damaged, label);
-        blacklist_label(l->w, l->r, l->s, label, e->text);
-    }
     if (ev && ev->dropped)
         ev->dropped(ev->arg, label, e);
+}
+
+/* Only who is proven to have sent wrong bytes is not asked again; damage alone is no proof. */
+static void on_blamed(void *arg, const char *label, const struct err *e, bool whole)
+{
+    struct listening *l = arg;
+
+    blacklist_label(l->w, l->r, l->s, label, e->text);
+    if (whole)
+        strlist_add(&l->damaged, label);
 }
 
 static void on_progress(void *arg, const struct fetch_progress *p)
@@ -447,14 +454,13 @@ static struct err *fetch(struct work *w, const struct round *r, size_t which, bo
         .may_go_on = on_may_go_on,
         .dropped = on_dropped,
         .late = on_late,
+        .blamed = on_blamed,
         .finishing = on_finishing,
         .arg = &l,
     };
     e = sweep(w, one.dir, f->name);
     if (!e)
         e = fetch_archive(w->ctx, &one, done);
-    for (size_t i = 0; !e && i < done->bad_peers.n; i++)
-        blacklist_label(w, r, &s, done->bad_peers.items[i], "sent other bytes than the others");
     /* Who sent damage is listed already: the others may only have been silent. */
     if (e && e->kind == ERR_CORRUPT && job->blacklist && is_bad_itself(r, &s, &l.damaged))
         blacklist_add(job->blacklist, BLACKLIST_HASH, f->hash, e->text, 0);

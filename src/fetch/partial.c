@@ -40,7 +40,7 @@ struct partial {
     struct segment_map map; /* n 0: the length is unknown */
     uint64_t have_b, resumed_b, frontier;
     bool opened; /* what has the temporary name is ours */
-    bool finished, discarded;
+    bool finished;
 
     /* The thread that makes durable. lock: of map.blocks and what follows; syncing: one at a time,
      * taken first. */
@@ -562,29 +562,42 @@ struct err *partial_put(struct partial *p, uint8_t source, uint64_t at_b, const 
     return NULL;
 }
 
-struct err *partial_forget(struct partial *p, uint8_t source)
+/* Blocks become their heirs', where they have one, or are missing. */
+static struct err *take_back(struct partial *p, size_t from, size_t to, uint8_t source,
+                             const uint8_t *heirs)
 {
     struct err *e;
 
-    if (!p->map.n)
-        return NULL;
     __atomic_add_fetch(&p->epoch, 1, __ATOMIC_RELEASE);
     pthread_mutex_lock(&p->syncing);
     pthread_mutex_lock(&p->lock);
-    for (size_t i = 0; i < p->map.n; i++)
+    for (size_t i = from; i < to; i++)
         if (source == SEGMENT_MISSING || p->map.blocks[i] == source)
-            p->map.blocks[i] = SEGMENT_MISSING;
+            p->map.blocks[i] = heirs ? heirs[i] : SEGMENT_MISSING;
     pthread_mutex_unlock(&p->lock);
     count(p);
-    if (source == SEGMENT_MISSING || source == SEGMENT_EARLIER) {
-        memset(p->map.proven, 0, sizeof(p->map.proven));
-        p->resumed_b = 0;
-    }
     e = write_map(p, false);
     if (!e)
         e = sync_now(p);
     pthread_mutex_unlock(&p->syncing);
     return e;
+}
+
+struct err *partial_forget(struct partial *p, uint8_t source, const uint8_t *heirs)
+{
+    if (!p->map.n)
+        return NULL;
+    if (source == SEGMENT_MISSING || source == SEGMENT_EARLIER) {
+        memset(p->map.proven, 0, sizeof(p->map.proven));
+        p->resumed_b = 0;
+    }
+    return take_back(p, 0, p->map.n, source, heirs);
+}
+
+struct err *partial_forget_range(struct partial *p, size_t from, size_t to)
+{
+    to = to < p->map.n ? to : p->map.n;
+    return from < to ? take_back(p, from, to, SEGMENT_MISSING, NULL) : NULL;
 }
 
 bool partial_is_proven(const struct partial *p, uint64_t source)
@@ -595,10 +608,20 @@ bool partial_is_proven(const struct partial *p, uint64_t source)
     return false;
 }
 
-struct err *partial_note_proven(struct partial *p, uint64_t source)
+static struct err *write_head(struct partial *p)
 {
     uint8_t head[SEGMENT_HEAD_B];
     struct err *e;
+
+    pthread_mutex_lock(&p->lock); /* the keeper may write it as well (lose) */
+    segment_head_format(&p->map, head);
+    e = pwrite_all(p->map_fd, head, sizeof(head), 0, p->map_name);
+    pthread_mutex_unlock(&p->lock);
+    return e;
+}
+
+struct err *partial_note_proven(struct partial *p, uint64_t source)
+{
     size_t i = 0;
 
     if (!p->map.n || partial_is_proven(p, source))
@@ -608,11 +631,17 @@ struct err *partial_note_proven(struct partial *p, uint64_t source)
     if (i == SEGMENT_PROVEN_MAX)
         return NULL; /* it will have to prove it again */
     p->map.proven[i] = source;
-    pthread_mutex_lock(&p->lock); /* the keeper may write it as well (lose) */
-    segment_head_format(&p->map, head);
-    e = pwrite_all(p->map_fd, head, sizeof(head), 0, p->map_name);
-    pthread_mutex_unlock(&p->lock);
-    return e;
+    return write_head(p);
+}
+
+struct err *partial_unprove(struct partial *p, uint64_t source)
+{
+    if (!p->map.n || !partial_is_proven(p, source))
+        return NULL;
+    for (size_t i = 0; i < SEGMENT_PROVEN_MAX; i++)
+        if (p->map.proven[i] == source)
+            p->map.proven[i] = 0;
+    return write_head(p);
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
@@ -635,11 +664,6 @@ struct err *partial_finish(struct partial *p, uint32_t uid, uint32_t gid)
     return NULL;
 }
 
-void partial_discard(struct partial *p)
-{
-    p->discarded = true;
-}
-
 /* While the map is there and locked: without it the name is free for the next one's file. */
 static void leave_place(struct partial *p, bool stays)
 {
@@ -657,7 +681,7 @@ struct partial *partial_free(struct partial *p)
     if (!p)
         return NULL;
     stop_keeper(p);
-    stays = !p->finished && !p->discarded && p->have_b > 0;
+    stays = !p->finished && p->have_b > 0;
     if (stays)
         err_free(partial_sync(p)); /* what was not made durable still counts until the next boot */
     if (p->opened && !p->finished)

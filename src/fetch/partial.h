@@ -24,8 +24,6 @@ struct err *partial_open(struct ctx *ctx, const char *dir, const char *name, str
  */
 struct partial *partial_free(struct partial *p);
 void partial_freep(struct partial **p);
-/* It cannot be used any more: the files go when it is freed. */
-void partial_discard(struct partial *p);
 
 /* The length that a source tells: room for it and the map. Once; again with another length begins
  * the file anew. ERR_SYS with ENOSPC when it and spare_b do not fit, before a byte is written;
@@ -47,6 +45,8 @@ uint64_t partial_frontier_b(const struct partial *p);
  * than 0, of the caller's making. At most SEGMENT_PROVEN_MAX are remembered. ERR_SYS. */
 bool partial_is_proven(const struct partial *p, uint64_t source);
 struct err *partial_note_proven(struct partial *p, uint64_t source) MUST_CHECK;
+/* It was wrong: forgotten, also for the next run. */
+struct err *partial_unprove(struct partial *p, uint64_t source) MUST_CHECK;
 
 enum partial_put { PARTIAL_WRITTEN, PARTIAL_SAME, PARTIAL_DIFFERS };
 /* One block of that source (1 to 254), whole: at_b is a multiple of SEGMENT_BLOCK_B, n is the
@@ -54,8 +54,12 @@ enum partial_put { PARTIAL_WRITTEN, PARTIAL_SAME, PARTIAL_DIFFERS };
  * (of PARTIAL_SAME and PARTIAL_DIFFERS). ERR_SYS. */
 struct err *partial_put(struct partial *p, uint8_t source, uint64_t at_b, const void *data,
                         size_t n, enum partial_put *ret, uint8_t *ret_writer) MUST_CHECK;
-/* What that source alone gave is missing again; SEGMENT_MISSING: all of it. Durably. */
-struct err *partial_forget(struct partial *p, uint8_t source) MUST_CHECK;
+/* What that source alone gave is missing again; SEGMENT_MISSING: all of it. heirs, one byte a
+ * block: who has sent the same block since and has it from now on, or SEGMENT_MISSING; NULL: nobody
+ * has. Durably. */
+struct err *partial_forget(struct partial *p, uint8_t source, const uint8_t *heirs) MUST_CHECK;
+/* The same for these blocks, whoever gave them. */
+struct err *partial_forget_range(struct partial *p, size_t from, size_t to) MUST_CHECK;
 /* n bytes from at_b, all below the frontier. From any thread. ERR_SYS. */
 struct err *partial_read(const struct partial *p, uint64_t at_b, void *data, size_t n) MUST_CHECK;
 /* The pages below this byte are not needed in memory any more. From any thread. */

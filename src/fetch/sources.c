@@ -93,9 +93,11 @@ void source_print(struct archive *a, struct source *s, size_t block, const void 
 static bool has_part(const struct archive *a, const struct source *s, size_t part)
 {
     const struct print_part *p = &a->parts[part];
+    size_t at;
 
+    /* the window of a small fingerprint may lie in what is the head of a whole one */
     for (size_t i = p->from; i < p->to && i < segment_blocks(s->total_b); i++)
-        if (!s->printed[p->at + i - p->from])
+        if (!print_at(a, s, i, &at) || !s->printed[at])
             return false;
     return true;
 }
@@ -112,6 +114,15 @@ bool source_has_print(const struct archive *a, const struct source *s)
         if ((i == 0 || s->ranges) && !has_part(a, s, i))
             return false;
     return s->answered;
+}
+
+bool source_prints_alike(const struct archive *a, const struct source *s, const struct source *b,
+                         size_t block)
+{
+    size_t at;
+
+    return b && s->total_b == b->total_b && print_at(a, s, block, &at) && s->printed[at] &&
+           b->printed[at] && memcmp(s->print[at], b->print[at], PRINT_HASH_B) == 0;
 }
 
 bool source_is_same(const struct source *a, const struct source *b)
@@ -205,11 +216,19 @@ struct err *source_put_aside(struct archive *a, struct source *s)
     s->state = SOURCE_ASIDE;
     streams_end_of(a, s);
     s->tried = false; /* not by its own fault: it may be begun again */
-    s->kept_b = 0;
+    s->kept_b = s->read_to_b = 0;
     return archive_forget(a, s->id);
 }
 
-/* The length is one source's word for now. What does not fit is that source's fault. */
+struct err *source_doubt(struct archive *a, struct source *s)
+{
+    s->doubted = true;
+    TRY(partial_unprove(a->partial, s->token));
+    return source_put_aside(a, s);
+}
+
+/* The length is what the first one says, or the larger number of sources: where the disk has no
+ * room for it, it is that source that is dropped, since another one may say less. */
 static struct err *take_length(struct archive *a, struct source *s)
 {
     struct err *e;
@@ -217,6 +236,8 @@ static struct err *take_length(struct archive *a, struct source *s)
     if (partial_total_b(a->partial) != s->total_b) {
         a->known = false;
         a->verifier = verifier_free(a->verifier);
+        blame_end(a);
+        witness_clear(a);
         for (size_t i = 0; i < a->n_sources; i++) {
             memset(a->sources[i].printed + blocks_of(HEAD_B), 0,
                    sizeof(s->printed) - blocks_of(HEAD_B));
@@ -231,15 +252,17 @@ static struct err *take_length(struct archive *a, struct source *s)
     }
     TRY(e);
     draw_parts(a, s->total_b);
-    return a->verifier ? NULL : archive_verify_again(a);
+    return a->verifier || blame_is_asking(a) ? NULL : archive_verify_again(a);
 }
 
 static struct err *join(struct archive *a, struct source *s)
 {
     if (s->state == SOURCE_READY && s->ranges && source_has_print(a, s))
         TRY(partial_note_proven(a->partial, s->token));
-    if (s->state == SOURCE_READY)
+    if (s->state == SOURCE_READY) {
+        ask_parts(a, s); /* one that was cut off on the way */
         return NULL;
+    }
     if (partial_total_b(a->partial) != s->total_b)
         TRY(take_length(a, s));
     if (s->state == SOURCE_DROPPED)
@@ -445,11 +468,26 @@ void source_unranged(struct archive *a, struct source *s, struct err *e)
     s->unranged = 0;
 }
 
-struct err *source_blame(struct archive *a, struct source *s, struct err *e)
+void source_convict(struct archive *a, struct source *s, struct err *e, bool whole)
 {
-    strlist_add(&a->bad, s->label);
-    source_drop(a, s, e);
-    s->kept_b = 0;
+    if (!s->blamed)
+        strlist_add(&a->bad, s->label);
+    s->blamed = true;
+    if (a->job->blamed)
+        a->job->blamed(a->job->arg, s->label, e, whole);
+    if (s->state == SOURCE_DROPPED) { /* that is the worse reason */
+        err_free(s->why);
+        s->why = e;
+    } else {
+        source_drop(a, s, e);
+    }
+}
+
+struct err *source_blame(struct archive *a, struct source *s, struct err *e, bool whole)
+{
+    source_convict(a, s, e, whole);
+    s->kept_b = s->read_to_b = 0;
+    TRY(partial_unprove(a->partial, s->token));
     return archive_forget(a, s->id);
 }
 
@@ -460,7 +498,7 @@ struct source *source_of_id(struct archive *a, uint8_t id)
 
 bool source_may_work(const struct archive *a, const struct source *s, uint64_t now_ns)
 {
-    if (a->dispute.on && s == a->dispute.other)
+    if (dispute_has_version(a, s))
         return false;
     return s->state != SOURCE_DROPPED && s->state != SOURCE_ASIDE && s->not_before_ns <= now_ns;
 }

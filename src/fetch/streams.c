@@ -120,6 +120,7 @@ static struct err *keep(struct stream *s, size_t block, size_t n)
         return dispute_judged(a, s->source, block, put == PARTIAL_SAME, s->buf, n);
     if (put == PARTIAL_DIFFERS)
         return dispute_block(a, s->source, writer, block, s->buf, n);
+    witness_block(a, s->source, block, n, writer == s->source->id || put == PARTIAL_WRITTEN);
     if (put == PARTIAL_SAME) {
         a->again_b += n;
         return NULL;

@@ -7,6 +7,7 @@
 #include "io/fsroot.h"
 #include "io/http.h"
 #include "lab/node/rpc_server.h"
+#include "place_of_test.h"
 #include "server.h"
 
 #include <errno.h>
@@ -18,265 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-#define REAL  "incremental-snapshot-802-1102-AoNd8oJEBQNiREzWyRUXYkwgpteeWNRzDYEY4PYRQ9rM.tar.zst"
-#define BIG   "snapshot-7-AoNd8oJEBQNiREzWyRUXYkwgpteeWNRzDYEY4PYRQ9rM.tar.zst"
-#define MIB   ((size_t)1 << 20)
-#define SIZE  (12 * MIB + 777)
-#define NODES 4
-
-struct place_of_test {
-    char dir[32];
-    struct fsroot *root;
-    struct ctx ctx;
-    volatile sig_atomic_t cancelled;
-    char *from, *to; /* folders: of the nodes, of what is fetched */
-    char *big;
-    struct rpc_pool *pool;
-    struct rpc_server *nodes[NODES];
-    char *urls[NODES];
-    struct fetch_source sources[NODES];
-    struct fetch_job job;
-    struct strlist dropped;
-    uint64_t cancel_at_b, told_b;
-    unsigned told_max; /* cancelled then; 0: never */
-    void (*on_told)(struct place_of_test *t);
-    unsigned told, finished;
-};
-
-/* ---- nodes -------------------------------------------------------------------------------- */
-
-static const char *archives(void *arg)
-{
-    return ((struct place_of_test *)arg)->from;
-}
-
-/* A time in which the patience of the fetch is ten times shorter. */
-static uint64_t quick_ns(void)
-{
-    return clock_system.mono_ns() * 10;
-}
-
-static void quick_wait(uint64_t wait_ns, const volatile sig_atomic_t *cancelled)
-{
-    clock_system.wait(wait_ns / 10, cancelled);
-}
-
-static const struct clock_ops quick = {.mono_ns = quick_ns, .wait = quick_wait};
-
-static void open_node(struct place_of_test *t, size_t i, const char *name)
-{
-    AUTO(freep) char *free_url = nobodys_url();
-    struct rpc_server_spec spec = {
-        .pool = t->pool,
-        .bind = "127.0.0.1",
-        .port = (uint16_t)strtoul(strrchr(free_url, ':') + 1, NULL, 10),
-        .archives = true,
-        .ledger = t->from,
-        .source = {.arg = t, .archives = archives},
-    };
-
-    assert_null(rpc_server_open(&spec, &t->nodes[i]));
-    free(t->urls[i]);
-    t->urls[i] = xasprintf("%s/%s", free_url, name);
-    t->sources[i] = (struct fetch_source){.url = t->urls[i]};
-}
-
-static void fault(struct place_of_test *t, size_t i, enum node_fault f, uint64_t value)
-{
-    assert_null(rpc_server_fault(t->nodes[i], f, value));
-}
-
-static uint64_t sent_b(const struct place_of_test *t)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < NODES; i++) {
-        struct rpc_counts c;
-
-        rpc_server_counts(t->nodes[i], &c);
-        sum += c.bytes;
-    }
-    return sum;
-}
-
-/* ---- the place ---------------------------------------------------------------------------- */
-
-static void on_dropped(void *arg, const char *label, const struct err *e)
-{
-    struct place_of_test *t = arg;
-
-    strlist_addf(&t->dropped, "%s: %s", label, e->text);
-}
-
-static void on_progress(void *arg, const struct fetch_progress *p)
-{
-    struct place_of_test *t = arg;
-
-    t->told++;
-    t->told_b = p->done_b;
-    assert_true(p->total_b == UINT64_MAX || p->done_b <= p->total_b);
-    assert_int_equal(p->n_shares, t->job.n_sources);
-    if (t->on_told)
-        t->on_told(t);
-    if ((t->cancel_at_b && p->done_b >= t->cancel_at_b) || (t->told_max && t->told >= t->told_max))
-        t->cancelled = 1;
-}
-
-static struct err *on_finishing(void *arg, const struct fetch_report *r)
-{
-    struct place_of_test *t = arg;
-
-    t->finished++;
-    assert_true(r->size_b > 0 && r->n_shares == t->job.n_sources);
-    return NULL;
-}
-
-static void put_file(const char *dir, const char *name, const void *data, size_t n)
-{
-    AUTO(freep) char *path = xasprintf("%s/%s", dir, name);
-    AUTO(fclosep) FILE *f = fopen(path, "wbe");
-
-    assert_non_null(f);
-    assert_true(fwrite(data, 1, n, f) == n);
-}
-
-static void want(struct place_of_test *t, const char *name, size_t n, enum fetch_verify verify)
-{
-    for (size_t i = 0; i < NODES; i++)
-        open_node(t, i, name);
-    t->job = (struct fetch_job){
-        .name = name,
-        .dir = t->to,
-        .sources = t->sources,
-        .n_sources = n,
-        .uid = UINT32_MAX,
-        .gid = UINT32_MAX,
-        .verify = verify,
-        .spare_b = 1,
-        .progress = on_progress,
-        .dropped = on_dropped,
-        .finishing = on_finishing,
-        .arg = t,
-    };
-}
-
-static int setup(void **state)
-{
-    struct place_of_test *t = xcalloc(1, sizeof(*t));
-    uint32_t seed = 7;
-
-    snprintf(t->dir, sizeof(t->dir), "/tmp/agavectl-test-XXXXXX");
-    assert_non_null(mkdtemp(t->dir));
-    t->from = xasprintf("%s/from", t->dir);
-    t->to = xasprintf("%s/to", t->dir);
-    assert_int_equal(mkdir(t->from, 0755), 0);
-    assert_int_equal(mkdir(t->to, 0755), 0);
-    assert_null(fsroot_open("/", &t->root));
-    t->big = xmalloc(SIZE);
-    for (size_t i = 0; i < SIZE; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        t->big[i] = (char)(seed >> 24);
-    }
-    put_file(t->from, BIG, t->big, SIZE);
-    t->ctx = (struct ctx){
-        .root = t->root, .http = &http_curl, .clock = &quick, .cancelled = &t->cancelled};
-    assert_null(rpc_pool_open(&t->pool));
-    *state = t;
-    return 0;
-}
-
-static void remove_below(struct fsroot *r, const char *path)
-{
-    AUTO(strlist_clear) struct strlist names = {0};
-    struct err *e = fsroot_list(r, path, &names);
-
-    if (e) {
-        err_free(e);
-        (void)err_free(fsroot_unlink(r, path));
-        return;
-    }
-    for (size_t i = 0; i < names.n; i++) {
-        AUTO(freep) char *below = xasprintf("%s/%s", path, names.items[i]);
-
-        remove_below(r, below);
-    }
-    (void)err_free(fsroot_rmdir(r, path));
-}
-
-static int teardown(void **state)
-{
-    struct place_of_test *t = *state;
-
-    rpc_pool_close(t->pool);
-    remove_below(t->root, t->dir);
-    fsroot_close(t->root);
-    for (size_t i = 0; i < NODES; i++)
-        free(t->urls[i]);
-    strlist_clear(&t->dropped);
-    free(t->from);
-    free(t->to);
-    free(t->big);
-    free(t);
-    return 0;
-}
-
-static void expect_file(const struct place_of_test *t, const char *name, const void *data, size_t n)
-{
-    AUTO(freep) char *path = xasprintf("%s/%s", t->to, name);
-    AUTO(freep) char *got = NULL;
-    AUTO(strlist_clear) struct strlist names = {0};
-    size_t got_n;
-
-    assert_null(fsroot_read(t->root, path, 64 * MIB, &got, &got_n));
-    assert_int_equal(got_n, n);
-    assert_true(memcmp(got, data, n) == 0);
-    assert_null(fsroot_list(t->root, t->to, &names));
-    assert_int_equal(names.n, 1); /* and nothing else */
-}
-
-static void expect_big(const struct place_of_test *t)
-{
-    expect_file(t, BIG, t->big, SIZE);
-}
-
-static bool there(const struct place_of_test *t, const char *name)
-{
-    AUTO(freep) char *path = xasprintf("%s/%s", t->to, name);
-
-    return access(path, F_OK) == 0;
-}
-
-static void begin_again(struct place_of_test *t)
-{
-    remove_below(t->root, t->to);
-    assert_int_equal(mkdir(t->to, 0755), 0);
-    strlist_clear(&t->dropped);
-}
-
-static struct err *get(struct place_of_test *t, struct fetch_report *ret)
-{
-    return fetch_archive(&t->ctx, &t->job, ret);
-}
-
-static void get_well(struct place_of_test *t, struct fetch_report *ret)
-{
-    AUTO(err_freep) struct err *e = get(t, ret);
-
-    if (e)
-        fail_msg("%s", e->text);
-}
-
-static void get_badly(struct place_of_test *t, enum err_kind kind, const char *text)
-{
-    AUTO(fetch_report_clear) struct fetch_report r = {0};
-    AUTO(err_freep) struct err *e = get(t, &r);
-
-    assert_non_null(e);
-    if (e->kind != kind || !strstr(e->text, text))
-        fail_msg("%s: %s", err_kind_name(e->kind), e->text);
-    assert_false(there(t, t->job.name));
-}
 
 /* ---- cases -------------------------------------------------------------------------------- */
 
@@ -528,12 +270,14 @@ static struct err *not_now(void *arg, const struct fetch_report *r)
 static void a_name_that_may_not_be_given(void **state)
 {
     struct place_of_test *t = *state;
+    struct err *(*finishing)(void *, const struct fetch_report *);
     AUTO(fetch_report_clear) struct fetch_report r = {0};
 
     want(t, BIG, 1, FETCH_VERIFY_NONE);
+    finishing = t->job.finishing;
     t->job.finishing = not_now;
     get_badly(t, ERR_REFUSED, "not while it runs");
-    t->job.finishing = on_finishing;
+    t->job.finishing = finishing;
     get_well(t, &r);
     expect_big(t);
     assert_int_equal(r.resumed_b, SIZE);
@@ -701,12 +445,14 @@ static struct err *refuse(void *arg, const struct fetch_report *r)
 static void a_whole_one_is_checked_as_well(void **state)
 {
     struct place_of_test *t = *state;
+    struct err *(*finishing)(void *, const struct fetch_report *);
 
     want(t, BIG, 1, FETCH_VERIFY_NONE);
+    finishing = t->job.finishing;
     t->job.finishing = refuse;
     get_badly(t, ERR_REFUSED, "not today");
     assert_true(there(t, "tmp-" BIG));
-    t->job.finishing = on_finishing;
+    t->job.finishing = finishing;
     t->job.verify = FETCH_VERIFY_STRUCTURE; /* noise is no archive */
     get_badly(t, ERR_CORRUPT, "127.0.0.1");
 }
@@ -787,7 +533,7 @@ static void killed(void **state)
 }
 #endif
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
 
 int main(void)
 {

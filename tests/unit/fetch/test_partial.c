@@ -223,11 +223,11 @@ static void a_source_is_forgotten(void **state)
     put(p, 2, 1, true);
     put(p, 1, 2, false);
     assert_int_equal(partial_frontier_b(p), 3 * B);
-    assert_null(partial_forget(p, 2));
+    assert_null(partial_forget(p, 2, NULL));
     assert_int_equal(partial_frontier_b(p), B);
     assert_int_equal(partial_have_b(p), 2 * B);
     assert_int_equal(put(p, 1, 1, false), PARTIAL_WRITTEN);
-    assert_null(partial_forget(p, SEGMENT_MISSING));
+    assert_null(partial_forget(p, SEGMENT_MISSING, NULL));
     assert_int_equal(partial_have_b(p), 0);
 }
 
@@ -305,7 +305,7 @@ static void forgotten_is_not_durable_either(void **state)
     put(p, 1, 0, false);
     put(p, 2, 1, false);
     assert_null(partial_sync(p));
-    assert_null(partial_forget(p, 2));
+    assert_null(partial_forget(p, 2, NULL));
     p = partial_free(p);
     boot(f, "second\n");
     open_it(f, &p);
@@ -328,18 +328,6 @@ static void an_interrupted_one_goes_on(void **state)
     assert_int_equal(partial_resumed_b(p), 0);
     p = partial_free(p);
     assert_false(there(f, TMP) || there(f, MAP)); /* nothing is kept of nothing */
-}
-
-static void discarded(void **state)
-{
-    struct folder *f = *state;
-    AUTO(partial_freep) struct partial *p = NULL;
-
-    begin(f, &p);
-    put(p, 1, 2, false);
-    partial_discard(p);
-    p = partial_free(p);
-    assert_false(there(f, TMP) || there(f, MAP));
 }
 
 /* Whatever is wrong with one of the two files: begun anew, never mixed. */
@@ -500,7 +488,6 @@ int main(void)
         CASE(after_another_boot_only_what_was_durable),
         CASE(forgotten_is_not_durable_either),
         CASE(an_interrupted_one_goes_on),
-        CASE(discarded),
         CASE(a_damaged_map_is_nothing),
         CASE(another_file_at_the_name),
         CASE(one_at_a_time),
