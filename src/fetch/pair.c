@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fetch/partial.h"
+#include "fetch/partial_sweep.h"
 #include "fetch/provenance.h"
 #include "fetch/store.h"
 #include "io/clock.h"

@@ -70,8 +70,3 @@ struct err *partial_sync(struct partial *p) MUST_CHECK;
 /* All of it must be there. Owner (UINT32_MAX: as it is), mode 0644, onto the disk, final name;
  * the map is gone then. ERR_REFUSED when the name exists by now; ERR_SYS. */
 struct err *partial_finish(struct partial *p, uint32_t uid, uint32_t gid) MUST_CHECK;
-
-/* Half files of names that nobody wants any more: removed, with their maps, unless somebody is at
- * work on them. keep: final names that stay. *ret_b: what it gave back. ERR_SYS. */
-struct err *partial_sweep(struct ctx *ctx, const char *dir, const struct strlist *keep,
-                          uint64_t *ret_b) MUST_CHECK;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fetch/partial.h"
+#include "fetch/partial_sweep.h"
 #include "fetch/provenance.h"
 #include "io/fsroot.h"
 

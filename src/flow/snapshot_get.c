@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "fetch/pair.h"
-#include "fetch/partial.h"
+#include "fetch/partial_sweep.h"
 #include "flow/snapshot_scope.h"
 #include "flow/snapshot_text.h"
 #include "look/snapshot_rules.h"

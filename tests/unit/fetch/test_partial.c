@@ -1,5 +1,6 @@
 /* fetch/partial and fetch/segment_map: what has arrived is known after every kind of end. */
 #include "fetch/partial.h"
+#include "fetch/partial_sweep.h"
 
 #include "fetch/segment_map.h"
 #include "io/clock.h"
