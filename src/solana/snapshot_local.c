@@ -442,8 +442,10 @@ static struct err *read_home(struct ctx *ctx, const char *dir, struct snaplocal 
 {
     AUTO(freep) char *remote = xasprintf("%s/" REMOTE, dir);
     AUTO(freep) char *store = xasprintf("%s/" STORE, dir);
+    AUTO(closep) int fd = -1;
     size_t from = l->n;
 
+    TRY(fsroot_openat(ctx->root, dir, O_RDONLY | O_DIRECTORY, 0, &fd)); /* its error comes first */
     /* What gets its place meanwhile is seen twice then, and not at all in another order. */
     TRY(read_store(ctx, store, l));
     TRY(add_folder(ctx, dir, SNAPLOCAL_TOP, l));

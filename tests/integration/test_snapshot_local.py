@@ -314,6 +314,12 @@ def what_is_odd_is_said(t):
     r = run(t, "verify", d / f"tmp-{F100}", code=3)
     assert "it is half a download: 'snapshot get' goes on with it" in r.out, r
     (d / ".agavectl").unlink()
+    if os.geteuid() == 0:                              # who may not look is told where
+        os.chmod(t.dir, 0o755)
+        os.chmod(d, 0o700)
+        shutil.copy(BIN, t.dir)                        # where it may be run
+        r = subprocess.run([t.dir / BIN.name, "--no-lab", "snapshot", "list", d], capture_output=True, text=True, user=65534, group=65534, cwd="/")
+        assert r.returncode == 1 and f"cannot open '{d}': Permission denied" in r.stderr, r
     for name in ("gone", F802):
         assert run(t, "list", d / name, code=1).err.startswith("agavectl: snapshots: cannot open"), name
 
