@@ -71,6 +71,8 @@ struct err *start_decide(struct ctx *ctx, const char *agave_bin, struct json *in
     *ret_running = unit_runs(&st);
     if (!*ret_running) { /* before anything is changed */
         TRY(unit_config_check(ctx, u));
+        if (u->runtime->may_start)
+            TRY(u->runtime->may_start(ctx, &u->unit));
         TRY(ports_check(ctx));
     }
     json_put(inputs, "program", json_new_str(u->unit.bin));
@@ -133,6 +135,8 @@ static struct err *start_ready(struct ctx *ctx, struct step_run *s)
     if (s->nothing)
         return NULL;
     TRY(unit_config_check(ctx, state->u));
+    if (state->u->runtime->may_start)
+        TRY(state->u->runtime->may_start(ctx, &state->u->unit));
     TRY(look_before_start(ctx, has_bars, true, NULL));
     return ports_check(ctx);
 }

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/str.h"
 #include "config/config.h"
 #include "flow/op.h"
@@ -252,6 +253,7 @@ static struct err *prove_act(struct ctx *ctx, struct step_run *s)
     if (e && e->kind == ERR_REFUSED)
         return err_hint(e, "nothing was killed; look again with 'agavectl stop'");
     TRY(e);
+    FAULT_AT("acting", "proven");
     TRY_CTX(w->rt->stop_end(ctx, w->u, w->undo), "it is gone, with proof, but");
     s->text = xstrdup("no process or thread of it is left, its ledger's lock was free");
     return NULL;

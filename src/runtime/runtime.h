@@ -49,6 +49,9 @@ struct unit_status {
 struct runtime {
     const char *name;
     struct err *(*status)(struct ctx *ctx, const struct unit *u, struct unit_status *ret);
+    /* Could it be started, were nothing running? Reads only; NULL: the driver cannot tell. To be
+     * asked before anything is changed for a start. ERR_ABSENT, ERR_REFUSED. */
+    struct err *(*may_start)(struct ctx *ctx, const struct unit *u);
     /* Refuses (ERR_REFUSED) while a process still holds the ledger's lock. Returns when the program
      * has been executed; whether it comes up is asked with status. */
     struct err *(*start)(struct ctx *ctx, const struct unit *u);

@@ -252,12 +252,8 @@ static struct err *systemd_program(struct ctx *ctx, const struct unit *u, char *
 
 /* --- start --- */
 
-static struct err *may_start(const struct unit *u, const struct systemd_unit *s,
-                             const struct pids *found)
+static struct err *is_startable(const struct systemd_unit *s)
 {
-    if (found->n)
-        return err_new(ERR_REFUSED, "process %d already runs on ledger '%s'",
-                       found->items[0].id.pid, u->ledger);
     if (str_eq(s->load, "not-found"))
         return err_new(ERR_ABSENT,
                        "systemd has no unit '%s': make it, or name the validator's in "
@@ -272,6 +268,15 @@ static struct err *may_start(const struct unit *u, const struct systemd_unit *s,
         return err_new(ERR_REFUSED, "systemd cannot use '%s' (%s): %s; see 'systemctl status %s'",
                        s->id, s->load, s->load_error, s->id);
     return NULL;
+}
+
+static struct err *systemd_may_start(struct ctx *ctx, const struct unit *u)
+{
+    AUTO(sysbus_closep) struct sysbus *bus = NULL;
+    AUTO(systemd_unit_clear) struct systemd_unit s = {0};
+
+    TRY(systemd_connect(ctx, u, &bus, &s));
+    return is_startable(&s);
 }
 
 /* Why it did not come up: what the job says is a word. */
@@ -349,7 +354,10 @@ static struct err *systemd_start(struct ctx *ctx, const struct unit *u)
     TRY(systemd_connect(ctx, u, &bus, &s));
     TRY(note_read(ctx, u, &note));
     TRY(find(ctx, u, &s, &note, &found));
-    TRY(may_start(u, &s, &found));
+    if (found.n)
+        return err_new(ERR_REFUSED, "process %d already runs on ledger '%s'", found.items[0].id.pid,
+                       u->ledger);
+    TRY(is_startable(&s));
     note.restarts = note.known ? note.restarts + s.restarts + 1 : 0;
     note.known = note.this_boot = note.wanted = true;
     note.started_ms = clock_wall_ms(ctx);
@@ -369,6 +377,7 @@ static struct err *systemd_start(struct ctx *ctx, const struct unit *u)
 const struct runtime runtime_systemd = {
     .name = "systemd",
     .status = systemd_status,
+    .may_start = systemd_may_start,
     .start = systemd_start,
     .stop_look = systemd_stop_look,
     .stop_begin = systemd_stop_begin,

@@ -120,6 +120,7 @@ struct err *systemd_dropins_remove(struct ctx *ctx, struct sysbus *bus, const ch
         for (size_t i = 0; i < s.dropins.n; i++)
             changed |= strstr(s.dropins.items[i], "/zzz-agavectl-") != NULL;
     }
+    FAULT_AT("acting", "removed");
     return changed ? systemd_read_again(bus) : NULL;
 }
 

@@ -205,6 +205,8 @@ struct err *systemd_unit_read(struct sysbus *b, const char *name, struct systemd
     TRY(sysbus_properties(b, object, "org.freedesktop.systemd1.Unit", &unit));
     if (str_ends(name, ".service"))
         TRY(sysbus_properties(b, object, "org.freedesktop.systemd1.Service", &service));
+    else
+        service = json_new_object();
     TRY_CTX(systemd_unit_parse(unit, service, ret), "'%s'", name);
     return NULL;
 }

@@ -37,7 +37,8 @@ struct systemd_unit {
     struct strlist bound;               /* units whose end is its end */
 };
 void systemd_unit_clear(struct systemd_unit *s);
-/* A unit that is not there is load "not-found". Errors as systemd_bus.h's. Blocks, at most 10 s. */
+/* A unit that is not there is load "not-found"; of other kinds than services only the state is
+ * told. Errors as systemd_bus.h's. Blocks, at most 10 s. */
 struct err *systemd_unit_read(struct sysbus *b, const char *name, struct systemd_unit *ret)
     MUST_CHECK;
 /* The part that looks at the answers: both interfaces' properties. ERR_REMOTE; *ret is written on

@@ -66,5 +66,14 @@ struct err *service_find(struct ctx *ctx, struct scene *scene, struct unit_file 
     AUTO(err_freep) struct err *blind = scene_validator(ctx, scene, &pids);
     AUTO(freep) char *name = !blind && pids->n ? service_of_cgroup(pids->items[0].cgroup) : NULL;
 
-    return name ? unit_file_load(ctx, name, ret) : find_local(ctx, ret);
+    if (name)
+        return unit_file_load(ctx, name, ret);
+    if (str_eq(ctx->cfg->validator.runtime, "systemd")) {
+        struct err *e = unit_file_load(ctx, ctx->cfg->validator.unit, ret);
+
+        if (!e || e->kind != ERR_NOTFOUND)
+            return e;
+        err_free(e); /* one that starts it under another name is worth looking at */
+    }
+    return find_local(ctx, ret);
 }

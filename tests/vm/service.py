@@ -19,7 +19,7 @@ ExecStart={PROGRAMS}/agavectl-lab-world --dir /var/lib/world --gossip-port 9001 
 """
 CONFIG = {
     "storage": {"kind_root": "", "bind": "", "ramdisk": {"kind": "none"}},
-    "validator": {"runtime": "systemd", "ledger": "/srv/solana/ledger", "rpc_port": 8899},
+    "validator": {"runtime": "systemd", "uid": 0, "gid": 0, "ledger": "/srv/solana/ledger"},
     "cluster": {"references": ["http://127.0.0.1:9099"]},
     "stop": {"ladder_s": 60},
     "docker": {"socket": ""},
@@ -91,8 +91,11 @@ class Host(Container):
     def has_rocksdb(self):
         return (self.root / f"opt/cache/agavectl/rocksdb-10.4.2/librocksdb.so").exists()
 
-    def install(self, text, name=UNIT):
-        self.write(f"/etc/systemd/system/{name}", text)
+    def install(self, text, name=UNIT, folder="/etc/systemd/system"):
+        """Wanted at the next boot, as a validator's unit is, and so not forgotten when it is down."""
+        self.write(f"{folder}/{name}", text)
+        if name == UNIT:
+            self.ok(f"ln -sf {folder}/{name} /etc/systemd/system/multi-user.target.wants/")
         self.ok("systemctl daemon-reload")
 
     def show(self, *names, unit=UNIT):
@@ -105,7 +108,7 @@ class Host(Container):
 
     def answers(self):
         """Does the validator listen on its admin socket?"""
-        return self.status()["unit"]["phase"] == "running"
+        return self.status()["unit"]["state"] == "running"
 
     def status(self):
         return json.loads(self.run("agavectl status --no-lab -o json")[1])
