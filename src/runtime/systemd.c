@@ -367,7 +367,7 @@ static struct err *systemd_start(struct ctx *ctx, const struct unit *u)
     FAULT_AT("acting", "start");
     if (str_eq(s.sub, "auto-restart")) /* a start would wait for RestartSec= as well */
         TRY(systemd_hold(ctx, bus, s.id));
-    TRY(systemd_dropins_remove(ctx, bus, s.id));
+    TRY(systemd_dropins_keep(ctx, bus, s.id, 0));
     if (s.need_reload) /* what its files say now is what is started */
         TRY(systemd_read_again(bus));
     TRY(forget_failures(bus, u)); /* the operator's word is worth more than StartLimitBurst= */

@@ -19,15 +19,18 @@ struct err *systemd_connect(struct ctx *ctx, const struct unit *u, struct sysbus
 struct err *systemd_find(struct ctx *ctx, const struct unit *u, const struct systemd_unit *s,
                          struct pids *ret) MUST_CHECK;
 
-/* Our two drop-ins of this boot. STOP: a stop is under way. HOLD: it is over, and something else
- * would start the unit at once. Either makes every start fail. */
-enum systemd_dropin { DROPIN_STOP, DROPIN_HOLD, DROPIN_N };
+/* Our drop-ins of this boot. STOP: a stop is under way. HOLD: it is over, and something else would
+ * start the unit at once. Either makes every start fail. LEAVE: of a stop that was the unit's own
+ * ExecStop; no limit of time. */
+enum systemd_dropin { DROPIN_STOP, DROPIN_HOLD, DROPIN_LEAVE, DROPIN_N };
 /* To be freed. */
 char *systemd_dropin_path(const char *id, enum systemd_dropin which);
 struct err *systemd_dropin_there(struct ctx *ctx, const char *id, enum systemd_dropin which,
                                  bool *ret) MUST_CHECK;
-/* Removes what is there of the first n, and makes systemd read its files again if anything was. */
-struct err *systemd_dropins_remove(struct ctx *ctx, struct sysbus *bus, const char *id) MUST_CHECK;
+/* Writes what is missing of those in keep (a bit each, 1 << DROPIN_HOLD), removes the others, and
+ * makes systemd read its files again where that is not what it has. */
+struct err *systemd_dropins_keep(struct ctx *ctx, struct sysbus *bus, const char *id, unsigned keep)
+    MUST_CHECK;
 /* Puts off what would start or kill it: the STOP drop-in, read by systemd and proven, and a restart
  * that systemd waits for is called off. When it fails it leaves behind what was there before. */
 struct err *systemd_hold(struct ctx *ctx, struct sysbus *bus, const char *id) MUST_CHECK;

@@ -50,6 +50,11 @@ static const struct {
     [DROPIN_HOLD] = {"zzz-agavectl-hold.conf",
                      "# agavectl has stopped this unit, and something else would start it at once: "
                      "'agavectl start' removes this.\n" ASSERTION},
+    [DROPIN_LEAVE] = {"zzz-agavectl-leave.conf",
+                      "# 'agavectl stop' was this unit's ExecStop, and was not to be ended by "
+                      "TimeoutStopSec=: the next stop or start by agavectl removes this.\n"
+                      "[Service]\n"
+                      "TimeoutStopSec=infinity\n"},
 };
 
 static char *folder_of(const char *id)
@@ -107,20 +112,41 @@ struct err *systemd_read_again(struct sysbus *bus)
     return sysbus_call(bus, "Reload", NULL, RELOAD_MS, "read its files again", NULL);
 }
 
-/* Was a drop-in removed and not read again? Then what the manager has is older than the files. */
-struct err *systemd_dropins_remove(struct ctx *ctx, struct sysbus *bus, const char *id)
+/* Has the manager read others of ours than those to be kept? One was removed and not read again,
+ * when the one who did so was killed. */
+static struct err *has_read_others(struct sysbus *bus, const char *id, unsigned keep, bool *ret)
 {
     AUTO(systemd_unit_clear) struct systemd_unit s = {0};
+
+    TRY(systemd_unit_read(bus, id, &s));
+    for (unsigned i = 0; i < DROPIN_N; i++) {
+        AUTO(freep) char *path = systemd_dropin_path(id, i);
+
+        *ret |= strlist_has(&s.dropins, path) != !!(keep & 1U << i);
+    }
+    return NULL;
+}
+
+struct err *systemd_dropins_keep(struct ctx *ctx, struct sysbus *bus, const char *id, unsigned keep)
+{
     bool changed = false;
 
-    for (enum systemd_dropin i = 0; i < DROPIN_N; i++)
-        TRY(remove_dropin(ctx, id, i, &changed));
-    if (!changed) {
-        TRY(systemd_unit_read(bus, id, &s));
-        for (size_t i = 0; i < s.dropins.n; i++)
-            changed |= strstr(s.dropins.items[i], "/zzz-agavectl-") != NULL;
+    for (unsigned i = 0; i < DROPIN_N; i++) {
+        bool there = false;
+
+        TRY(systemd_dropin_there(ctx, id, i, &there));
+        if (!(keep & 1U << i) || there)
+            continue;
+        TRY(write_dropin(ctx, id, i));
+        changed = true;
     }
+    FAULT_AT("acting", "kept");
+    for (unsigned i = 0; i < DROPIN_N; i++)
+        if (!(keep & 1U << i))
+            TRY(remove_dropin(ctx, id, i, &changed));
     FAULT_AT("acting", "removed");
+    if (!changed)
+        TRY(has_read_others(bus, id, keep, &changed));
     return changed ? systemd_read_again(bus) : NULL;
 }
 
@@ -352,7 +378,7 @@ struct err *systemd_hold(struct ctx *ctx, struct sysbus *bus, const char *id)
     struct err *e = hold(ctx, bus, id);
     if (!e || before)
         return e;
-    struct err *left = systemd_dropins_remove(ctx, bus, id);
+    struct err *left = systemd_dropins_keep(ctx, bus, id, 0);
     if (left)
         e = err_hint(e, "its drop-in could not be taken away: %s", left->text);
     err_free(left);
@@ -444,23 +470,29 @@ static struct err *note_stopped(struct ctx *ctx, const struct unit *u, const cha
     return note_write_stop(ctx, u, &note);
 }
 
+/* As its ExecStop we are still there when our drop-in goes: its own limit would count at once, from
+ * the moment when the stop began. undo: what stop_look read before anything was done. */
+static struct err *must_leave_late(struct ctx *ctx, const struct systemd_unit *s,
+                                   const struct json *undo, bool *ret)
+{
+    bool had_none = json_has(undo, "timeout_stop_s") && !json_get(undo, "timeout_stop_s");
+
+    TRY(is_its_command(ctx, s, ret));
+    *ret &= !had_none;
+    return NULL;
+}
+
 struct err *systemd_stop_end(struct ctx *ctx, const struct unit *u, const struct json *undo)
 {
     AUTO(sysbus_closep) struct sysbus *bus = NULL;
     AUTO(systemd_unit_clear) struct systemd_unit s = {0};
     AUTO(strlist_clear) struct strlist starters = {0};
-    bool changed = false, held = false;
+    bool late = false;
 
-    (void)undo; /* its name says it all */
     TRY(systemd_connect(ctx, u, &bus, &s));
     TRY(note_stopped(ctx, u, s.invocation));
     TRY(find_starters(bus, &s, &starters));
-    TRY(systemd_dropin_there(ctx, s.id, DROPIN_HOLD, &held));
-    if (!starters.n)
-        return systemd_dropins_remove(ctx, bus, s.id);
-    if (!held)
-        TRY(write_dropin(ctx, s.id, DROPIN_HOLD));
-    FAULT_AT("acting", "hold");
-    TRY(remove_dropin(ctx, s.id, DROPIN_STOP, &changed));
-    return changed || !held ? systemd_read_again(bus) : NULL;
+    TRY(must_leave_late(ctx, &s, undo, &late));
+    return systemd_dropins_keep(
+        ctx, bus, s.id, (starters.n ? 1U << DROPIN_HOLD : 0) | (late ? 1U << DROPIN_LEAVE : 0));
 }

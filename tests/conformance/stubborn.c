@@ -26,7 +26,7 @@
 struct opts {
     const char *ledger, *write;
     int deaf, halt, child, idle_child, no_lock, status;
-    unsigned after; /* seconds; 0: never */
+    double after; /* seconds; 0: never */
 };
 
 static void on_call(void *arg, const char *method, const struct json *params, struct strbuf *result,
@@ -100,8 +100,9 @@ static int run(const struct opts *o)
     if (o->halt)
         raise(SIGSTOP);
     if (o->after) {
-        struct timespec left = {.tv_sec = o->after};
+        struct timespec left = {.tv_sec = (time_t)o->after};
 
+        left.tv_nsec = (long)((o->after - (double)left.tv_sec) * 1e9);
         while (nanosleep(&left, &left) < 0)
             ;
         _exit(o->status);
@@ -127,7 +128,7 @@ int main(int argc, char **argv)
         if (c == 'w')
             o.write = optarg;
         if (c == 'a')
-            o.after = (unsigned)strtoul(optarg, NULL, 10);
+            o.after = strtod(optarg, NULL);
         if (c == 's')
             o.status = (int)strtol(optarg, NULL, 10);
     }

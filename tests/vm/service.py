@@ -23,6 +23,7 @@ CONFIG = {
     "cluster": {"references": ["http://127.0.0.1:9099"]},
     "stop": {"ladder_s": 60},
     "docker": {"socket": ""},
+    "status": {"timeout_ms": 100},
 }
 FOLDERS = "/srv/solana/ledger /srv/solana/snapshots /srv/solana/ramdisk/accounts /srv/solana/log /run/agavectl"
 
