@@ -2,10 +2,21 @@
  * that runs is runtime/systemd's; nothing here starts or stops a unit. */
 #include "host/systemd.h"
 
+#include "base/str.h"
 #include "host/systemd_bus.h"
 #include "io/fsroot.h"
 
 #define RELOAD_TIMEOUT_MS (90U * 1000)
+
+/* A capture holds files: an empty folder is not in it. */
+static struct err *first_is_systemd(struct ctx *ctx, bool *ret)
+{
+    AUTO(freep) char *comm = NULL;
+    struct err *e = fsroot_read_line(ctx->root, "/proc/1/comm", &comm);
+
+    *ret = !e && str_eq(comm, "systemd");
+    return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
+}
 
 struct err *systemd_booted(struct ctx *ctx, bool *ret)
 {
@@ -14,7 +25,8 @@ struct err *systemd_booted(struct ctx *ctx, bool *ret)
 
     if (e && e->kind == ERR_NOTFOUND) {
         *ret = false;
-        return err_free(e);
+        e = err_free(e);
+        return fsroot_captured(ctx->root) ? first_is_systemd(ctx, ret) : NULL;
     }
     TRY(e);
     *ret = S_ISDIR(st.st_mode);

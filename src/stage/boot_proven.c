@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "host/own_file.h"
+#include "host/systemd.h"
 #include "host/unit_file.h"
 #include "io/fsroot.h"
 #include "look/boot_proof.h"
@@ -233,7 +234,7 @@ static struct err *boot_check(struct ctx *ctx, struct scene *scene, struct findi
 {
     bool systemd = false;
 
-    TRY(etc_is_systemds(ctx, &systemd));
+    TRY(systemd_booted(ctx, &systemd));
     if (systemd)
         TRY(check_order(ctx, scene, ret));
     return look_proof(ctx, scene, ret);

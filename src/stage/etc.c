@@ -73,15 +73,6 @@ struct err *etc_remove_folders(struct ctx *ctx, const char *folders)
     return NULL;
 }
 
-struct err *etc_is_systemds(struct ctx *ctx, bool *ret)
-{
-    AUTO(freep) char *comm = NULL;
-    struct err *e = fsroot_read_line(ctx->root, "/proc/1/comm", &comm);
-
-    *ret = !e && str_eq(comm, "systemd");
-    return e && e->kind == ERR_NOTFOUND ? err_free(e) : e;
-}
-
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

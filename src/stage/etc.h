@@ -17,8 +17,6 @@ bool etc_is_written(const struct plan *p);
 struct err *etc_check(struct ctx *ctx, const struct stage *s, struct findings *ret) MUST_CHECK;
 /* Removes those of these folders (one a line, deepest first; NULL: none) that are empty. */
 struct err *etc_remove_folders(struct ctx *ctx, const char *folders) MUST_CHECK;
-/* Is it systemd that boots this host, also a captured one (its first process)? */
-struct err *etc_is_systemds(struct ctx *ctx, bool *ret) MUST_CHECK;
 
 /* A link of ours that enables a unit, by what it says: ours when it leads to the unit of its name.
  */

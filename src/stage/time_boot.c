@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "host/own_file.h"
 #include "host/pids.h"
+#include "host/systemd.h"
 #include "host/unit_file.h"
 #include "io/fsroot.h"
 #include "stage/etc.h"
@@ -146,7 +147,7 @@ struct err *time_boot_check(struct ctx *ctx, const struct time_services *s, stru
 {
     bool systemd = false;
 
-    TRY(etc_is_systemds(ctx, &systemd));
+    TRY(systemd_booted(ctx, &systemd));
     if (!systemd)
         return NULL;
     if (s->enabled)

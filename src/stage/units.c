@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "host/own_file.h"
+#include "host/systemd.h"
 #include "io/fsroot.h"
 #include "stage/adopt_found.h"
 #include "stage/etc.h"
@@ -223,7 +224,7 @@ static struct err *units_check(struct ctx *ctx, struct scene *scene, struct find
     AUTO(units_own_clear) struct units_own o = {0};
     bool systemd = false;
 
-    TRY(etc_is_systemds(ctx, &systemd));
+    TRY(systemd_booted(ctx, &systemd));
     if (!systemd) {
         findings_add(ret, "units.systemd", 4, SEV_NOTE,
                      "this host is not booted by systemd: what makes the RAM disk usable at the "

@@ -177,7 +177,7 @@ static void nothing_for_the_next_boot(struct bed *b)
 {
     prepared_for_this_boot(b);
     bed_config(b, "%s", NEXT_BOOT);
-    fixture_put(&b->tree, "/proc/1/comm", "systemd\n");
+    fixture_dir(&b->tree, "/run/systemd/system");
     fixture_put(&b->tree, "/etc/fstab", "%s", BY_HAND); /* without a newline */
     fixture_dir(&b->tree, "/etc/systemd/system");
     fixture_put(&b->tree, "/usr/lib/systemd/system/docker.service", "[Service]\nExecStart=/d\n");
@@ -208,7 +208,7 @@ static void somebodys_tmpfs(struct bed *b)
                 "30 27 254:0 /srv/kind /srv/kind rw shared:3 - ext4 /dev/vda rw\n"
                 "31 30 230:0 / /srv/kind/solana rw shared:4 master:1 - xfs /dev/zd0 rw\n"
                 "32 31 0:40 / /srv/kind/solana/ramdisk rw shared:5 master:2 - tmpfs tmpfs rw\n");
-    fixture_put(&b->tree, "/proc/1/comm", "systemd\n");
+    fixture_dir(&b->tree, "/run/systemd/system");
     fixture_put(&b->tree, "/proc/sys/kernel/osrelease", "6.1.0\n");
     fixture_put(&b->tree, "/usr/lib/systemd/system/docker.service", "[Service]\nExecStart=/d\n");
     fixture_put(&b->tree, "/etc/fstab", "%s",
@@ -276,7 +276,7 @@ static void a_log_that_nobody_turns(struct bed *b)
 static void a_clock_that_nobody_sets_after_a_boot(struct bed *b)
 {
     fresh(b, "");
-    fixture_put(&b->tree, "/proc/1/comm", "systemd\n");
+    fixture_dir(&b->tree, "/run/systemd/system");
     fixture_put(&b->tree, "/lib/systemd/system/chrony.service",
                 "[Service]\nType=forking\n[Install]\nWantedBy=multi-user.target\n");
     fixture_put(&b->tree, "/lib/systemd/system/ntpsec.service",

@@ -3,7 +3,7 @@
 
 void runbook_bare(struct fixture *f, const char *fstab)
 {
-    fixture_put(f, "/proc/1/comm", "systemd\n");
+    fixture_dir(f, "/run/systemd/system");
     fixture_put(f, "/proc/self/mountinfo", "27 1 254:0 / / rw - ext4 /dev/vda rw\n");
     fixture_put(f, "/etc/fstab", "%s", fstab);
     fixture_put(f, "/usr/lib/systemd/system/docker.service", "[Service]\nExecStart=/d\n");

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <unistd.h>
+
 #include "runbook.h"
 #include "tree.h"
 
@@ -29,7 +31,7 @@
 static void host(struct tree *t, const char *fstab)
 {
     tree_new(t, CONFIG);
-    fixture_put(&t->f, "/proc/1/comm", "systemd\n");
+    fixture_dir(&t->f, "/run/systemd/system");
     fixture_put(&t->f, "/proc/self/mountinfo",
                 "27 1 254:0 / / rw - ext4 /dev/vda rw\n28 27 0:50 / /srv/kind rw - zfs tank/k rw\n"
                 "29 27 230:0 / /srv/solana rw - xfs /dev/zd0 rw\n"
@@ -234,7 +236,8 @@ static void another_init_is_a_note(void **state)
     AUTO(tree_clear) struct tree t;
 
     host(&t, RAMDISK);
-    fixture_put(&t.f, "/proc/1/comm", "runit\n");
+    AUTO(freep) char *systemds = xasprintf("%s/run/systemd/system", t.f.dir);
+    assert_int_equal(rmdir(systemds), 0);
     look(&t, "units");
     tree_is(&t, "units.systemd", SEV_NOTE, NULL);
     assert_int_equal(t.found.n, 1);

@@ -693,7 +693,7 @@ static void systemd_is_told_later(void **state)
     AUTO(work_clear) struct work w = {.stop = SIZE_MAX};
 
     bare(&t, CONFIG);
-    fixture_dir(&t.f, "/run/systemd/system");
+    fixture_put(&t.f, "/run/systemd/mute", "%s", "");
     assert_err(prepare(&t, &w, false, false), ERR_ABSENT, "systemd does not answer");
     tree_check(&t, "units");
     tree_is(&t, "units.reload", SEV_WARN, "has not read its files again");
@@ -726,7 +726,6 @@ static void a_reload_follows_what_is_written(void **state)
     assert_int_equal(p.items[1].kind, CHANGE_RUN);
     assert_ok(stage_wants(&t.f.ctx, s, &p.items[1], &wanted));
     assert_false(wanted);
-    fixture_dir(&t.f, "/run/systemd/system");
     fixture_put(&t.f, ETC UNITS_RAMDISK, OWN_FILE_MARK "\n"); /* of the stage before it */
     assert_ok(s->apply(&t.f.ctx, &p.items[0]));
     assert_ok(stage_wants(&t.f.ctx, s, &p.items[1], &wanted));

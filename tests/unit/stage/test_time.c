@@ -20,7 +20,7 @@ static void host(struct tree *t, const char *yaml)
 {
     tree_new(t, yaml);
     fixture_process(&t->f, 1, "systemd", "/lib/systemd/systemd", "init", 1);
-    fixture_put(&t->f, "/proc/1/comm", "systemd\n");
+    fixture_dir(&t->f, "/run/systemd/system");
     fixture_dir(&t->f, ETC);
 }
 
@@ -174,7 +174,8 @@ static void what_is_not_ours_to_enable(void **state)
     plans(&kept, "chrony.service");
     host(&other, "");
     unit(&other, "chrony", INSTALL);
-    fixture_put(&other.f, "/proc/1/comm", "runit\n");
+    AUTO(freep) char *systemds = xasprintf("%s/run/systemd/system", other.f.dir);
+    assert_int_equal(rmdir(systemds), 0);
     nothing_is_planned(&other);
     tree_has_not(&other, "time.boot");
     host(&persist, "host: {persist: false}\n");
