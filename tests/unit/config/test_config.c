@@ -92,6 +92,15 @@ static void one_line_for_each_fault(void **state)
          "form http://host:port or socks5h://host:port"},
         {"snapshot: {proxy: http://a}", "c.yaml:1: snapshot.proxy: 'http://a' is not of the "
                                         "form http://host:port or socks5h://host:port"},
+        {"validator: {unit: sol}",
+         "c.yaml:1: validator.unit: 'sol' is not the name of a service, such as "
+         "agave-validator.service"},
+        {"validator: {unit: /etc/sol.service}",
+         "c.yaml:1: validator.unit: '/etc/sol.service' is not the name of a service, such as "
+         "agave-validator.service"},
+        {"validator: {unit: sol@.service}",
+         "c.yaml:1: validator.unit: 'sol@.service' is a template: name the instance, such as "
+         "agave@1.service"},
         {"snapshot: {proxy: http://a:1/x}",
          "c.yaml:1: snapshot.proxy: 'http://a:1/x' is not of the "
          "form http://host:port or socks5h://host:port"},

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/str.h"
 #include "fixture.h"
 #include "host/memory.h"
 #include "host/netstat.h"
@@ -163,6 +164,56 @@ static void v1_nonsense(void **state)
     assert_err(cgroup_memory(&f->ctx, 78, &m), ERR_NOTFOUND, "/proc/78");
     fixture_put(f, "/proc/self/mountinfo", "1 1 254:0 / / rw - ext4 /dev/vda rw\n");
     assert_err(cgroup_memory(&f->ctx, 77, &m), ERR_ABSENT, "no cgroup file system");
+}
+
+/* ---- who is in a group ----------------------------------------------------------------------- */
+
+static void members_are(struct fixture *f, const char *path, const char *want)
+{
+    AUTO(strbuf_clear) struct strbuf got = {0};
+    AUTO(freep) pid_t *pids = NULL;
+    size_t n = 0;
+
+    assert_ok(cgroup_pids(&f->ctx, path, &pids, &n));
+    for (size_t i = 0; i < n; i++)
+        strbuf_printf(&got, "%s%d", i ? " " : "", pids[i]);
+    assert_string_equal(strbuf_text(&got), want);
+}
+
+static void who_is_in_a_group(void **state)
+{
+    static const struct {
+        const char *mount, *at;
+    } hosts[] = {
+        {"34 30 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
+         "31 30 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+         "/sys/fs/cgroup/systemd"},
+        {"34 30 0:31 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "/sys/fs/cgroup"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        struct fixture f;
+        AUTO(freep) char *unit = xasprintf("%s/system.slice/sol.service", hosts[i].at);
+        AUTO(freep) char *own = xasprintf("%s/cgroup.procs", unit);
+        AUTO(freep) char *below = xasprintf("%s/deep/er/cgroup.procs", unit);
+        AUTO(freep) pid_t *pids = NULL;
+        size_t n = 0;
+
+        fixture_new(&f);
+        fixture_put(&f, "/proc/self/mountinfo", "30 1 0:28 / / rw - tmpfs tmpfs rw\n%s",
+                    hosts[i].mount);
+        fixture_put(&f, own, "12\n13\n");
+        fixture_put(&f, below, "14\n");
+        members_are(&f, "/system.slice/sol.service", "12 13 14");
+        members_are(&f, "/system.slice/gone.service", "");
+        fixture_put(&f, below, "0\n");
+        assert_err(cgroup_pids(&f.ctx, "/system.slice/sol.service", &pids, &n), ERR_REFUSED,
+                   "another pid namespace");
+        fixture_put(&f, "/proc/self/mountinfo", "30 1 0:28 / / rw - tmpfs tmpfs rw\n");
+        assert_err(cgroup_pids(&f.ctx, "/system.slice/sol.service", &pids, &n), ERR_ABSENT,
+                   "not mounted here");
+        fixture_clear(&f);
+    }
 }
 
 /* ---- cgroup v2 ------------------------------------------------------------------------------- */
@@ -362,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(v1_parent_that_does_not_count, setup, teardown),
         cmocka_unit_test_setup_teardown(v1_no_limit_at_all, setup, teardown),
         cmocka_unit_test_setup_teardown(v1_nonsense, setup, teardown),
+        cmocka_unit_test(who_is_in_a_group),
         cmocka_unit_test_setup_teardown(v2_limit_of_a_parent, setup, teardown),
         cmocka_unit_test_setup_teardown(v2_root, setup, teardown),
         cmocka_unit_test_setup_teardown(v2_part_is_mounted, setup, teardown),

@@ -192,6 +192,21 @@ static void a_runtime_without_a_driver(void **state)
     assert_null(unit_config_status(&ctx, u).runtime);
 }
 
+/* Its command line is the unit file's: the config need not be enough for one. */
+static void a_service_of_systemd(void **state)
+{
+    AUTO(config_freep)
+    struct config *c = parsed("validator: {runtime: systemd, unit: sol.service, "
+                              "bin: /nowhere/agave-validator}\n");
+    struct ctx ctx = {.cfg = c, .proc = &proc_system, .clock = &clock_system};
+    AUTO(unit_config_freep) struct unit_config *u = NULL;
+
+    assert_null(unit_config_new(&ctx, NULL, &u));
+    assert_ptr_equal(u->runtime, &runtime_systemd);
+    assert_string_equal(u->unit.systemd->unit, "sol.service");
+    assert_null(unit_config_check(&ctx, u));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_missing_program_stops_only_a_start),
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(a_runtime_without_a_driver),
+        cmocka_unit_test(a_service_of_systemd),
     };
 
     return cmocka_run_group_tests_name("unit_config", tests, NULL, NULL);
