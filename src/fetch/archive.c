@@ -81,7 +81,7 @@ static void picture_sources(const struct archive *a, uint64_t now, struct pictur
             .streams = s->n_streams,
             /* What it is begun with proves it; nothing may make that slower. */
             .max_streams = s->strikes || !source_has_print(a, s) ? 1 : EACH_STREAMS,
-            .rate_b_s = source_rate(s, now),
+            .rate_b_s = source_prospect(s, now),
             .tried = s->tried,
         };
     }
@@ -198,6 +198,18 @@ static bool begin_check(struct archive *a, struct source *s)
     return false;
 }
 
+/* One that failed may fail again, and the end would wait for it. */
+static bool others_compare(const struct archive *a, const struct source *s, uint64_t now)
+{
+    for (size_t i = 0; s->strikes && i < a->n_sources; i++) {
+        const struct source *o = &a->sources[i];
+
+        if (o->state == SOURCE_READY && o->ranges && !o->strikes && source_may_work(a, o, now))
+            return true;
+    }
+    return false;
+}
+
 static void begin_checks(struct archive *a)
 {
     uint64_t now = clock_mono_ns(a->ctx);
@@ -206,7 +218,7 @@ static void begin_checks(struct archive *a)
         struct source *s = &a->sources[i];
 
         if (s->state == SOURCE_READY && s->ranges && source_may_work(a, s, now) &&
-            s->n_streams < EACH_STREAMS && a->n_streams < STREAMS_MAX)
+            s->n_streams < EACH_STREAMS && a->n_streams < STREAMS_MAX && !others_compare(a, s, now))
             (void)begin_check(a, s);
     }
 }
@@ -496,47 +508,6 @@ static struct err *look_after(struct archive *a, uint64_t now)
     return NULL;
 }
 
-/* ---- too late ------------------------------------------------------------------------------- */
-
-/* Somebody who is not at work could be in time, or nobody knows yet. */
-static bool others_may_do_it(const struct archive *a, uint64_t now, double left_s)
-{
-    for (size_t i = 0; i < a->n_sources; i++) {
-        const struct source *s = &a->sources[i];
-        double b_s = source_rate(s, now);
-
-        if (s->state == SOURCE_ASKED && (s->n_streams || s->not_before_ns <= now))
-            return true;
-        if (s->state != SOURCE_READY || s->n_streams || !source_may_work(a, s, now))
-            continue;
-        if (b_s > 0 ? (double)s->total_b / b_s <= left_s : !s->tried)
-            return true;
-    }
-    return false;
-}
-
-static struct err *watch_deadline(struct archive *a, uint64_t now)
-{
-    uint64_t total_b = partial_total_b(a->partial), missing_b;
-    double b_s = meter_rate(&a->kept, now, 10), left_s = deadline_left_s(&a->deadline, now);
-    char rate[32], needs[32], left[32];
-
-    if (total_b == UINT64_MAX)
-        return NULL;
-    missing_b = total_b - partial_have_b(a->partial);
-    if (!deadline_is_missed(&a->deadline, now, missing_b, b_s) || others_may_do_it(a, now, left_s))
-        return NULL;
-    if (a->job->late)
-        a->job->late(a->job->arg);
-    return err_new(ERR_TIMEOUT,
-                   "it comes too late: at %s/s it needs %s more, and in %s it is too old; what has "
-                   "arrived stays",
-                   fmt_size((uint64_t)b_s, rate, sizeof(rate)),
-                   b_s >= 1 ? fmt_duration((double)missing_b / b_s, needs, sizeof(needs))
-                            : "for ever",
-                   fmt_duration(left_s, left, sizeof(left)));
-}
-
 /* ---- the end of it ------------------------------------------------------------------------ */
 
 /* The last comparisons are waited for, but not for long: it is a judge that must answer. */
@@ -554,7 +525,8 @@ static bool is_comparing(struct archive *a, uint64_t now)
         const struct stream *s = a->streams[i];
 
         if (s->kind == STREAM_CHECK && !s->enough &&
-            (in_time || (a->dispute.on && a->dispute.judge == s->source)))
+            ((in_time && !others_compare(a, s->source, now)) ||
+             (a->dispute.on && a->dispute.judge == s->source)))
             return true;
         if (s->kind == STREAM_PRINT && s->source->state == SOURCE_ASKED && in_time && a->n_checks)
             return true; /* it is about to be one that can compare */
@@ -592,7 +564,7 @@ static struct err *tick(void *arg, bool *ret_stop)
     TRY(blame_tick(a));
     if (!partial_whole(a->partial)) {
         a->whole_ns = 0;
-        TRY(watch_deadline(a, now));
+        TRY(sources_in_time(a, now));
         TRY(sources_none_left(a, &none));
     }
     r->stop = *ret_stop = partial_whole(a->partial) && !is_comparing(a, now);

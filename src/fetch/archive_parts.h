@@ -194,7 +194,11 @@ bool source_has_head(const struct archive *a, const struct source *s);
 bool source_prints_alike(const struct archive *a, const struct source *s, const struct source *b,
                          size_t block);
 struct err *sources_error(const struct archive *a) MUST_CHECK;
+/* ERR_TIMEOUT: it will be too late, and nobody could change that. */
+struct err *sources_in_time(struct archive *a, uint64_t now) MUST_CHECK;
 double source_rate(const struct source *s, uint64_t now_ns);
+/* What it is trusted with: the same, but little as long as it gave nothing since it failed. */
+double source_prospect(const struct source *s, uint64_t now_ns);
 size_t sources_ready(const struct archive *a);
 
 /* ---- streams.c: one transfer each ---- */

@@ -12,17 +12,18 @@
 #include "io/http.h"
 #include "solana/rpc.h"
 
-#define HEAD_B       ((uint64_t)2 << 20)
-#define TAIL_B       ((uint64_t)1 << 20)
-#define KNOWN_HEAD_B ((uint64_t)128 << 10)
-#define KNOWN_TAIL   2 /* blocks */
-#define KNOWN_WINDOW 2
-#define WINDOW_B     ((uint64_t)256 << 10)
-#define STRIKES      3
-#define UNRANGED     3
-#define BACKOFF_NS   ((uint64_t)500000000)
-#define PATIENCE_S   30.0 /* with the last one that is left */
-#define WAIT_S       3.0  /* for the answers of all, when what is there has another length */
+#define HEAD_B        ((uint64_t)2 << 20)
+#define TAIL_B        ((uint64_t)1 << 20)
+#define KNOWN_HEAD_B  ((uint64_t)128 << 10)
+#define KNOWN_TAIL    2 /* blocks */
+#define KNOWN_WINDOW  2
+#define WINDOW_B      ((uint64_t)256 << 10)
+#define STRIKES       3
+#define UNRANGED      3
+#define PROBATION_B_S 65536.0
+#define BACKOFF_NS    ((uint64_t)500000000)
+#define PATIENCE_S    30.0 /* with the last one that is left */
+#define WAIT_S        3.0  /* for the answers of all, when what is there has another length */
 
 /* ---- the fingerprint ---------------------------------------------------------------------- */
 
@@ -387,6 +388,14 @@ double source_rate(const struct source *s, uint64_t now_ns)
     return s->last_b_s > 0 ? s->last_b_s : s->spec->rate_b_s > 0 ? s->spec->rate_b_s : 0;
 }
 
+double source_prospect(const struct source *s, uint64_t now_ns)
+{
+    double b_s = source_rate(s, now_ns);
+
+    /* What it takes now would be waited for again, and the end may be near. */
+    return s->strikes && s->good_ns < s->struck_ns && b_s > PROBATION_B_S ? PROBATION_B_S : b_s;
+}
+
 void source_drop(struct archive *a, struct source *s, struct err *e)
 {
     if (s->state == SOURCE_DROPPED) {
@@ -587,6 +596,47 @@ struct err *sources_error(const struct archive *a)
     if (!worst)
         return err_new(ERR_NOTFOUND, "no source has '%s'", a->job->name);
     return err_new_(__FILE__, __LINE__, worst->kind, 0, worst->remote, "%s", strbuf_text(&text));
+}
+
+/* ---- too late ------------------------------------------------------------------------------- */
+
+/* Somebody who is not at work could be in time, or nobody knows yet. */
+static bool others_may_do_it(const struct archive *a, uint64_t now, double left_s)
+{
+    for (size_t i = 0; i < a->n_sources; i++) {
+        const struct source *s = &a->sources[i];
+        double b_s = source_rate(s, now);
+
+        if (s->state == SOURCE_ASKED && (s->n_streams || s->not_before_ns <= now))
+            return true;
+        if (s->state != SOURCE_READY || s->n_streams || !source_may_work(a, s, now))
+            continue;
+        if (b_s > 0 ? (double)s->total_b / b_s <= left_s : !s->tried)
+            return true;
+    }
+    return false;
+}
+
+struct err *sources_in_time(struct archive *a, uint64_t now)
+{
+    uint64_t total_b = partial_total_b(a->partial), missing_b;
+    double b_s = meter_rate(&a->kept, now, 10), left_s = deadline_left_s(&a->deadline, now);
+    char rate[32], needs[32], left[32];
+
+    if (total_b == UINT64_MAX)
+        return NULL;
+    missing_b = total_b - partial_have_b(a->partial);
+    if (!deadline_is_missed(&a->deadline, now, missing_b, b_s) || others_may_do_it(a, now, left_s))
+        return NULL;
+    if (a->job->late)
+        a->job->late(a->job->arg);
+    return err_new(ERR_TIMEOUT,
+                   "it comes too late: at %s/s it needs %s more, and in %s it is too old; what has "
+                   "arrived stays",
+                   fmt_size((uint64_t)b_s, rate, sizeof(rate)),
+                   b_s >= 1 ? fmt_duration((double)missing_b / b_s, needs, sizeof(needs))
+                            : "for ever",
+                   fmt_duration(left_s, left, sizeof(left)));
 }
 
 /* ---- open and close ----------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * at work, and is what was read behind the bytes done when the last one comes? */
 #include "fetch/archive.h"
 
+#include "fetch/archive_parts.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
 #include "io/http.h"
@@ -310,6 +311,21 @@ static void a_cache_that_stays_cold(void **state)
     assert_int_equal(w->dropped.n, 0);
 }
 
+/* ---- who has failed ------------------------------------------------------------------------ */
+
+/* It stood still with what it had: until it gives something it is not trusted with much again. */
+static void one_that_failed_gets_little(void **state)
+{
+    struct source s = {.last_b_s = 40e6, .good_ns = 5000};
+
+    assert_true(source_prospect(&s, 6000) == 40e6);
+    s.strikes = 1;
+    s.struck_ns = 6000;
+    assert_true(source_prospect(&s, 7000) < 1e5);
+    s.good_ns = 7000;
+    assert_true(source_prospect(&s, 7000) == 40e6);
+}
+
 /* ---- too late ------------------------------------------------------------------------------- */
 
 static void on_late(void *arg)
@@ -375,6 +391,7 @@ int main(void)
         CASE(a_cache_that_stays_cold),
         CASE(one_that_comes_too_late),
         CASE(one_that_is_in_time),
+        cmocka_unit_test(one_that_failed_gets_little),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
