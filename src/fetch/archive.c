@@ -179,6 +179,24 @@ static void do_move(struct archive *a, struct picture *p, const struct sched_mov
     n->hedge = m->what == SCHED_HEDGE;
 }
 
+/* One that failed may fail again, and the end would wait for it: is there somebody else who could
+ * compare that block? */
+static bool others_compare(const struct archive *a, const struct source *s, size_t block)
+{
+    uint64_t now = clock_mono_ns(a->ctx);
+    size_t n;
+    const uint8_t *blocks = partial_blocks(a->partial, &n);
+
+    for (size_t i = 0; s->strikes && block < n && i < a->n_sources; i++) {
+        const struct source *o = &a->sources[i];
+
+        if (o->state == SOURCE_READY && o->ranges && !o->strikes && o->id != blocks[block] &&
+            source_may_work(a, o, now))
+            return true;
+    }
+    return false;
+}
+
 /* One that is due and that this source can make; false: none. */
 static bool begin_check(struct archive *a, struct source *s)
 {
@@ -188,7 +206,8 @@ static bool begin_check(struct archive *a, struct source *s)
     for (size_t i = 0; i < a->n_checks; i++) {
         struct check c = a->checks[i];
 
-        if (c.to > n || blocks[c.from] == SEGMENT_MISSING || blocks[c.from] == s->id)
+        if (c.to > n || blocks[c.from] == SEGMENT_MISSING || blocks[c.from] == s->id ||
+            others_compare(a, s, c.from))
             continue;
         a->checks[i] = a->checks[--a->n_checks];
         stream_begin(a, s, STREAM_CHECK, c.from * SEGMENT_BLOCK_B,
@@ -198,16 +217,20 @@ static bool begin_check(struct archive *a, struct source *s)
     return false;
 }
 
-/* One that failed may fail again, and the end would wait for it. */
-static bool others_compare(const struct archive *a, const struct source *s, uint64_t now)
+/* What was asked of one that has failed since is somebody else's. */
+static void hand_on_checks(struct archive *a)
 {
-    for (size_t i = 0; s->strikes && i < a->n_sources; i++) {
-        const struct source *o = &a->sources[i];
+    for (size_t i = a->n_streams; i > 0; i--) {
+        struct stream *s = a->streams[i - 1];
+        size_t block = (size_t)(s->pos_b / SEGMENT_BLOCK_B);
 
-        if (o->state == SOURCE_READY && o->ranges && !o->strikes && source_may_work(a, o, now))
-            return true;
+        if (s->kind != STREAM_CHECK || s->enough || s->pos_b >= s->end_b ||
+            a->n_checks == CHECKS_MAX || (a->dispute.on && a->dispute.judge == s->source) ||
+            !others_compare(a, s->source, block))
+            continue;
+        a->checks[a->n_checks++] = (struct check){block, segment_blocks(s->end_b)};
+        stream_end(s);
     }
-    return false;
 }
 
 static void begin_checks(struct archive *a)
@@ -218,7 +241,7 @@ static void begin_checks(struct archive *a)
         struct source *s = &a->sources[i];
 
         if (s->state == SOURCE_READY && s->ranges && source_may_work(a, s, now) &&
-            s->n_streams < EACH_STREAMS && a->n_streams < STREAMS_MAX && !others_compare(a, s, now))
+            s->n_streams < EACH_STREAMS && a->n_streams < STREAMS_MAX)
             (void)begin_check(a, s);
     }
 }
@@ -520,13 +543,14 @@ static bool is_comparing(struct archive *a, uint64_t now)
     a->whole_ns = a->whole_ns ? a->whole_ns : now;
     in_time = (double)(now - a->whole_ns) / 1e9 <= LAST_CHECKS_S;
     if (in_time)
+        hand_on_checks(a);
+    if (in_time)
         begin_checks(a);
     for (size_t i = 0; i < a->n_streams; i++) {
         const struct stream *s = a->streams[i];
 
         if (s->kind == STREAM_CHECK && !s->enough &&
-            ((in_time && !others_compare(a, s->source, now)) ||
-             (a->dispute.on && a->dispute.judge == s->source)))
+            (in_time || (a->dispute.on && a->dispute.judge == s->source)))
             return true;
         if (s->kind == STREAM_PRINT && s->source->state == SOURCE_ASKED && in_time && a->n_checks)
             return true; /* it is about to be one that can compare */

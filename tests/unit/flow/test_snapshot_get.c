@@ -474,6 +474,58 @@ static void cut_off_it_goes_on(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_host, close_host)
 
+/* ---- too late ------------------------------------------------------------------------------- */
+
+/* A time in which patience is ten times shorter. */
+static uint64_t quick_ns(void)
+{
+    return clock_system.mono_ns() * 10;
+}
+
+static uint64_t wall_ms(void)
+{
+    return clock_system.wall_ms();
+}
+
+static void quick_wait(uint64_t wait_ns, const volatile sig_atomic_t *cancelled)
+{
+    clock_system.wait(wait_ns / 10, cancelled);
+}
+
+static const struct clock_ops quick = {.mono_ns = quick_ns, .wall_ms = wall_ms, .wait = quick_wait};
+
+/* All send it so slowly that it would be past its age when it is here: that is said while it
+ * arrives, and what has come is gone on with when the limit is another one. */
+static void what_comes_too_late_is_left(void **state)
+{
+    struct host *h = *state;
+    AUTO(freep) char *half = NULL;
+
+    for (size_t i = 0; i < NODES; i++) {
+        const struct snapshot_maker_spec spec = {
+            .seed = 1, .slot = TIP - 1700, .accounts_files = 4, .accounts_b = 6 << 20};
+
+        free(h->full);
+        assert_null(snapshot_maker_write(h->nodes[i].dir, &spec, &h->full));
+        fault(h, i, NODE_CAP, 1 << 20);
+    }
+    half = xasprintf("tmp-%s", h->full);
+    h->ctx.clock = &quick;
+    configure(h, "  max_age_slots: 2000\n  min_peers: 1\n");
+    AUTO(err_freep) struct err *e = run(h);
+    assert_non_null(e);
+    if (e->kind != ERR_TIMEOUT || !strstr(e->text, "comes too late"))
+        fail_msg("%s: %s", err_kind_name(e->kind), e->text);
+    assert_true(there(h, half) && !there(h, h->full));
+    for (size_t i = 0; i < NODES; i++)
+        fault(h, i, NODE_CAP, 0);
+    configure(h, "  max_age_slots: 20000\n  min_peers: 1\n");
+    AUTO(err_freep) struct err *again = run(h);
+    if (again)
+        fail_msg("%s", again->text);
+    assert_true(there(h, h->full) && !there(h, half));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -489,6 +541,7 @@ int main(void)
         CASE(only_the_incremental_is_fetched),
         CASE(everything_is_too_old),
         CASE(cut_off_it_goes_on),
+        CASE(what_comes_too_late_is_left),
     };
 
     return cmocka_run_group_tests_name("flow/snapshot_get", tests, NULL, NULL);
