@@ -533,14 +533,31 @@ static struct err *look_after(struct archive *a, uint64_t now)
 
 /* ---- the end of it ------------------------------------------------------------------------ */
 
-/* The last comparisons are waited for, but not for long: it is a judge that must answer. */
+/* One that can is there, if only after a pause. */
+static bool can_be_compared(const struct archive *a)
+{
+    size_t n;
+    const uint8_t *blocks = partial_blocks(a->partial, &n);
+
+    for (size_t i = 0; i < a->n_checks; i++)
+        for (size_t k = 0; k < a->n_sources && a->checks[i].to <= n; k++)
+            if (a->sources[k].state == SOURCE_READY && a->sources[k].ranges &&
+                blocks[a->checks[i].from] != a->sources[k].id)
+                return true;
+    return false;
+}
+
+/* The last comparisons are waited for, as long as something comes: what is compared is little, and
+ * who is too slow is left. */
 static bool is_comparing(struct archive *a, uint64_t now)
 {
     bool in_time;
 
     if (blame_is_asking(a))
         return true;
-    a->whole_ns = a->whole_ns ? a->whole_ns : now;
+    if (!a->whole_ns || a->whole_wire_b != a->wire_b)
+        a->whole_ns = now;
+    a->whole_wire_b = a->wire_b;
     in_time = (double)(now - a->whole_ns) / 1e9 <= LAST_CHECKS_S;
     if (in_time)
         hand_on_checks(a);
@@ -555,7 +572,7 @@ static bool is_comparing(struct archive *a, uint64_t now)
         if (s->kind == STREAM_PRINT && s->source->state == SOURCE_ASKED && in_time && a->n_checks)
             return true; /* it is about to be one that can compare */
     }
-    return in_time && a->dispute.on;
+    return in_time && (a->dispute.on || can_be_compared(a));
 }
 
 /* ---- the loop ----------------------------------------------------------------------------- */

@@ -145,8 +145,9 @@ struct archive {
     unsigned n_forgotten; /* how often something was */
 
     uint64_t begun_ns, tick_ns, told_ns, room_ns, first_ns, whole_ns;
-    struct meter kept; /* of all */
-    struct meter wire; /* the same, with what was compared */
+    struct meter kept;     /* of all */
+    struct meter wire;     /* the same, with what was compared */
+    uint64_t whole_wire_b; /* received when the last comparisons were looked at */
     uint64_t wire_b, again_b;
     uint64_t front_b; /* there without a gap while more than 1/32 of the file was missing */
     struct strlist dropped, bad;

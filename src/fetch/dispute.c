@@ -68,6 +68,20 @@ static struct source *find_judge(const struct archive *a)
     return NULL;
 }
 
+/* One that will be able to be asked: it has failed just now, or has not proven yet which file it
+ * has. Both end soon, well or with its drop. */
+static bool judge_may_come(const struct archive *a)
+{
+    for (size_t i = 0; i < a->n_sources; i++) {
+        const struct source *s = &a->sources[i];
+
+        if (!is_party(a, s) && s->ranges &&
+            (s->state == SOURCE_READY || (s->state == SOURCE_ASKED && s->answered)))
+            return true;
+    }
+    return false;
+}
+
 /* One that reads the file from its beginning and has not come to that block yet. */
 static struct source *find_reader(const struct archive *a)
 {
@@ -138,7 +152,9 @@ static struct err *ask_judge(struct archive *a)
         return NULL;
     }
     d->judge = d->n_versions < VERSIONS_MAX ? find_reader(a) : NULL;
-    return d->judge ? NULL : without_judge(a);
+    if (d->judge || (d->n_versions < VERSIONS_MAX && judge_may_come(a)))
+        return NULL;
+    return without_judge(a);
 }
 
 bool dispute_is_judge(const struct archive *a, const struct source *s, size_t block)

@@ -92,7 +92,7 @@ static void draw_check(struct stream *s, size_t block)
     a->checks[a->n_checks++] = (struct check){probe ? block + 1 - PROBE : block, block + 1};
 }
 
-/* Of one that gave less than that. */
+/* Of one that gave less than that: all of it, until there is one that gave more. */
 static void draw_last_check(const struct stream *s)
 {
     struct archive *a = s->a;
@@ -100,7 +100,7 @@ static void draw_last_check(const struct stream *s)
 
     if (s->kind != STREAM_FILL || s->source->probed || to <= from || a->n_checks == CHECKS_MAX)
         return;
-    s->source->probed = true;
+    s->source->probed = to - from >= PROBE;
     a->checks[a->n_checks++] = (struct check){to - from > PROBE ? to - PROBE : from, to};
 }
 
