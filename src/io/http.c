@@ -61,6 +61,27 @@ char *http_origin(const char *url)
                      (int)(n - (size_t)((at ? at + 1 : host) - url)), at ? at + 1 : host);
 }
 
+void http_take_way(struct http_request *req, const struct http_way *way)
+{
+    if (!way)
+        return;
+    req->proxy = way->proxy;
+    req->tls = way->tls;
+}
+
+char *http_way_fault(const struct http_way *way, const char *url, const struct http_response *r)
+{
+    const char *proxy = way ? way->proxy : NULL;
+    AUTO(freep) char *label = NULL;
+
+    if (r->err)
+        return r->by_proxy ? xstrdup(http_reason(r->err, url)) : NULL;
+    if (!proxy || (r->status != 502 && r->status != 503 && r->status != 504))
+        return NULL;
+    label = http_origin(proxy);
+    return xasprintf("proxy '%s': it does not get through (status %d)", label, r->status);
+}
+
 char *http_join(const char *base, const char *path)
 {
     size_t n = strlen(base);

@@ -50,8 +50,9 @@ struct http_request {
      * which is back in its own at once. The host must be an IP address: names would be looked up
      * here (ERR_BADINPUT). ERR_REFUSED without CAP_SYS_ADMIN. 0: our own. */
     int netns_fd;
-    /* "http://host:port", "socks5h://host:port": everything goes through this; NULL: nothing does,
-     * whatever the environment says. */
+    /* "http://host:port", "socks5h://host:port", with "user:password@" before the host where it
+     * wants them (they are in no message): everything goes through this, the look-up of names too.
+     * NULL: nothing does, whatever the environment says. */
     const char *proxy;
     bool last;           /* its connection is not kept for others */
     uint32_t timeout_ms; /* whole transfer; 0: none (streams: see min_rate) */
@@ -91,6 +92,7 @@ struct http_response {
     char address[HTTP_ADDRESS_MAX];
     struct err *err; /* http_many: the failure of this request alone; NULL: answered */
     bool nonsense;   /* err: what came is no HTTP, or more than may come */
+    bool by_proxy; /* err: of the proxy, which is out of reach, refuses us, or did not get there */
 };
 void http_response_clear(struct http_response *r);
 
@@ -104,6 +106,20 @@ struct http_ops {
                         struct http_response *ret);
 };
 extern const struct http_ops http_curl;
+
+/* How the requests of one purpose leave this host. NULL for one: directly, and with the system's
+ * authorities. */
+struct http_way {
+    const char *proxy;          /* as in http_request */
+    const struct http_tls *tls; /* the same */
+};
+/* Both into req, which is otherwise left as it is. */
+void http_take_way(struct http_request *req, const struct http_way *way);
+/* "proxy 'http://host:port': why" when it was the proxy that failed rather than who was asked, to
+ * be freed; NULL: it was not. A proxy that passes plain HTTP on has no more than a status (502,
+ * 503, 504) to say that it did not get there: a node that answers with one of these is told so,
+ * too. */
+char *http_way_fault(const struct http_way *way, const char *url, const struct http_response *r);
 
 /* A request that owns what it points to: made in one place and sent in another, together with those
  * of others. Not to be copied (req points to tls). To be cleared; {0} is nothing to clear. */

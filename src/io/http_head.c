@@ -1,6 +1,8 @@
-/* Reading header lines, as text. Whoever receives them bounds their number and length. */
+/* Reading header lines and what they say together, as text. Whoever receives them bounds their
+ * number and length. */
 #include "io/http_head.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -96,4 +98,49 @@ bool http_accepts_bytes(const char *value)
         p += n;
     }
     return false;
+}
+
+void http_head_clear(struct http_head *h)
+{
+    free(h->location);
+    *h = (struct http_head){0};
+}
+
+static void take_line(struct http_head *h, const char *line, size_t n)
+{
+    struct http_answer *a = &h->answer;
+    AUTO(freep) char *value = http_header_value(line, n);
+
+    if (http_header_is(line, n, "location") && !h->location)
+        h->location = TAKE(value);
+    else if (http_header_is(line, n, "content-length"))
+        h->has_length = http_content_length(value, &h->length_b);
+    else if (http_header_is(line, n, "accept-ranges"))
+        a->accepts_ranges = http_accepts_bytes(value);
+    else if (http_header_is(line, n, "content-range"))
+        a->ranged = http_content_range(value, &a->first_b, &a->last_b, &a->total_b);
+}
+
+void http_head_line(struct http_head *h, const char *line, size_t n)
+{
+    uint64_t bytes = h->bytes + n;
+
+    if (n > 5 && strncmp(line, "HTTP/", 5) == 0) {
+        http_head_clear(h);
+        h->answer.total_b = UINT64_MAX;
+    } else {
+        take_line(h, line, n);
+    }
+    h->bytes = bytes;
+}
+
+struct http_answer http_head_answer(const struct http_head *h, int status)
+{
+    struct http_answer a = h->answer;
+
+    a.status = status;
+    if (status != 206 || !a.ranged)
+        a = (struct http_answer){
+            .status = status, .accepts_ranges = a.accepts_ranges, .total_b = UINT64_MAX};
+    return a;
 }

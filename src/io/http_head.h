@@ -4,7 +4,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "io/http.h"
+
 /* Header lines of HTTP answers: what others sent, so nothing in them is believed. Pure. */
+
+/* What the head of an answer says, line by line. {0} is the begin of one. */
+struct http_head {
+    uint64_t bytes; /* of all lines, those of heads before it (1xx) included */
+    bool has_length;
+    uint64_t length_b; /* of the Content-Length, when it has one */
+    char *location;    /* the first Location, or NULL */
+    struct http_answer answer;
+};
+void http_head_clear(struct http_head *h);
+/* One line, not terminated. A status line begins again: what came before was a 1xx. */
+void http_head_line(struct http_head *h, const char *line, size_t n);
+/* As on_answer gets it, but for the length: ranges count in a 206 alone. */
+struct http_answer http_head_answer(const struct http_head *h, int status);
 
 /* Is this line of n bytes (not terminated) the header of that name? */
 bool http_header_is(const char *line, size_t n, const char *name);

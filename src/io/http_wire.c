@@ -9,21 +9,17 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
-#include <linux/tcp.h>
 
 #include <curl/curl.h>
 
 #include "base/str.h"
 #include "io/clock.h"
 #include "io/http_fault.h"
-#include "io/http_head.h"
+#include "io/http_intake.h"
 #include "io/netns.h"
+#include "io/sock.h"
 
-#define BODY_MAX_B    (16ULL * 1024 * 1024)
-#define ERROR_MAX_B   (1024ULL * 1024) /* of an answer that is no success, to who streams */
-#define HEADERS_MAX_B (256 * 1024)
 #define REDIRECTS_MAX 5
 #define STREAM_BUF_B  (512L * 1024)
 #define NS_PER_MS     1000000ULL
@@ -40,16 +36,14 @@ struct http_wire {
     struct http_response *ret;
     CURL *easy;
     struct curl_slist *headers;
-    char *bearer; /* the header that holds the token: wiped */
-    int socket;   /* the Unix socket's file (O_PATH), or -1 */
-    int fd;       /* of the connection, curl's; -1: none yet */
-    char *url;    /* of this hop */
-    struct strbuf body;
-    struct http_answer answer; /* of this hop's headers so far */
-    uint64_t begun_ns, taken_b, headers_b;
+    char *bearer;          /* the header that holds the token: wiped */
+    int socket;            /* the Unix socket's file (O_PATH), or -1 */
+    int fd;                /* of the connection, curl's; -1: none yet */
+    char *url;             /* of this hop */
+    struct http_intake in; /* the answer of this hop */
+    uint64_t begun_ns;
     int redirects;
-    uint64_t length_b; /* of the Content-Length, when it has one */
-    bool has_length, told, nonsense;
+    bool by_proxy;
     struct err *err; /* set by a callback that ended the transfer */
     char detail[CURL_ERROR_SIZE];
 };
@@ -59,38 +53,17 @@ static uint64_t since_ms(const struct http_wire *t)
     return (clock_system.mono_ns() - t->begun_ns) / NS_PER_MS;
 }
 
-static bool is_success(const struct http_wire *t)
-{
-    return t->ret->status >= 200 && t->ret->status < 300;
-}
-
-/* Of this answer. Who streams may take any number of bytes, but not into memory. */
-static uint64_t max_body_b(const struct http_wire *t)
-{
-    uint64_t max_b = t->req->max_body_b ? t->req->max_body_b : BODY_MAX_B;
-
-    return t->req->on_data && !is_success(t) && max_b > ERROR_MAX_B ? ERROR_MAX_B : max_b;
-}
-
 /* ---- what curl tells us ------------------------------------------------------------------- */
 
-/* The kernel's own measure: its least counts neither our work nor the server's. Through a proxy it
- * would be the proxy's. */
+/* Through a proxy it would be the proxy's. */
 static uint32_t rtt_of(const struct http_wire *t)
 {
-    struct tcp_info info = {0};
-    socklen_t n = sizeof(info);
     curl_socket_t fd = t->fd;
 
     /* on a kept connection an answer can be there before its socket was watched */
     if (fd < 0 && curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK)
         return 0;
-    if (t->req->proxy || t->req->unix_socket || fd < 0 ||
-        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
-        n < offsetof(struct tcp_info, tcpi_min_rtt) + sizeof(info.tcpi_min_rtt) ||
-        info.tcpi_min_rtt == UINT32_MAX)
-        return 0;
-    return info.tcpi_min_rtt ? info.tcpi_min_rtt : 1;
+    return t->req->proxy || t->req->unix_socket || fd < 0 ? 0 : sock_rtt_us(fd);
 }
 
 static void look_at_address(struct http_wire *t)
@@ -106,55 +79,17 @@ static void look_at_address(struct http_wire *t)
              port);
 }
 
-/* What is no number, curl refuses. */
-static void look_at_length(struct http_wire *t, const char *line, size_t n)
-{
-    AUTO(freep) char *value = NULL;
-
-    if (!http_header_is(line, n, "content-length"))
-        return;
-    value = http_header_value(line, n);
-    t->has_length = http_content_length(value, &t->length_b);
-}
-
-static void look_at_ranges(struct http_wire *t, const char *line, size_t n)
-{
-    struct http_answer *a = &t->answer;
-    AUTO(freep) char *value = NULL;
-
-    if (http_header_is(line, n, "accept-ranges")) {
-        value = http_header_value(line, n);
-        a->accepts_ranges = http_accepts_bytes(value);
-    } else if (http_header_is(line, n, "content-range")) {
-        value = http_header_value(line, n);
-        a->ranged = http_content_range(value, &a->first_b, &a->last_b, &a->total_b);
-    }
-}
-
-/* A new status line (after a 1xx answer) starts again. */
 static size_t on_header(char *line, size_t one, size_t n, void *arg)
 {
     struct http_wire *t = arg;
+    struct err *e = http_intake_line(&t->in, t->url, line, n);
 
-    t->headers_b += n;
-    if (t->headers_b > HEADERS_MAX_B) {
-        AUTO(freep) char *url = http_shown(t->url);
-
-        t->err = err_remote(0, "%s: more than %d bytes of headers", url, HEADERS_MAX_B);
-        t->nonsense = true;
+    if (e) {
+        t->err = e;
         return 0;
     }
-    if (n > 5 && strncmp(line, "HTTP/", 5) == 0) {
-        free(TAKE(t->ret->location));
-        t->has_length = false;
-        t->answer = (struct http_answer){.total_b = UINT64_MAX};
-        if (!t->ret->rtt_us)
-            t->ret->rtt_us = rtt_of(t);
-    }
-    if (http_header_is(line, n, "location") && !t->ret->location)
-        t->ret->location = http_header_value(line, n);
-    look_at_length(t, line, n);
-    look_at_ranges(t, line, n);
+    if (!t->ret->rtt_us)
+        t->ret->rtt_us = rtt_of(t);
     return n;
 }
 
@@ -165,49 +100,13 @@ static void look_at_answer(struct http_wire *t)
 
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    t->ret->status = (int)status;
-    t->ret->length_b = t->has_length && length >= 0 ? (uint64_t)length : UINT64_MAX;
-    if (t->has_length && length < 0 && t->length_b > INT64_MAX)
-        t->ret->length_b = t->length_b; /* curl goes on without one that it cannot hold */
-}
-
-/* Once per 2xx answer, before its first piece or, when it has none, at its end. */
-static struct err *tell_answer(struct http_wire *t)
-{
-    struct http_answer *a = &t->answer;
-
-    if (t->told || !t->req->on_answer || !is_success(t))
-        return NULL;
-    t->told = true;
-    a->status = t->ret->status;
-    a->length_b = t->ret->length_b;
-    if (a->status != 206 || !a->ranged) {
-        a->ranged = false;
-        a->first_b = a->last_b = 0;
-        a->total_b = UINT64_MAX;
-    }
-    return t->req->on_answer(t->req->arg, a);
+    http_intake_is(&t->in, (int)status, length);
 }
 
 static struct err *take(struct http_wire *t, const char *data, size_t n)
 {
-    uint64_t max_b;
-
     look_at_answer(t);
-    max_b = max_body_b(t);
-    if (n > max_b - t->taken_b || (t->ret->length_b != UINT64_MAX && t->ret->length_b > max_b)) {
-        AUTO(freep) char *url = http_shown(t->url);
-
-        t->nonsense = true;
-        return err_remote(t->ret->status, "%s: the answer is larger than %llu bytes", url,
-                          (unsigned long long)max_b);
-    }
-    t->taken_b += n;
-    TRY(tell_answer(t));
-    if (t->req->on_data && is_success(t))
-        return t->req->on_data(t->req->arg, data, n);
-    strbuf_add(&t->body, data, n);
-    return NULL;
+    return http_intake_take(&t->in, t->url, data, n);
 }
 
 /* An error of on_data or on_answer reaches the caller as it is. */
@@ -238,7 +137,7 @@ void http_wire_free(struct http_wire *t)
     curl_slist_free_all(t->headers);
     secret_textp(&t->bearer);
     closep(&t->socket);
-    strbuf_clear(&t->body);
+    http_intake_clear(&t->in);
     err_free(t->err);
     free(t->url);
     free(t);
@@ -482,8 +381,7 @@ static struct err *aim(struct http_wire *t)
     AUTO(freep) char *text = http_shown(t->url);
 
     t->detail[0] = 0;
-    t->headers_b = 0;
-    t->has_length = false;
+    http_intake_again(&t->in);
     if (t->req->timeout_ms && gone_ms >= t->req->timeout_ms)
         return err_new(ERR_TIMEOUT, "%s: not done within %.6g s", text,
                        (double)t->req->timeout_ms / 1000);
@@ -502,6 +400,7 @@ static struct err *wire_new(const struct http_request *req, struct http_response
 
     t->req = req;
     t->ret = ret;
+    t->in.req = req;
     t->begun_ns = clock_system.mono_ns();
     t->url = xstrdup(req->url);
     t->socket = t->fd = -1;
@@ -524,14 +423,6 @@ static struct err *wire_new(const struct http_request *req, struct http_response
 
 /* ---- how it ended ------------------------------------------------------------------------- */
 
-static struct err *timeout_err(const struct http_wire *t)
-{
-    curl_off_t connect_us = 0;
-
-    curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
-    return http_timeout_err(t->req, t->url, connect_us != 0, since_ms(t));
-}
-
 static int os_errno(const struct http_wire *t)
 {
     long sys = 0;
@@ -540,34 +431,63 @@ static int os_errno(const struct http_wire *t)
     return (int)sys;
 }
 
-static struct err *curl_err(const struct http_wire *t, CURLcode rc)
+/* curl has a hundred codes; what is not named here is told in its own words. */
+static enum http_fails what_failed(CURLcode rc)
 {
-    AUTO(freep) char *url = http_shown(t->url);
-    AUTO(freep) char *reason = http_os_reason(os_errno(t));
-    const char *detail = *t->detail ? t->detail : curl_easy_strerror(rc);
+    static const struct {
+        CURLcode rc;
+        enum http_fails what;
+    } known[] = {
+        {CURLE_OPERATION_TIMEDOUT, HTTP_FAILS_TIME},
+        {CURLE_URL_MALFORMAT, HTTP_FAILS_URL},
+        {CURLE_COULDNT_RESOLVE_HOST, HTTP_FAILS_NAME},
+        {CURLE_COULDNT_RESOLVE_PROXY, HTTP_FAILS_PROXY_NAME},
+        {CURLE_COULDNT_CONNECT, HTTP_FAILS_CONNECT},
+        {CURLE_GOT_NOTHING, HTTP_FAILS_EMPTY},
+        {CURLE_PARTIAL_FILE, HTTP_FAILS_CUT},
+        {CURLE_UNSUPPORTED_PROTOCOL, HTTP_FAILS_NOT_HTTP},
+        {CURLE_WEIRD_SERVER_REPLY, HTTP_FAILS_NOT_HTTP},
+        {CURLE_RECV_ERROR, HTTP_FAILS_IO},
+        {CURLE_SEND_ERROR, HTTP_FAILS_IO},
+        {CURLE_PROXY, HTTP_FAILS_PROXY},
+    };
 
-    /* curl has a hundred codes; what is not named here is told in its own words */
-    if (rc == CURLE_OPERATION_TIMEDOUT)
-        return timeout_err(t);
-    if (rc == CURLE_URL_MALFORMAT)
-        return http_bad_url(t->url, detail);
-    if (rc == CURLE_COULDNT_RESOLVE_PROXY)
-        return err_remote(0, "%s: cannot resolve the name of the proxy", url);
-    if (rc == CURLE_COULDNT_RESOLVE_HOST)
-        return err_remote(0, "%s: cannot resolve the host name", url);
-    if (rc == CURLE_COULDNT_CONNECT && t->req->unix_socket)
-        return http_unix_err(t->req->unix_socket, os_errno(t));
-    if (rc == CURLE_COULDNT_CONNECT)
-        return err_remote(0, "%s: %s", url, reason ? reason : "cannot connect");
-    if (rc == CURLE_GOT_NOTHING)
-        return err_remote(0, "%s: the connection closed without an answer", url);
-    if (rc == CURLE_PARTIAL_FILE)
-        return http_cut_err(t->url, t->taken_b, t->ret->length_b);
-    if (rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY)
-        return err_remote(0, "%s: the answer is not HTTP", url);
-    if ((rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR) && reason)
-        return err_remote(0, "%s: %s", url, reason);
-    return err_remote(0, "%s: %s", url, detail);
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (known[i].rc == rc)
+            return known[i].what;
+    return HTTP_FAILS_OTHERWISE;
+}
+
+/* What a proxy says to plain HTTP looks like the node's own answer, but for 407. */
+static int proxy_status(const struct http_wire *t, CURLcode rc)
+{
+    long status = 0;
+
+    if (!t->req->proxy)
+        return 0;
+    if (rc == CURLE_OK)
+        return t->in.status == 407 ? 407 : 0;
+    curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 300 ? (int)status : 0;
+}
+
+static struct err *failure_err(struct http_wire *t, CURLcode rc, int proxy_status)
+{
+    curl_off_t connect_us = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+    return http_failure_err(t->req, t->url,
+                            &(struct http_failure){
+                                .what = what_failed(rc),
+                                .sys = os_errno(t),
+                                .proxy_status = proxy_status,
+                                .connected = connect_us != 0,
+                                .detail = *t->detail ? t->detail : curl_easy_strerror(rc),
+                                .gone_ms = since_ms(t),
+                                .taken_b = t->in.taken_b,
+                                .length_b = t->in.length_b,
+                            },
+                            &t->by_proxy);
 }
 
 /* Aims at the next hop: *ret_again; a redirect to another place is an error that names it. */
@@ -581,19 +501,17 @@ static struct err *redirect(struct http_wire *t, bool *ret_again)
     if (!t->req->follow || (!is_plain_get(t->req) && !str_eq(t->req->method, "HEAD")))
         return NULL;
     curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
-    if (!next || t->ret->status < 300 || t->ret->status > 399)
+    if (!next || t->in.status < 300 || t->in.status > 399)
         return NULL;
     if (++t->redirects > REDIRECTS_MAX)
-        return err_remote(t->ret->status, "%s: more than %d redirects", text, REDIRECTS_MAX);
+        return err_remote(t->in.status, "%s: more than %d redirects", text, REDIRECTS_MAX);
     TRY(origin_of(t->url, &here));
     TRY(err_wrap(origin_of(next, &there), "%s: its redirect", text));
     if (!str_eq(here, there))
-        return err_remote(t->ret->status, "%s: redirects to another place, '%s'; use that instead",
+        return err_remote(t->in.status, "%s: redirects to another place, '%s'; use that instead",
                           text, there);
     free(t->url);
     t->url = xstrdup(next);
-    strbuf_clear(&t->body);
-    t->taken_b = 0;
     *ret_again = true;
     return aim(t);
 }
@@ -604,8 +522,7 @@ static void fill_response(struct http_wire *t)
 
     ret->url = TAKE(t->url);
     ret->seconds = (double)since_ms(t) / 1000;
-    ret->body_n = t->body.len;
-    ret->body = t->req->on_data && is_success(t) ? NULL : strbuf_take(&t->body);
+    http_intake_give(&t->in, ret);
     look_at_address(t);
 }
 
@@ -618,18 +535,27 @@ static bool is_nonsense(const struct http_wire *t, CURLcode rc)
            rc == CURLE_HTTP2 || rc == CURLE_BAD_CONTENT_ENCODING;
 }
 
+/* An error of a callback stays as it is. NULL: an answer. */
+static struct err *failure(struct http_wire *t, CURLcode rc)
+{
+    int status = proxy_status(t, rc);
+
+    if (t->err)
+        return TAKE(t->err);
+    return rc == CURLE_OK && !status ? NULL : failure_err(t, rc, status);
+}
+
 /* Writes the response, or says *ret_again when it goes on at another URL. */
 static void finish(struct http_wire *t, CURLcode rc, bool *ret_again)
 {
-    struct err *e = TAKE(t->err);
+    struct err *e;
 
     look_at_answer(t);
-    if (!e && rc != CURLE_OK)
-        e = curl_err(t, rc);
+    e = failure(t, rc);
     if (!e)
         e = redirect(t, ret_again);
     if (!e && !*ret_again)
-        e = tell_answer(t);
+        e = http_intake_end(&t->in);
     if (!e && !*ret_again)
         fill_response(t);
     if (!e)
@@ -637,7 +563,8 @@ static void finish(struct http_wire *t, CURLcode rc, bool *ret_again)
     *ret_again = false;
     http_response_clear(t->ret);
     t->ret->err = e;
-    t->ret->nonsense = t->nonsense || is_nonsense(t, rc);
+    t->ret->by_proxy = t->by_proxy;
+    t->ret->nonsense = t->in.nonsense || (!t->by_proxy && is_nonsense(t, rc));
 }
 
 /* ---- the set ------------------------------------------------------------------------------ */

@@ -1,14 +1,18 @@
 /* One request, one line of answer over a Unix stream socket (Agave's admin.rpc: jsonrpc-ipc-server
- * 18.0.0 cuts requests by brace depth and ends each answer with a newline). Knows no JSON. */
+ * 18.0.0 cuts requests by brace depth and ends each answer with a newline). Knows no JSON. And what
+ * the kernel has measured of a TCP socket. */
 #include "io/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <netinet/in.h>
+#include <linux/tcp.h>
 
 #include "base/str.h"
 #include "io/captured.h"
@@ -174,4 +178,16 @@ struct err *sock_ask(struct ctx *ctx, const char *path, const char *request, uin
         e = read_line(&t, max_b, ret);
     closep(&t.fd);
     return e;
+}
+
+uint32_t sock_rtt_us(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t n = sizeof(info);
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+        n < offsetof(struct tcp_info, tcpi_min_rtt) + sizeof(info.tcpi_min_rtt) ||
+        info.tcpi_min_rtt == UINT32_MAX)
+        return 0;
+    return info.tcpi_min_rtt ? info.tcpi_min_rtt : 1;
 }

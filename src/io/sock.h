@@ -13,3 +13,7 @@
  * *ret without its newline, to be freed. */
 struct err *sock_ask(struct ctx *ctx, const char *path, const char *request, uint32_t timeout_ms,
                      size_t max_b, char **ret) MUST_CHECK;
+
+/* The kernel's least round trip of a TCP connection (TCP_INFO), which counts neither our work nor
+ * the server's; 0: unknown. */
+uint32_t sock_rtt_us(int fd);

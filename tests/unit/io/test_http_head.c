@@ -87,12 +87,45 @@ static void lines(void **state)
     }
 }
 
+/* What the lines of an answer say together; a 1xx before it counts only in the bytes. */
+static void a_head(void **state)
+{
+    static const char *const lines[] = {"HTTP/1.1 103 Early Hints\r\n",
+                                        "Location: /early\r\n",
+                                        "Content-Length: 1\r\n",
+                                        "HTTP/1.1 206 Partial\r\n",
+                                        "Location: /a\r\n",
+                                        "location: /b\r\n",
+                                        "Content-Length: 5\r\n",
+                                        "Accept-Ranges: bytes\r\n",
+                                        "Content-Range: bytes 5-9/100\r\n"};
+    AUTO(http_head_clear) struct http_head h = {0};
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        http_head_line(&h, lines[i], strlen(lines[i]));
+        bytes += strlen(lines[i]);
+    }
+    assert_int_equal(h.bytes, bytes);
+    assert_string_equal(h.location, "/a");
+    assert_true(h.has_length && h.length_b == 5);
+    struct http_answer a = http_head_answer(&h, 206);
+    assert_true(a.ranged && a.accepts_ranges && a.first_b == 5 && a.last_b == 9);
+    assert_true(a.total_b == 100);
+    a = http_head_answer(&h, 200); /* a range without 206 is none */
+    assert_true(!a.ranged && a.accepts_ranges && !a.last_b && a.total_b == UINT64_MAX);
+    http_head_line(&h, "HTTP/1.1 206 Partial\r\n", 22);
+    a = http_head_answer(&h, 206);
+    assert_true(!a.ranged && a.total_b == UINT64_MAX && !h.location && !h.has_length);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_ranges),
         cmocka_unit_test(units_of_ranges),
         cmocka_unit_test(lines),
+        cmocka_unit_test(a_head),
     };
 
     return cmocka_run_group_tests_name("http_head", tests, NULL, NULL);
