@@ -32,7 +32,7 @@ static void show_json(const struct config *c, struct out *out)
         struct json *key = json_new_object();
         AUTO(freep) char *origin = origin_of(c, i);
 
-        json_put(key, "value", config_json(c, &config_keys[i]));
+        json_put(key, "value", config_json_shown(c, &config_keys[i]));
         json_put(key, "origin", json_new_str(origin));
         json_put(keys, config_keys[i].name, key);
     }
@@ -55,7 +55,7 @@ static struct err *config_show(struct ctx *ctx, const void *opts, int argc, char
     }
     t = table_new(o->origin ? origins : plain);
     for (size_t i = 0; i < config_keys_n(); i++) {
-        AUTO(freep) char *value = config_value(ctx->cfg, &config_keys[i]);
+        AUTO(freep) char *value = config_value_shown(ctx->cfg, &config_keys[i]);
         AUTO(freep) char *origin = origin_of(ctx->cfg, i);
         const char *cells[] = {config_keys[i].name, value, origin};
 

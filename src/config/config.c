@@ -38,6 +38,8 @@ static struct err *set_scalar(struct config *c, const struct config_key *k, cons
         }
     }
     why = config_check_text(k, text);
+    if (why && k->type == CONFIG_PROXY) /* there may be a password in it */
+        return err_new(ERR_BADINPUT, "it %s", why);
     if (why)
         return err_new(ERR_BADINPUT, "'%s' %s", text, why);
     char **to = config_member(c, k);

@@ -50,7 +50,7 @@ struct config {
         uint64_t max_age_slots, leapfrog_slots, fresh_slots, convergence_slots;
         uint64_t min_rate_mib_s, max_rate_mib_s, max_latency_ms;
         char *verify; /* "none", "structure", "full" */
-        char *proxy;
+        char *proxy, *ca_file;
         uint64_t unpack_mib_s;
         struct strlist exclude_versions;
     } snapshot;
@@ -145,8 +145,11 @@ bool config_is_list(const struct config_key *k);
 
 /* The value of a key as one line of YAML; to be freed. */
 char *config_value(const struct config *c, const struct config_key *k);
+/* What of it may be shown: without the user and the password of a proxy. */
+char *config_value_shown(const struct config *c, const struct config_key *k);
 /* The same as JSON, with its type; owned by the caller. */
 struct json *config_json(const struct config *c, const struct config_key *k);
+struct json *config_json_shown(const struct config *c, const struct config_key *k);
 /* What a key takes, for people: "a number from 1 to 65535"; to be freed. */
 char *config_type_text(const struct config_key *k);
 /* A commented file with every key at its default; to be freed. */

@@ -51,6 +51,36 @@ char *config_value(const struct config *c, const struct config_key *k)
     return strbuf_take(&b);
 }
 
+/* "http://user:password@host:1" without what stands before the host; to be freed. */
+static char *proxy_shown(const char *text)
+{
+    const char *host = strstr(text, "://"), *at = strrchr(text, '@');
+
+    return host && at ? xasprintf("%.*s...%s", (int)(host + 3 - text), text, at) : xstrdup(text);
+}
+
+char *config_value_shown(const struct config *c, const struct config_key *k)
+{
+    AUTO(strbuf_clear) struct strbuf b = {0};
+    AUTO(freep) char *proxy = NULL;
+
+    if (k->type != CONFIG_PROXY)
+        return config_value(c, k);
+    proxy = proxy_shown(*(char **)config_member(c, k));
+    quote(&b, proxy, false);
+    return strbuf_take(&b);
+}
+
+struct json *config_json_shown(const struct config *c, const struct config_key *k)
+{
+    AUTO(freep) char *proxy = NULL;
+
+    if (k->type != CONFIG_PROXY)
+        return config_json(c, k);
+    proxy = proxy_shown(*(char **)config_member(c, k));
+    return json_new_str(proxy);
+}
+
 struct json *config_json(const struct config *c, const struct config_key *k)
 {
     if (k->type == CONFIG_NUMBER)

@@ -87,10 +87,9 @@ static void one_line_for_each_fault(void **state)
     } cases[] = {
         {"validator: {ledgr: /a}",
          "c.yaml:1: unknown key 'validator.ledgr'; did you mean 'validator.ledger'?"},
-        {"snapshot: {proxy: socks5://a:1}",
-         "c.yaml:1: snapshot.proxy: 'socks5://a:1' is not of the "
-         "form http://host:port or socks5h://host:port"},
-        {"snapshot: {proxy: http://a}", "c.yaml:1: snapshot.proxy: 'http://a' is not of the "
+        {"snapshot: {proxy: socks5://a:1}", "c.yaml:1: snapshot.proxy: it is not of the "
+                                            "form http://host:port or socks5h://host:port"},
+        {"snapshot: {proxy: http://a}", "c.yaml:1: snapshot.proxy: it is not of the "
                                         "form http://host:port or socks5h://host:port"},
         {"validator: {unit: sol}",
          "c.yaml:1: validator.unit: 'sol' is not the name of a service, such as "
@@ -101,9 +100,8 @@ static void one_line_for_each_fault(void **state)
         {"validator: {unit: sol@.service}",
          "c.yaml:1: validator.unit: 'sol@.service' is a template: name the instance, such as "
          "agave@1.service"},
-        {"snapshot: {proxy: http://a:1/x}",
-         "c.yaml:1: snapshot.proxy: 'http://a:1/x' is not of the "
-         "form http://host:port or socks5h://host:port"},
+        {"snapshot: {proxy: http://a:1/x}", "c.yaml:1: snapshot.proxy: it is not of the "
+                                            "form http://host:port or socks5h://host:port"},
         {"snapshot: {verify: most}",
          "c.yaml:1: snapshot.verify: 'most' is not one of: none, structure, full"},
         {"\nzzz: 1", "c.yaml:2: unknown key 'zzz'; 'agavectl config example' shows all keys"},
