@@ -158,7 +158,7 @@ static struct err *measure(struct ctx *ctx, const struct snapshot_scope *w, stru
     if (n == 0)
         return NULL;
     log_note("measuring %zu nodes, %d s at most", n, MEASURE_MS / 1000);
-    TRY(fetch_measure(ctx, offers, n, MEASURE_MS, w->find.proxy, &f->rates));
+    TRY(fetch_measure(ctx, offers, n, MEASURE_MS, &w->find.way, &f->rates));
     f->measured = true;
     reasons_clear(&f->reasons);
     reasons_relax(&f->found, &f->limits, w->max_age_end, &f->reasons, &f->relaxed);
@@ -291,6 +291,15 @@ static struct json *json_list(const struct strlist *l)
     return j;
 }
 
+static struct json *json_errors(const struct fetch_found *f)
+{
+    struct json *j = json_list(&f->errors);
+
+    if (f->proxy_fault && !strlist_has(&f->errors, f->proxy_fault))
+        json_push(j, json_new_str(f->proxy_fault));
+    return j;
+}
+
 static void print_json(const struct finding *f, uint64_t limit, struct out *out)
 {
     struct json *doc = answer_new(), *sources = json_new_array(), *rejected = json_new_object();
@@ -313,7 +322,7 @@ static void print_json(const struct finding *f, uint64_t limit, struct out *out)
     json_put(doc, "groups", json_groups(f));
     json_put(doc, "relaxed", json_list(&f->relaxed));
     json_put(doc, "would_help", json_new_str(advice.text));
-    json_put(doc, "errors", json_list(&f->found.errors));
+    json_put(doc, "errors", json_errors(&f->found));
     json_put(doc, "replay_slots_s", json_new_f64(f->limits.rates.replay_slots_s));
     json_put(doc, "replay_from", json_new_str(f->replay_from));
     json_put(doc, "own_limit", f->measured ? json_new_bool(f->rates.own_limit) : NULL);
@@ -448,6 +457,9 @@ static struct err *say_rest(const struct finding *f)
         log_note("%s", f->relaxed.items[i]);
     for (size_t i = 0; i < errors->n && i < ERRORS_SHOWN; i++)
         log_note("no list of nodes from %s", errors->items[i]);
+    if (f->found.proxy_fault)
+        log_note("%zu nodes could not be asked: %s", f->reasons.count[FETCH_PROXY],
+                 f->found.proxy_fault);
     if (f->reasons.n_usable)
         return NULL;
     reasons_advise(&f->found, &f->reasons, &advice);

@@ -6,6 +6,7 @@
 
 #include "base/base58.h"
 #include "base/log.h"
+#include "cmd/path_arg.h"
 #include "config/config.h"
 #include "solana/rpc.h"
 
@@ -105,7 +106,7 @@ static void overlay_nodes(const struct snapshot_who_opts *o, struct snapshot_sco
     add_all(&s->exclude_versions, &o->exclude_versions);
     s->find.only_given |= o->no_discover;
     if (o->proxy)
-        s->find.proxy = o->proxy;
+        s->find.way.proxy = o->proxy;
 }
 
 static void overlay_limits(const struct snapshot_who_opts *o, struct snapshot_scope *s)
@@ -126,8 +127,12 @@ static void overlay_limits(const struct snapshot_who_opts *o, struct snapshot_sc
 struct err *snapshot_who_choose(struct ctx *ctx, const struct snapshot_who_opts *o,
                                 struct snapshot_scope *ret)
 {
+    AUTO(freep) char *ca_file = NULL;
+
     TRY(check(o));
-    snapshot_scope_init(ctx, ret);
+    if (o->ca_file)
+        TRY(path_arg(o->ca_file, &ca_file));
+    TRY(snapshot_scope_init(ctx, ca_file, ret));
     overlay_nodes(o, ret);
     overlay_limits(o, ret);
     TRY(parse_rate(o->replay_rate, &ret->limits.rates.replay_slots_s));

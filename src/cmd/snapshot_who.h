@@ -16,7 +16,7 @@ struct snapshot_who_opts {
     struct strlist rpcs, sources, trusted, known, exclude_versions;
     bool no_discover, trust_any;
     uint64_t max_latency_ms, min_rate_b_s, max_age, min_peers; /* 0: not given */
-    const char *proxy, *replay_rate;
+    const char *proxy, *ca_file, *replay_rate;
 };
 #define SNAPSHOT_WHO_OPTS(OWNER, MEMBER)                                                           \
     {.type = OPT_LIST,                                                                             \
@@ -80,10 +80,15 @@ struct snapshot_who_opts {
          .arg = "N",                                                                               \
          .help = "slots that this host replays in a second, for the minutes to the tip",           \
          .offset = offsetof(OWNER, MEMBER.replay_rate)},                                           \
+        {.type = OPT_STR,                                                                          \
+         .lng = "proxy",                                                                           \
+         .arg = "URL",                                                                             \
+         .help = "http://host:port or socks5h://host:port for everything",                         \
+         .offset = offsetof(OWNER, MEMBER.proxy)},                                                 \
     {                                                                                              \
-        .type = OPT_STR, .lng = "proxy", .arg = "URL",                                             \
-        .help = "http://host:port or socks5h://host:port for everything",                          \
-        .offset = offsetof(OWNER, MEMBER.proxy)                                                    \
+        .type = OPT_STR, .lng = "ca-file", .arg = "FILE",                                          \
+        .help = "PEM file of the only authorities that https is believed by",                      \
+        .offset = offsetof(OWNER, MEMBER.ca_file)                                                  \
     }
 
 /* ERR_BADINPUT: nobody is named, or a value is none. ret: {0}, stays where it is, to be cleared. */

@@ -6,6 +6,7 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
+#include "io/http.h"
 #include "base/str.h"
 #include "solana/snapshot_archive.h"
 
@@ -63,7 +64,7 @@ struct fetch_job {
                               left is an error; 0: 64 KiB/s */
     uint64_t max_rate_b_s; /* of all together; 0: no limit */
     unsigned max_streams;  /* 0: 16 */
-    const char *proxy;     /* io/http.h; may be NULL */
+    struct http_way way;   /* what it points to is borrowed; {0}: directly */
     /* It must be whole by then (clock_mono_ns), or it is too old when it is here; 0: whenever. Ends
      * the job when it is sure that it will not be (deadline.h) and no other source could do it. */
     uint64_t whole_by_ns;

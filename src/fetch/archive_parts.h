@@ -63,6 +63,7 @@ struct source {
     unsigned suspected;
     uint64_t read_to_b; /* it has sent all before this, as it is in the file */
     struct err *why;    /* of the last strike or of the drop */
+    bool proxy_fault;   /* the last failure was the proxy's: "proxy 'http://host:port': why" */
 };
 
 enum stream_kind { STREAM_ASK, STREAM_PRINT, STREAM_FILL, STREAM_SINGLE, STREAM_CHECK };

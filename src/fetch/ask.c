@@ -45,7 +45,7 @@ static void on_done(void *arg, struct http_transfer *t, struct http_response *r)
 }
 
 struct ask *ask_begin(struct http_loop *l, const char *url, const char *method, const char *params,
-                      const char *proxy, uint32_t timeout_ms,
+                      const struct http_way *way, uint32_t timeout_ms,
                       void (*done)(void *arg, struct json *result), void *arg)
 {
     struct ask *a = xcalloc(1, sizeof(*a));
@@ -53,17 +53,17 @@ struct ask *ask_begin(struct http_loop *l, const char *url, const char *method, 
     *a = (struct ask){.done = done, .arg = arg};
     a->body = xasprintf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"%s\",\"params\":%s}", ASK_ID,
                         method, params ? params : "[]");
-    const struct http_request req = {
+    struct http_request req = {
         .method = "POST",
         .url = url,
         .body = a->body,
         .body_n = strlen(a->body),
         .headers = json_headers,
-        .proxy = proxy,
         .timeout_ms = timeout_ms,
         .connect_ms = timeout_ms,
         .max_body_b = RPC_BODY_MAX,
     };
+    http_take_way(&req, way);
     a->t = http_begin(l, &req, on_done, a);
     return a;
 }

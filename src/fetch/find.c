@@ -112,6 +112,7 @@ void fetch_found_clear(struct fetch_found *f)
         offer_clear(&f->offers[i]);
     free(f->offers);
     strlist_clear(&f->errors);
+    free(f->proxy_fault);
     *f = (struct fetch_found){0};
 }
 
@@ -224,7 +225,7 @@ static void ask_node(struct search *s, struct asked *a)
     fetch_offer_reset(a->offer);
     a->late_ns = late_ns(s);
     a->questions = questions_begin(s->loop, a->offer, (uint32_t)or_default(o->peer_ms, PEER_MS),
-                                   o->proxy, on_asked, a);
+                                   &o->way, on_asked, a);
     s->active++;
 }
 
@@ -295,7 +296,7 @@ static void ask_identities(struct search *s)
 
         if (!is_name(a->offer->peer.url))
             continue;
-        a->identity = ask_begin(s->loop, a->offer->peer.url, "getIdentity", NULL, s->scope->proxy,
+        a->identity = ask_begin(s->loop, a->offer->peer.url, "getIdentity", NULL, &s->scope->way,
                                 TIP_MS, on_identity, a);
         s->identities++;
     }
@@ -329,12 +330,25 @@ static void close_list(struct list *l, const char *why)
         l->s->listed_by++;
 }
 
+/* The same for all lists, and told once. */
+static void close_list_of_proxy(struct list *l, const char *why)
+{
+    l->t = NULL;
+    l->s->lists_open--;
+    if (!strlist_has(&l->s->errors, why))
+        strlist_add(&l->s->errors, why);
+}
+
 static void on_list(void *arg, struct http_transfer *t, struct http_response *r)
 {
     struct list *l = arg;
-    AUTO(err_freep) struct err *e = take_list(l, r);
+    AUTO(freep) char *proxy = http_way_fault(&l->s->scope->way, l->url, r);
+    AUTO(err_freep) struct err *e = proxy ? NULL : take_list(l, r);
 
-    close_list(l, e ? e->text : NULL);
+    if (proxy)
+        close_list_of_proxy(l, proxy);
+    else
+        close_list(l, e ? e->text : NULL);
     ask_nodes(l->s);
 }
 
@@ -348,17 +362,17 @@ static void ask_lists(struct search *s)
     s->lists = xcalloc(s->lists_n, sizeof(*s->lists));
     for (size_t i = 0; i < s->lists_n; i++) {
         struct list *l = &s->lists[i];
-        const struct http_request req = {
+        struct http_request req = {
             .method = "POST",
             .url = o->rpcs->items[i],
             .body = list_call,
             .body_n = strlen(list_call),
             .headers = json_headers,
-            .proxy = o->proxy,
             .timeout_ms = (uint32_t)(list_ms > half_ms ? list_ms : half_ms),
             .max_body_b = PEERS_BODY_MAX,
         };
 
+        http_take_way(&req, &o->way);
         *l = (struct list){.s = s, .url = req.url};
         l->t = http_begin(s->loop, &req, on_list, l);
         s->lists_open++;
@@ -507,6 +521,8 @@ static void hand_over(struct search *s, struct fetch_found *ret)
         if (!o)
             continue;
         reject_shred_version(o, &cluster);
+        if (o->reason == FETCH_PROXY && !ret->proxy_fault)
+            ret->proxy_fault = xstrdup(o->why);
         ret->offers[ret->n++] = *o;
         *o = (struct fetch_offer){0};
     }
@@ -517,20 +533,27 @@ static void hand_over(struct search *s, struct fetch_found *ret)
 static struct err *nobody(const struct search *s)
 {
     AUTO(strbuf_clear) struct strbuf b = {0};
+    bool proxy = false;
+    struct err *e;
 
     for (size_t i = 0; i < s->given; i++) {
         const struct fetch_offer *o = s->nodes[i]->offer;
         AUTO(freep) char *label = rpc_url_label(o->peer.url);
 
-        if (s->listed_by || (o->reason != FETCH_NO_ANSWER && o->reason != FETCH_NOT_HTTP))
+        if (s->listed_by || (o->reason != FETCH_NO_ANSWER && o->reason != FETCH_NOT_HTTP &&
+                             o->reason != FETCH_PROXY))
             return NULL;
-        if (i < TOLD_MAX)
+        proxy |= o->reason == FETCH_PROXY;
+        if (o->reason == FETCH_PROXY && !strstr(strbuf_text(&b), o->why))
+            strbuf_printf(&b, "; %s", o->why); /* once for all of them */
+        else if (o->reason != FETCH_PROXY && i < TOLD_MAX)
             strbuf_printf(&b, "; %s: %s", label, o->why);
     }
-    return err_remote(0,
-                      "no node could be asked for snapshots%s%s; name an RPC node that answers "
-                      "(--rpc, cluster.references), or the proxy that leads to it (--proxy)",
-                      strbuf_text(&b), s->given > TOLD_MAX ? "; ..." : "");
+    e = err_remote(0, "no node could be asked for snapshots%s%s", strbuf_text(&b),
+                   s->given > TOLD_MAX && !proxy ? "; ..." : "");
+    return proxy ? err_hint(e, "is the proxy right (snapshot.proxy, --proxy)?")
+                 : err_hint(e, "name an RPC node that answers (--rpc, cluster.references), or the "
+                               "proxy that leads to it (--proxy)");
 }
 
 struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct fetch_found *ret)
@@ -542,7 +565,7 @@ struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct 
     TRY(http_loop_new(ctx, &o, &s.loop));
     add_given(&s, scope->rpcs, true);
     add_given(&s, scope->sources, false);
-    s.tip = tip_begin(s.loop, scope->tip_from, scope->proxy, TIP_MS);
+    s.tip = tip_begin(s.loop, scope->tip_from, &scope->way, TIP_MS);
     ask_lists(&s);
     ask_identities(&s);
     ask_nodes(&s);
@@ -557,16 +580,27 @@ struct err *fetch_find(struct ctx *ctx, const struct fetch_scope *scope, struct 
 const char *fetch_reason_name(enum fetch_reason r)
 {
     static const char *const names[FETCH_REASONS_N] = {
-        [FETCH_USABLE] = "usable",       [FETCH_NO_RPC] = "no-rpc",
-        [FETCH_NO_ANSWER] = "no-answer", [FETCH_NOT_HTTP] = "not-http",
-        [FETCH_STATUS] = "status",       [FETCH_NO_SNAPSHOT] = "no-snapshot",
-        [FETCH_ELSEWHERE] = "elsewhere", [FETCH_BAD_NAME] = "bad-name",
-        [FETCH_FORMAT] = "format",       [FETCH_VANISHED] = "vanished",
-        [FETCH_BAD_SIZE] = "bad-size",   [FETCH_SHRED_VERSION] = "shred-version",
-        [FETCH_VERSION] = "version",     [FETCH_BLACKLISTED] = "blacklisted",
-        [FETCH_AHEAD] = "ahead",         [FETCH_TOO_OLD] = "too-old",
-        [FETCH_TOO_LATE] = "too-late",   [FETCH_TOO_SLOW] = "too-slow",
-        [FETCH_TOO_FAR] = "too-far",     [FETCH_UNTRUSTED] = "untrusted",
+        [FETCH_USABLE] = "usable",
+        [FETCH_NO_RPC] = "no-rpc",
+        [FETCH_NO_ANSWER] = "no-answer",
+        [FETCH_NOT_HTTP] = "not-http",
+        [FETCH_PROXY] = "proxy",
+        [FETCH_STATUS] = "status",
+        [FETCH_NO_SNAPSHOT] = "no-snapshot",
+        [FETCH_ELSEWHERE] = "elsewhere",
+        [FETCH_BAD_NAME] = "bad-name",
+        [FETCH_FORMAT] = "format",
+        [FETCH_VANISHED] = "vanished",
+        [FETCH_BAD_SIZE] = "bad-size",
+        [FETCH_SHRED_VERSION] = "shred-version",
+        [FETCH_VERSION] = "version",
+        [FETCH_BLACKLISTED] = "blacklisted",
+        [FETCH_AHEAD] = "ahead",
+        [FETCH_TOO_OLD] = "too-old",
+        [FETCH_TOO_LATE] = "too-late",
+        [FETCH_TOO_SLOW] = "too-slow",
+        [FETCH_TOO_FAR] = "too-far",
+        [FETCH_UNTRUSTED] = "untrusted",
         [FETCH_NO_BASE] = "no-base",
     };
 

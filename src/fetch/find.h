@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/known.h"
 #include "base/str.h"
+#include "io/http.h"
 
 /* Which snapshots do the nodes of a cluster have? Each one is asked by itself in one event loop, so
  * that none waits for another. Choosing among the answers is trust.h's and rank.h's work. */
@@ -42,6 +43,7 @@ enum fetch_reason {
     FETCH_NO_RPC,        /* it tells no address */
     FETCH_NO_ANSWER,     /* refused, or silent until the deadline */
     FETCH_NOT_HTTP,      /* or nonsense, or a body without an end */
+    FETCH_PROXY,         /* our proxy is out of reach, refuses us, or did not get there */
     FETCH_STATUS,        /* 4xx, 5xx */
     FETCH_NO_SNAPSHOT,   /* 404: it has none */
     FETCH_ELSEWHERE,     /* redirects to another host, or in a circle */
@@ -81,10 +83,12 @@ struct fetch_found {
     size_t n, cap;
     /* The cluster's finalized slot (fetch/tip.h); unknown: nobody was asked, or nobody told. */
     struct known_u64 tip;
-    size_t known;          /* how many known validators were named */
-    uint64_t without_rpc;  /* nodes of the cluster that tell no address */
-    uint64_t listed_by;    /* RPC nodes that told the cluster's nodes */
-    struct strlist errors; /* of those that did not: "http://host:port: why" */
+    size_t known;         /* how many known validators were named */
+    uint64_t without_rpc; /* nodes of the cluster that tell no address */
+    uint64_t listed_by;   /* RPC nodes that told the cluster's nodes */
+    /* Of those that did not: "http://host:port: why"; what the proxy did to them is one line. */
+    struct strlist errors;
+    char *proxy_fault; /* of the first offer with FETCH_PROXY; NULL: there is none */
 };
 void fetch_found_clear(struct fetch_found *f);
 
@@ -96,10 +100,10 @@ struct fetch_scope {
     bool only_given;                /* the nodes of the cluster are not asked for snapshots */
     /* For the lists; 0: 1,500. As long as there is none at all, up to half of total_ms. */
     uint32_t list_ms;
-    uint32_t peer_ms;   /* for all questions to one node; 0: 1,500 */
-    uint32_t total_ms;  /* for everything; 0: 10,000. Who is not done by then is silent */
-    size_t max_sockets; /* 0: 512 */
-    const char *proxy;  /* io/http.h; may be NULL */
+    uint32_t peer_ms;    /* for all questions to one node; 0: 1,500 */
+    uint32_t total_ms;   /* for everything; 0: 10,000. Who is not done by then is silent */
+    size_t max_sockets;  /* 0: 512 */
+    struct http_way way; /* what it points to is borrowed; {0}: directly */
     /* About ten times a second; may be NULL. */
     void (*progress)(void *arg, size_t done, size_t all, size_t with_snapshot);
     void *arg;
@@ -124,8 +128,8 @@ struct fetch_measured {
  * by side within total_ms (0: 10,000); the bytes are dropped. It is the rate of the later half:
  * what a node gives before it throttles does not count. Then the fastest quarter goes on alone,
  * which shows whether they stood in each other's way. Offers that have no file are left as they
- * are; one that gave nothing has rate 0. No more than 64 at a time: the rest is not measured. ret
- * may be NULL. ERR_CANCELLED. */
+ * are; one that gave nothing has rate 0. No more than 64 at a time: the rest is not measured. way
+ * and ret may be NULL. ERR_CANCELLED. */
 struct err *fetch_measure(struct ctx *ctx, struct fetch_offer *const *offers, size_t n,
-                          uint32_t total_ms, const char *proxy, struct fetch_measured *ret)
+                          uint32_t total_ms, const struct http_way *way, struct fetch_measured *ret)
     MUST_CHECK;

@@ -65,19 +65,20 @@ static void on_done(void *arg, struct http_transfer *t, struct http_response *r)
     s->end_ns = now_ns(s->m);
 }
 
-static void begin(struct measuring *m, struct http_loop *l, struct source *s, const char *proxy)
+static void begin(struct measuring *m, struct http_loop *l, struct source *s,
+                  const struct http_way *way)
 {
     const struct fetch_offer *o = s->offer;
-    const struct http_request req = {
+    struct http_request req = {
         .method = "GET",
         .url = o->full.url ? o->full.url : o->incr.url,
-        .proxy = proxy,
         .follow = true,
         .max_body_b = UINT64_MAX,
         .on_data = on_data,
         .arg = s,
     };
 
+    http_take_way(&req, way);
     s->m = m;
     s->all_b_s = s->alone_b_s = -1;
     s->t = http_begin(l, &req, on_done, s);
@@ -231,7 +232,7 @@ static void write_rates(const struct measuring *m, const struct fetch_measured *
     }
 }
 
-static struct err *measure(struct measuring *m, const char *proxy)
+static struct err *measure(struct measuring *m, const struct http_way *way)
 {
     const struct http_loop_opts o = {.max_sockets = AT_ONCE_MAX};
     AUTO(http_loop_freep) struct http_loop *l = NULL;
@@ -239,7 +240,7 @@ static struct err *measure(struct measuring *m, const char *proxy)
     TRY(http_loop_new(m->ctx, &o, &l));
     m->begun_ns = now_ns(m);
     for (size_t i = 0; i < m->n; i++)
-        begin(m, l, &m->sources[i], proxy);
+        begin(m, l, &m->sources[i], way);
     TRY(http_loop_run(l, WAKE_MS, on_tick, m));
     /* all may be at their end before the time is over */
     if (m->phase == WARM_UP || m->phase == ALL)
@@ -250,7 +251,7 @@ static struct err *measure(struct measuring *m, const char *proxy)
 }
 
 struct err *fetch_measure(struct ctx *ctx, struct fetch_offer *const *offers, size_t n,
-                          uint32_t total_ms, const char *proxy, struct fetch_measured *ret)
+                          uint32_t total_ms, const struct http_way *way, struct fetch_measured *ret)
 {
     AUTO(freep) struct source *sources = xcalloc(n, sizeof(*sources));
     struct measuring m = {.ctx = ctx, .sources = sources};
@@ -261,7 +262,7 @@ struct err *fetch_measure(struct ctx *ctx, struct fetch_offer *const *offers, si
         if (offers[i]->full.url || offers[i]->incr.url)
             sources[m.n++].offer = offers[i];
     if (m.n) {
-        TRY(measure(&m, proxy));
+        TRY(measure(&m, way));
         got = judge(&m);
         write_rates(&m, &got);
     }

@@ -95,9 +95,11 @@ static void reject_given(struct work *w, const struct round *r)
         enum fetch_reason reason = r->reasons.verdicts[i].reason;
         AUTO(freep) char *label = o->peer.given ? rpc_url_label(o->peer.url) : NULL;
 
-        if (label && (reason != FETCH_USABLE || o->why))
+        if (label && reason != FETCH_PROXY && (reason != FETCH_USABLE || o->why))
             reject(w, label, o->why ? o->why : fetch_reason_name(reason));
     }
+    if (r->found.proxy_fault && !strlist_has(&w->ret->rejected, r->found.proxy_fault))
+        strlist_add(&w->ret->rejected, r->found.proxy_fault);
 }
 
 /* ---- a round ----------------------------------------------------------------------------------
@@ -166,7 +168,7 @@ static struct err *measure(struct work *w, struct round *r)
     for (; n < r->reasons.n_usable && n < MEASURED_MAX; n++)
         offers[n] = &r->found.offers[r->reasons.order[n]];
     say(w, "measuring %zu nodes", n);
-    TRY(fetch_measure(w->ctx, offers, n, w->job->measure_ms, w->job->scope->proxy, NULL));
+    TRY(fetch_measure(w->ctx, offers, n, w->job->measure_ms, &w->job->scope->way, NULL));
     reasons_clear(&r->reasons);
     reasons_relax(&r->found, &r->limits, w->job->max_age_end, &r->reasons, &w->ret->relaxed);
     return NULL;
@@ -448,7 +450,7 @@ static struct err *fetch(struct work *w, const struct round *r, size_t which, bo
         .spare_b = job->spare_b,
         .min_rate_b_s = job->min_rate_b_s,
         .max_rate_b_s = job->max_rate_b_s,
-        .proxy = job->scope->proxy,
+        .way = job->scope->way,
         .whole_by_ns = whole_by(w, r, which, incremental),
         .progress = on_progress,
         .may_go_on = on_may_go_on,

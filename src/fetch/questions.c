@@ -33,7 +33,7 @@ struct question {
 struct questions {
     struct http_loop *loop;
     struct fetch_offer *offer;
-    const char *proxy;
+    const struct http_way *way;
     uint32_t timeout_ms;
     uint64_t deadline_ns;
     struct question kinds[KINDS];
@@ -130,7 +130,6 @@ static void ask(struct question *q, char *url)
     struct http_request req = {
         .method = q->by_get ? "GET" : "HEAD",
         .headers = q->of_file ? range_headers : NULL,
-        .proxy = all->proxy,
         .last = q->of_file, /* hundreds of idle connections would only be in the way */
         .timeout_ms = left_ms ? (uint32_t)left_ms : 1,
         .connect_ms = left_ms ? (uint32_t)left_ms : 1,
@@ -139,6 +138,7 @@ static void ask(struct question *q, char *url)
         .arg = q,
     };
 
+    http_take_way(&req, all->way);
     free(q->url);
     req.url = q->url = url;
     q->head = (struct http_answer){0};
@@ -384,7 +384,10 @@ static void on_done(void *arg, struct http_transfer *t, struct http_response *r)
         all->offer->peer.address = xstrdup(r->address);
     if (r->rtt_us && (!latency->known || r->rtt_us < latency->v))
         *latency = (struct known_u64){.known = true, .v = r->rtt_us};
-    if (r->err)
+    AUTO(freep) char *proxy = http_way_fault(all->way, q->url, r);
+    if (proxy)
+        give_up(q, FETCH_PROXY, TAKE(proxy));
+    else if (r->err)
         take_failure(q, r);
     else if (q->of_file)
         take_file(q, r);
@@ -398,14 +401,14 @@ static void on_done(void *arg, struct http_transfer *t, struct http_response *r)
 }
 
 struct questions *questions_begin(struct http_loop *l, struct fetch_offer *offer,
-                                  uint32_t timeout_ms, const char *proxy,
+                                  uint32_t timeout_ms, const struct http_way *way,
                                   void (*done)(void *arg, struct questions *q), void *arg)
 {
     struct questions *all = xcalloc(1, sizeof(*all));
 
     all->loop = l;
     all->offer = offer;
-    all->proxy = proxy;
+    all->way = way;
     all->done = done;
     all->arg = arg;
     all->timeout_ms = timeout_ms;

@@ -14,10 +14,10 @@ struct questions;
  * own (then why says so): of several nodes behind one name, or of a node that was asked while it
  * made a new one and again at once.
  * timeout_ms is for all questions together, from now on. At most two go out at the same time, and
- * the first one alone, so that a node that is silent takes one place. proxy is borrowed as well.
+ * the first one alone, so that a node that is silent takes one place. way is borrowed as well.
  * Never fails by itself. */
 struct questions *questions_begin(struct http_loop *l, struct fetch_offer *offer,
-                                  uint32_t timeout_ms, const char *proxy,
+                                  uint32_t timeout_ms, const struct http_way *way,
                                   void (*done)(void *arg, struct questions *q), void *arg);
 /* Gives what is still asked up: offer is as far as it came. Not from within done, after which it is
  * gone anyway. NULL is fine. */

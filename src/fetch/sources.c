@@ -396,6 +396,23 @@ double source_prospect(const struct source *s, uint64_t now_ns)
     return s->strikes && s->good_ns < s->struck_ns && b_s > PROBATION_B_S ? PROBATION_B_S : b_s;
 }
 
+/* What the proxy does to all of them is told once, and in its name. */
+static void tell_drop(struct archive *a, const struct source *s, const struct err *e)
+{
+    const char *end =
+        s->proxy_fault && str_starts(e->text, "proxy '") ? strstr(e->text, "': ") : NULL;
+    AUTO(freep) char *proxy = end ? xstrndup(e->text, (size_t)(end + 1 - e->text)) : NULL;
+    const char *label = end ? proxy : s->label, *why = end ? end + 3 : e->text;
+    struct err told = {.kind = e->kind, .remote = e->remote, .text = (char *)(uintptr_t)why};
+    AUTO(freep) char *line = xasprintf("%s: %s", label, why);
+
+    if (end && strlist_has(&a->dropped, line))
+        return;
+    strlist_add(&a->dropped, line);
+    if (a->job->dropped)
+        a->job->dropped(a->job->arg, label, &told);
+}
+
 void source_drop(struct archive *a, struct source *s, struct err *e)
 {
     if (s->state == SOURCE_DROPPED) {
@@ -406,9 +423,7 @@ void source_drop(struct archive *a, struct source *s, struct err *e)
     s->state = SOURCE_DROPPED;
     err_free(s->why);
     s->why = e;
-    strlist_addf(&a->dropped, "%s: %s", s->label, e->text);
-    if (a->job->dropped)
-        a->job->dropped(a->job->arg, s->label, e);
+    tell_drop(a, s, e);
 }
 
 /* Nothing will be better the next time. */

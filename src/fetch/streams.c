@@ -270,11 +270,17 @@ static struct err *status_error(const struct http_response *r)
 /* What went wrong, without the URL, which may hold a key; NULL: nothing. */
 static struct err *outcome(const struct stream *s, struct http_response *r)
 {
+    AUTO(freep) char *proxy = http_way_fault(&s->a->job->way, s->source->spec->url, r);
     struct err *e = TAKE(r->err);
 
     if (s->enough || s->a->fatal) {
         err_free(e);
         return NULL;
+    }
+    s->source->proxy_fault = proxy != NULL;
+    if (proxy) {
+        err_free(e);
+        return err_remote(r->status, "%s", proxy);
     }
     if (e) {
         const char *why = http_reason(e, s->source->spec->url);
@@ -327,13 +333,13 @@ struct stream *stream_begin(struct archive *a, struct source *s, enum stream_kin
         .connect_ms = CONNECT_MS,
         .max_body_b = UINT64_MAX,
         .follow = true,
-        .proxy = a->job->proxy,
         .on_data = on_data,
         .on_answer = on_answer,
         .arg = n,
     };
     uint64_t now = clock_mono_ns(a->ctx);
 
+    http_take_way(&req, &a->job->way);
     *n = (struct stream){.a = a, .source = s, .kind = kind, .pos_b = from_b, .end_b = to_b};
     n->asked_b = to_b;
     n->begun_b = from_b;

@@ -30,7 +30,7 @@ static void on_slot(void *arg, struct json *result)
     t->open--;
 }
 
-struct tip *tip_begin(struct http_loop *l, const struct strlist *rpcs, const char *proxy,
+struct tip *tip_begin(struct http_loop *l, const struct strlist *rpcs, const struct http_way *way,
                       uint32_t timeout_ms)
 {
     struct tip *t = xcalloc(1, sizeof(*t));
@@ -42,7 +42,7 @@ struct tip *tip_begin(struct http_loop *l, const struct strlist *rpcs, const cha
         struct tip_node *o = &t->nodes[i];
 
         *o = (struct tip_node){.all = t, .url = rpcs->items[i]};
-        o->ask = ask_begin(l, o->url, "getSlot", rpc_commitment_params(RPC_FINALIZED), proxy,
+        o->ask = ask_begin(l, o->url, "getSlot", rpc_commitment_params(RPC_FINALIZED), way,
                            timeout_ms, on_slot, o);
     }
     return t;
@@ -84,14 +84,14 @@ void tip_freep(struct tip **t)
     *t = tip_free(*t);
 }
 
-struct err *fetch_tip(struct ctx *ctx, const struct strlist *rpcs, const char *proxy,
+struct err *fetch_tip(struct ctx *ctx, const struct strlist *rpcs, const struct http_way *way,
                       uint32_t timeout_ms, struct known_u64 *ret)
 {
     AUTO(http_loop_freep) struct http_loop *l = NULL;
     AUTO(tip_freep) struct tip *t = NULL;
 
     TRY(http_loop_new(ctx, &(struct http_loop_opts){0}, &l));
-    t = tip_begin(l, rpcs, proxy, timeout_ms);
+    t = tip_begin(l, rpcs, way, timeout_ms);
     TRY(http_loop_run(l, 0, NULL, NULL));
     *ret = tip_of(t);
     return NULL;

@@ -14,8 +14,8 @@
  * when none answers. */
 struct tip;
 
-/* On a loop that others use too. rpcs and proxy are borrowed until tip_free; both may be NULL. */
-struct tip *tip_begin(struct http_loop *l, const struct strlist *rpcs, const char *proxy,
+/* On a loop that others use too. rpcs and way are borrowed until tip_free; both may be NULL. */
+struct tip *tip_begin(struct http_loop *l, const struct strlist *rpcs, const struct http_way *way,
                       uint32_t timeout_ms);
 /* How many have not answered yet. */
 size_t tip_open(const struct tip *t);
@@ -26,5 +26,5 @@ struct tip *tip_free(struct tip *t);
 void tip_freep(struct tip **t);
 
 /* The same alone; blocks at most timeout_ms. ERR_CANCELLED; ERR_ABSENT on a captured host. */
-struct err *fetch_tip(struct ctx *ctx, const struct strlist *rpcs, const char *proxy,
+struct err *fetch_tip(struct ctx *ctx, const struct strlist *rpcs, const struct http_way *way,
                       uint32_t timeout_ms, struct known_u64 *ret) MUST_CHECK;

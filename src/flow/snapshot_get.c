@@ -47,7 +47,7 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
     const struct snapdirs dirs = snapshot_dirs(c);
     struct err *e, *saved;
 
-    snapshot_scope_init(ctx, &scope);
+    TRY(snapshot_scope_init(ctx, NULL, &scope));
     scope.find.tip_from = &c->cluster.references;
     scope.limits.tip = (struct known_u64){.known = true, .v = tip};
     struct pair_job job = {

@@ -120,7 +120,7 @@ static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events
 
     TRY(store_target(ctx, dirs.full ? dirs.full : dirs.dir, true, &target));
     TRY(store_target(ctx, dirs.incremental ? dirs.incremental : dirs.dir, true, &incr_target));
-    snapshot_scope_init(ctx, &scope);
+    TRY(snapshot_scope_init(ctx, NULL, &scope));
     scope.find.tip_from = &c->cluster.references;
     scope.limits.tip = (struct known_u64){.known = true, .v = tip};
     const struct pair_job job = {
@@ -231,9 +231,19 @@ static struct err *bring(struct ctx *ctx, const struct flow_report *report, stru
     return r->fetched.n ? remove_overtaken(ctx, &r->n_removed) : NULL;
 }
 
+static struct err *ask_tip(struct ctx *ctx, struct known_u64 *ret)
+{
+    AUTO(snapshot_scope_clear) struct snapshot_scope scope = {0};
+
+    TRY(snapshot_scope_init(ctx, NULL, &scope));
+    TRY(fetch_tip(ctx, &ctx->cfg->cluster.references, &scope.find.way, TIP_MS, ret));
+    return ret->known ? NULL
+                      : err_new(ERR_TIMEOUT, "no reference tells the tip, so the age of what is "
+                                             "here is not known");
+}
+
 static struct err *do_round(struct ctx *ctx, const struct flow_report *report, struct keep_round *r)
 {
-    const struct config *c = ctx->cfg;
     bool active = false;
 
     TRY(is_active_voter(ctx, &active));
@@ -242,11 +252,7 @@ static struct err *do_round(struct ctx *ctx, const struct flow_report *report, s
         r->why = xstrdup("a voter runs: its disk and its network are its own");
         return NULL;
     }
-    TRY(fetch_tip(ctx, &c->cluster.references, *c->snapshot.proxy ? c->snapshot.proxy : NULL,
-                  TIP_MS, &r->tip));
-    if (!r->tip.known)
-        return err_new(ERR_TIMEOUT, "no reference tells the tip, so the age of what is here is not "
-                                    "known");
+    TRY(ask_tip(ctx, &r->tip));
     return bring(ctx, report, r);
 }
 

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "io/fsroot.h"
 #include "look/rates.h"
 
 #define FILE_NAME "snapshot-blacklist.json"
+#define CA_MAX_B  ((size_t)4 << 20)
 
 char *snapshot_blacklist_path(const struct ctx *ctx)
 {
@@ -92,7 +94,24 @@ static void load_blacklist(struct ctx *ctx, struct snapshot_scope *s)
     s->blacklist_path = NULL;
 }
 
-void snapshot_scope_init(struct ctx *ctx, struct snapshot_scope *ret)
+/* What it holds is read by the TLS library, at each connection: a file without a certificate would
+ * be told as the fault of every node. */
+static struct err *load_ca(struct ctx *ctx, const char *path, struct snapshot_scope *s)
+{
+    size_t n = 0;
+
+    if (!*path)
+        return NULL;
+    TRY_CTX(fsroot_read(ctx->root, path, CA_MAX_B, &s->ca, &n), "authorities for https");
+    if (!strstr(s->ca, "-----BEGIN CERTIFICATE-----"))
+        return err_new(ERR_BADINPUT, "authorities for https: '%s' holds no certificate (PEM)",
+                       path);
+    s->tls = (struct http_tls){.ca = s->ca, .ca_n = n};
+    s->find.way.tls = &s->tls;
+    return NULL;
+}
+
+struct err *snapshot_scope_init(struct ctx *ctx, const char *ca_file, struct snapshot_scope *ret)
 {
     AUTO(config_freep) struct config *defaults = ctx->cfg ? NULL : config_defaults();
     const struct config *c = ctx->cfg ? ctx->cfg : defaults;
@@ -106,7 +125,8 @@ void snapshot_scope_init(struct ctx *ctx, struct snapshot_scope *ret)
     ret->find.sources = &ret->sources;
     ret->find.known = &ret->known;
     ret->find.tip_from = &ret->rpcs;
-    ret->find.proxy = ctx->cfg && *c->snapshot.proxy ? c->snapshot.proxy : NULL;
+    ret->find.way.proxy = ctx->cfg && *c->snapshot.proxy ? c->snapshot.proxy : NULL;
+    return load_ca(ctx, ca_file ? ca_file : c->snapshot.ca_file, ret);
 }
 
 struct err *snapshot_scope_save(struct ctx *ctx, struct snapshot_scope *s)
@@ -124,5 +144,6 @@ void snapshot_scope_clear(struct snapshot_scope *s)
     blacklist_clear(&s->blacklist);
     free(s->blacklist_path);
     free(s->blacklist_fault);
+    free(s->ca);
     *s = (struct snapshot_scope){0};
 }

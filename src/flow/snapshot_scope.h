@@ -14,17 +14,22 @@
 struct snapshot_scope {
     struct strlist rpcs, sources, known, trusted, exclude_versions;
     struct blacklist blacklist;
-    char *blacklist_path;         /* NULL: none is kept (a file of it that is broken stays) */
-    char *blacklist_fault;        /* why it is not, for people; NULL: nothing is wrong */
+    char *blacklist_path;  /* NULL: none is kept (a file of it that is broken stays) */
+    char *blacklist_fault; /* why it is not, for people; NULL: nothing is wrong */
+    struct http_tls tls;   /* find.way's, when there is a file of authorities */
+    char *ca;
     struct fetch_scope find;      /* borrows from the rest and from ctx->cfg */
     struct reasons_limits limits; /* the same; without tip */
     uint64_t max_age_end;         /* what age may give way to */
     const char *replay_from;      /* of limits.rates: "measured", "given" or "default" */
     uint64_t convergence_slots;
 };
-/* ret stays where it is, and is to be cleared. How fast this host replays is what status and start
- * saw of it since the boot (look/rates.h), if they did. */
-void snapshot_scope_init(struct ctx *ctx, struct snapshot_scope *ret);
+/* ca_file stands in place of the config's; NULL: that. How fast this host replays is what status and
+ * start saw of it since the boot (look/rates.h), if they did. ret stays where it is, and is to be
+ * cleared in any case. The errors are of that file: ERR_NOTFOUND, ERR_BADINPUT (no certificate),
+ * ERR_SYS. */
+struct err *snapshot_scope_init(struct ctx *ctx, const char *ca_file, struct snapshot_scope *ret)
+    MUST_CHECK;
 /* What was learned, for the next run; nothing when nothing was. ERR_SYS. */
 struct err *snapshot_scope_save(struct ctx *ctx, struct snapshot_scope *s) MUST_CHECK;
 void snapshot_scope_clear(struct snapshot_scope *s);
