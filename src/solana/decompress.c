@@ -9,6 +9,7 @@
 #include <bzlib.h>
 #include <lz4frame.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define PIECE_B ((size_t)128 << 10)
 
@@ -82,6 +83,11 @@ static struct err *step_zstd(struct decompress *d, const uint8_t *in, size_t n, 
     ZSTD_outBuffer dst = {.dst = d->piece, .size = PIECE_B};
     size_t left = ZSTD_decompressStream(d->zstd, &dst, &src);
 
+    if (ZSTD_getErrorCode(left) == ZSTD_error_frameParameter_windowTooLarge)
+        return err_new(ERR_CORRUPT,
+                       "its zstd frame asks for a window of more than %u MiB, which "
+                       "Agave refuses",
+                       1U << (DECOMPRESS_WINDOW_LOG_MAX - 20));
     if (ZSTD_isError(left))
         return bad_stream(d, ZSTD_getErrorName(left));
     d->whole = left == 0;

@@ -656,7 +656,7 @@ static void a_window_too_large(void **state)
         frame[5] = (uint8_t)((logs[i] - 10) << 3);
         expect_corrupt(
             check_limited(FULL_100, NULL, frame, sizeof(frame), 100, &(struct snapcheck_report){0}),
-            FULL_100, "requires too much memory");
+            FULL_100, "a window of more than 128 MiB");
     }
 }
 
