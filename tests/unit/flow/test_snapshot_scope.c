@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -25,20 +26,20 @@ static void replay_is_what_was_seen(void **state)
 
     assert_non_null(mkdtemp(dir));
     assert_null(fsroot_open(dir, &ctx.root));
-    snapshot_scope_init(&ctx, &s);
+    assert_null(snapshot_scope_init(&ctx, NULL, &s));
     assert_string_equal(s.replay_from, "default");
     assert_true(s.limits.rates.replay_slots_s == RANK_REPLAY_SLOTS_S);
     snapshot_scope_clear(&s);
 
     rates_note_replay(&book, &seen, 9000, clock_wall_ms(&ctx));
     rates_save(&ctx, cfg->state_dir, &book);
-    snapshot_scope_init(&ctx, &s);
+    assert_null(snapshot_scope_init(&ctx, NULL, &s));
     assert_string_equal(s.replay_from, "measured");
     assert_true(s.limits.rates.replay_slots_s > 7.24 && s.limits.rates.replay_slots_s < 7.26);
     snapshot_scope_clear(&s);
 
     ctx.cfg = NULL; /* whose host it is about is not known */
-    snapshot_scope_init(&ctx, &s);
+    assert_null(snapshot_scope_init(&ctx, NULL, &s));
     assert_string_equal(s.replay_from, "default");
     snapshot_scope_clear(&s);
 
@@ -50,10 +51,52 @@ static void replay_is_what_was_seen(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* The option's file in place of the config's, and nothing that holds no certificate. */
+static void authorities_of_ones_own(void **state)
+{
+    static const char pem[] = "-----BEGIN CERTIFICATE-----\n", none[] = "a key\n";
+    char dir[] = "/tmp/agavectl-test-XXXXXX";
+    AUTO(config_freep) struct config *cfg = config_defaults();
+    struct ctx ctx = {.clock = &clock_system, .cfg = cfg};
+    struct snapshot_scope s;
+
+    assert_non_null(mkdtemp(dir));
+    assert_null(fsroot_open(dir, &ctx.root));
+    assert_null(fsroot_write_atomic(ctx.root, "/ca.pem", pem, strlen(pem), 0644));
+    assert_null(fsroot_write_atomic(ctx.root, "/none.pem", none, strlen(none), 0644));
+    assert_null(snapshot_scope_init(&ctx, NULL, &s));
+    assert_null(s.find.way.tls);
+    snapshot_scope_clear(&s);
+    free(cfg->snapshot.ca_file);
+    cfg->snapshot.ca_file = xstrdup("/ca.pem");
+    assert_null(snapshot_scope_init(&ctx, NULL, &s));
+    assert_ptr_equal(s.find.way.tls, &s.tls);
+    assert_int_equal(s.tls.ca_n, strlen(pem));
+    assert_string_equal(s.tls.ca, pem);
+    snapshot_scope_clear(&s);
+    struct err *e = snapshot_scope_init(&ctx, "/none.pem", &s);
+    snapshot_scope_clear(&s);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_BADINPUT);
+    assert_string_equal(e->text, "authorities for https: '/none.pem' holds no certificate (PEM)");
+    err_free(e);
+    e = snapshot_scope_init(&ctx, "/nowhere.pem", &s);
+    snapshot_scope_clear(&s);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_NOTFOUND);
+    err_free(e);
+
+    assert_null(fsroot_unlink(ctx.root, "/ca.pem"));
+    assert_null(fsroot_unlink(ctx.root, "/none.pem"));
+    fsroot_close(ctx.root);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replay_is_what_was_seen),
+        cmocka_unit_test(authorities_of_ones_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
