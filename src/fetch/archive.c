@@ -29,6 +29,7 @@
 #define FORGIVEN_S    20.0
 #define LAST_S        30.0
 #define LAST_CHECKS_S 10.0
+#define HEARD_S       2.0     /* and a twentieth of what it took: for the first words of others */
 #define OVERLAPS      8       /* of a source, and then each eighth */
 #define FULL_LIMIT_S  12000.0 /* Agave's least for a full archive, and what an incremental gets */
 #define INCR_LIMIT_S  250.0
@@ -257,6 +258,20 @@ static double present_s(const struct picture *p)
     return b_s > 0 ? (double)p->view.missing_b / b_s : -1;
 }
 
+/* One that is not needed is left when it has said what the others are compared with. */
+static void end_single(struct archive *a, const struct source *s)
+{
+    uint64_t head_b = block_up(a, sources_head_b(a));
+
+    for (size_t i = a->n_streams; i > 0; i--)
+        if (a->streams[i - 1]->source != s)
+            continue;
+        else if (source_has_head(a, s) || a->streams[i - 1]->begun_b)
+            stream_end(a->streams[i - 1]);
+        else if (a->streams[i - 1]->end_b > head_b)
+            a->streams[i - 1]->end_b = head_b;
+}
+
 static void begin_singles(struct archive *a, const struct picture *p)
 {
     bool shall[SOURCES_MAX];
@@ -270,7 +285,7 @@ static void begin_singles(struct archive *a, const struct picture *p)
         if (!shall[i] && a->dispute.on && a->dispute.judge == s)
             continue;
         if (!shall[i])
-            streams_end_of(a, s);
+            end_single(a, s);
         else if (a->n_streams < STREAMS_MAX && !s->n_streams)
             stream_begin(a, s, STREAM_SINGLE, 0, s->total_b);
     }
@@ -547,6 +562,27 @@ static bool can_be_compared(const struct archive *a)
     return false;
 }
 
+/* Of a small file the first one may have sent all before another one has said a word. */
+static bool is_to_be_heard(const struct archive *a, uint64_t now)
+{
+    double took_s = (double)(a->done_ns - a->begun_ns) / 1e9;
+    double since_s = (double)(now - a->done_ns) / 1e9;
+    enum sources_word said = sources_word(a);
+
+    if (said == SOURCES_DISAGREE)
+        return true;
+    if (since_s > took_s / 20 + HEARD_S || said == SOURCES_AGREE)
+        return false;
+    for (size_t i = 0; i < a->n_streams; i++) {
+        const struct stream *s = a->streams[i];
+
+        if (!s->enough && s->source->state <= SOURCE_READY &&
+            !(s->source->answered && source_has_head(a, s->source)))
+            return true;
+    }
+    return false;
+}
+
 /* The last comparisons are waited for, as long as something comes: what is compared is little, and
  * who is too slow is left. */
 static bool is_comparing(struct archive *a, uint64_t now)
@@ -554,6 +590,9 @@ static bool is_comparing(struct archive *a, uint64_t now)
     bool in_time;
 
     if (blame_is_asking(a))
+        return true;
+    a->done_ns = a->done_ns ? a->done_ns : now;
+    if (is_to_be_heard(a, now))
         return true;
     if (!a->whole_ns || a->whole_wire_b != a->wire_b)
         a->whole_ns = now;
@@ -604,7 +643,7 @@ static struct err *tick(void *arg, bool *ret_stop)
     TRY(blame_hear(a, &r->report->check, &r->good));
     TRY(blame_tick(a));
     if (!partial_whole(a->partial)) {
-        a->whole_ns = 0;
+        a->whole_ns = a->done_ns = 0;
         TRY(sources_in_time(a, now));
         TRY(sources_none_left(a, &none));
     }

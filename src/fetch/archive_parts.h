@@ -145,10 +145,11 @@ struct archive {
     size_t n_seconds;
     unsigned n_forgotten; /* how often something was */
 
-    uint64_t begun_ns, tick_ns, told_ns, room_ns, first_ns, whole_ns;
-    struct meter kept;     /* of all */
-    struct meter wire;     /* the same, with what was compared */
-    uint64_t whole_wire_b; /* received when the last comparisons were looked at */
+    uint64_t begun_ns, tick_ns, told_ns, room_ns, first_ns;
+    uint64_t done_ns, whole_ns; /* all was there; and then something came for the last time */
+    struct meter kept;          /* of all */
+    struct meter wire;          /* the same, with what was compared */
+    uint64_t whole_wire_b;      /* received when the last comparisons were looked at */
     uint64_t wire_b, again_b;
     uint64_t front_b; /* there without a gap while more than 1/32 of the file was missing */
     struct strlist dropped, bad;
@@ -202,6 +203,10 @@ double source_rate(const struct source *s, uint64_t now_ns);
 /* What it is trusted with: the same, but little as long as it gave nothing since it failed. */
 double source_prospect(const struct source *s, uint64_t now_ns);
 size_t sources_ready(const struct archive *a);
+/* What those that may give have said, as far as can be said without reading the file. Who disagrees
+ * is put aside by sources_group, as soon as it is clear who the more are. */
+enum sources_word { SOURCES_ALONE, SOURCES_AGREE, SOURCES_DISAGREE };
+enum sources_word sources_word(const struct archive *a);
 
 /* ---- streams.c: one transfer each ---- */
 struct stream *stream_begin(struct archive *a, struct source *s, enum stream_kind kind,

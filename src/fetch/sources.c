@@ -173,15 +173,31 @@ static bool takes_part(const struct archive *a, const struct source *s)
     return s->state == SOURCE_READY || has_part(a, s, 0);
 }
 
+static void add_print(struct source *to, const struct source *s)
+{
+    for (size_t i = 0; i < PRINT_BLOCKS; i++) {
+        if (s->printed[i])
+            memcpy(to->print[i], s->print[i], PRINT_HASH_B);
+        to->printed[i] = to->printed[i] || s->printed[i];
+    }
+}
+
+/* Whoever says the same as the first and as all that were taken before; of what only some have said
+ * yet, the first word counts. Those who have said enough are asked first: one of whom little is
+ * known agrees with everybody, and would bring a liar and the truth together. */
 static void group_of(const struct archive *a, size_t first, struct group *ret)
 {
-    *ret = (struct group){.total_b = a->sources[first].total_b};
-    for (size_t i = 0; i < a->n_sources; i++) {
-        const struct source *s = &a->sources[i];
+    struct source all = a->sources[first]; /* what the group says, together */
 
-        if (!takes_part(a, s) || !source_is_same(&a->sources[first], s))
+    *ret = (struct group){.total_b = all.total_b};
+    for (size_t i = 0; i < 2 * a->n_sources; i++) {
+        const struct source *s = &a->sources[i % a->n_sources];
+
+        if (has_part(a, s, 0) != (i < a->n_sources) || !takes_part(a, s) ||
+            !source_is_same(&all, s))
             continue;
-        ret->in[i] = true;
+        add_print(&all, s);
+        ret->in[i % a->n_sources] = true;
         ret->n++;
         ret->present = ret->present || s->kept_b > 0 || s->state == SOURCE_READY;
         ret->rate_b_s += source_rate(s, clock_mono_ns(a->ctx));
@@ -314,22 +330,44 @@ static bool is_early(const struct archive *a)
     return waiting && (double)(clock_mono_ns(a->ctx) - a->begun_ns) / 1e9 < WAIT_S;
 }
 
+static bool contradicts(const struct archive *a, const struct source *s, const struct group *g)
+{
+    for (size_t i = 0; i < a->n_sources; i++)
+        if (g->in[i] && !source_is_same(&a->sources[i], s))
+            return true;
+    return false;
+}
+
 /* Those that have left: what they gave of another file must not stay in this one. */
 static struct err *forget_strangers(struct archive *a, const struct group *g)
 {
-    size_t first = 0;
-
-    while (!g->in[first])
-        first++;
     for (size_t i = 0; i < a->n_sources; i++) {
         struct source *s = &a->sources[i];
 
-        if (s->state != SOURCE_DROPPED || !s->kept_b || source_is_same(&a->sources[first], s))
+        if (s->state != SOURCE_DROPPED || !s->kept_b || !contradicts(a, s, g))
             continue;
         s->kept_b = 0;
         TRY(archive_forget(a, s->id));
     }
     return NULL;
+}
+
+enum sources_word sources_word(const struct archive *a)
+{
+    const struct source *first = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->n_sources; i++) {
+        const struct source *s = &a->sources[i];
+
+        if (s->state != SOURCE_READY || !has_part(a, s, 0))
+            continue;
+        if (first && !source_is_same(first, s))
+            return SOURCES_DISAGREE;
+        first = s;
+        n++;
+    }
+    return n > 1 ? SOURCES_AGREE : SOURCES_ALONE;
 }
 
 struct err *sources_group(struct archive *a)

@@ -20,6 +20,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#define SMALL "incremental-snapshot-7-8-AoNd8oJEBQNiREzWyRUXYkwgpteeWNRzDYEY4PYRQ9rM.tar.zst"
+
 /* ---- cases -------------------------------------------------------------------------------- */
 
 static void from_all_who_honour_ranges(void **state)
@@ -189,6 +191,32 @@ static void one_of_three_is_bad(void **state)
             fail_msg("'%s' was not told", cases[i / 2].why);
         for (size_t k = 0; k < r.bad_peers.n; k++)
             assert_non_null(strstr(t->urls[1], r.bad_peers.items[k]));
+        begin_again(t);
+    }
+}
+
+/* All of it is within the fingerprint, and the liar has sent it before the others say a word; one
+ * that says little agrees with everybody and brings nobody together. */
+static void a_liar_is_first_with_a_small_file(void **state)
+{
+    struct place_of_test *t = *state;
+    size_t n = 2 * MIB + 777;
+
+    put_file(t->from, SMALL, t->big, n);
+    t->ctx.clock = &clock_system;
+    for (uint64_t ranges = 0; ranges < 2; ranges++) {
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        want(t, SMALL, NODES, FETCH_VERIFY_NONE);
+        fault(t, 0, NODE_RANGES, 1);
+        fault(t, 0, NODE_LIES, 1);
+        fault(t, 1, NODE_STALLS, 30);
+        for (size_t i = 2; i < NODES; i++) {
+            fault(t, i, NODE_RANGES, ranges);
+            fault(t, i, NODE_LATE, 100);
+        }
+        get_well(t, &r);
+        expect_file(t, SMALL, t->big, n);
         begin_again(t);
     }
 }
@@ -545,6 +573,7 @@ int main(void)
         CASE(of_two_the_check_decides),
         CASE(nobody_has_a_whole_one),
         CASE(one_of_three_is_bad),
+        CASE(a_liar_is_first_with_a_small_file),
         CASE(the_last_source_fails),
         CASE(an_interrupt_leaves_what_came),
         CASE(a_name_that_may_not_be_given),
