@@ -42,7 +42,8 @@ const struct cmd cmd_start = {
     .usage = "",
     .detail = "Starts the validator with what is on its disks: no storage is prepared and no "
               "snapshot is fetched (that is 'agavectl up'). Refused while anything holds the "
-              "ledger, or when the storage is not as the config says.",
+              "ledger, or when the storage is not as the config says. A service of systemd is "
+              "started by systemd, with the command line of its unit file.",
     .example = "agavectl start --wait",
     .flags = CMD_ROOT | CMD_LOCK | CMD_CONFIG | CMD_JSON,
     .opts = opts,

@@ -43,6 +43,9 @@ const struct cmd cmd_stop = {
         "that no process or thread of it is left and that its ledger's lock is free. Nothing is "
         "ever killed: a validator killed while it writes can hang the kernel. If it does not end "
         "in time, who is left and in what state is said, and the same command goes on.\n\n"
+        "Of a service of systemd (validator.runtime: systemd) what would restart or kill it is put "
+        "off first, by a drop-in of this boot that goes with the proof. 'systemctl stop' is not "
+        "said: its signal would end the validator in mid-write.\n\n"
         "A stop waits for no other operation: another agavectl that is at work is asked to leave, "
         "what it did not finish is suspended, and 'agavectl op resume' goes on with it after the "
         "stop. The record of a stop is in state_dir, on no disk.",

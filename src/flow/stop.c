@@ -319,6 +319,18 @@ static struct err *within(struct ctx *ctx, struct step_run *outer, struct stop_s
     return e;
 }
 
+/* What held the unit may have gone with a boot, when the operation goes on: it would be started
+ * again as soon as it exits. */
+static struct err *hold_again(struct ctx *ctx, struct stop_state *w, const struct json *way)
+{
+    AUTO(json_freep) struct json *undo = NULL;
+
+    if (!w->rt->stop_look)
+        return NULL;
+    TRY(w->rt->stop_begin(ctx, w->u, w->u->ladder_s, way, &undo));
+    return look_again(ctx, w);
+}
+
 /* The proof is given back at once: the start wants the ledger's lock. */
 static struct err *stopped_act(struct ctx *ctx, struct step_run *s)
 {
@@ -329,6 +341,7 @@ static struct err *stopped_act(struct ctx *ctx, struct step_run *s)
     s->changed = false;
     TRY(hold_ready(ctx, &look));
     free(look.text);
+    TRY(hold_again(ctx, &w, way_of(s)));
     w.undo = json_ref(json_get(s->earlier, step_held.name));
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         TRY(within(ctx, s, &w, all[i]));

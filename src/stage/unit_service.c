@@ -228,10 +228,12 @@ static struct err *matters(const struct unit_look *l, const char *name, bool *re
     if (e && e->kind != ERR_SYS)
         return err_free(e); /* not a unit that systemd could start */
     TRY(e);
-    if (u.masked || !service_starts_it(l->ctx->cfg, &u))
+    bool systemd = str_eq(l->ctx->cfg->validator.runtime, "systemd");
+    bool named = systemd && str_eq(name, l->ctx->cfg->validator.unit);
+    if (u.masked || !(named || service_starts_it(l->ctx->cfg, &u)))
         return NULL;
     TRY(unit_file_wanted_by(l->ctx, name, &wanted));
-    *ret = wanted.n || str_eq(l->ctx->cfg->validator.runtime, "systemd");
+    *ret = wanted.n || systemd;
     return NULL;
 }
 

@@ -89,8 +89,13 @@ class Host(Container):
         else:
             self.put({"/etc/agavectl/agavectl.yaml": (0o644, text.encode())})
 
+    def power_cut(self):
+        self.process.kill()
+        self.process.wait()
+        self.pid = None
+
     def has_rocksdb(self):
-        return (self.root / f"opt/cache/agavectl/rocksdb-10.4.2/librocksdb.so").exists()
+        return (self.root / "opt/cache/agavectl/rocksdb-10.4.2/librocksdb.so").exists()
 
     def install(self, text, name=UNIT, folder="/etc/systemd/system"):
         """Wanted at the next boot, as a validator's unit is, and so not forgotten when it is down."""

@@ -175,6 +175,27 @@ def killed_at_each_step(t):
 
 
 @test
+def a_restart_that_is_cut_off(t):
+    """agavectl is killed in the middle of a restart; once the power is cut in between, and what held the unit is gone."""
+    with a_host(t) as h:
+        installed(h, stubborn_argv("--after", 0.3), "Restart=always", "RestartSec=0", "TimeoutStopSec=1",
+                  unit=["StartLimitIntervalSec=0"])
+        for point in ("done@held", "entered@stopped", "acting@proven", "done@stopped", "acting@start", "power cut"):
+            before = h.show("InvocationID")
+            code, out = h.run(f"AGAVECTL_FAULT={'done@held' if point == 'power cut' else point} agavectl restart")
+            assert code == 137, (point, out)
+            if point == "power cut":
+                h.power_cut()
+                h.boot()
+                h.until("an answer", h.answers)
+            code, out = h.run("agavectl restart")
+            assert code == 0 and h.dropins() == [], (point, out)
+            h.until("an answer", h.answers)
+            assert h.show("InvocationID") != before and h.show("Restart") == {"Restart": "always"}, (point, out)
+        stopped(h)
+
+
+@test
 def it_dies_while_nobody_looks(t):
     """agavectl is killed after the hold, and then the validator: it is not brought back, whatever its unit says."""
     with a_host(t) as h:
