@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "fixture.h"
 #include "host/systemd.h"
+#include "host/systemd_bus.h"
 
 #define WAIT_US (20U * 1000 * 1000)
 
@@ -23,7 +24,38 @@ struct manager {
     int listening;
     const char *error; /* name of the error that it answers with; NULL: done */
     char *asked;       /* "destination path interface member" */
+    bool deep;         /* its properties are nested more deeply than any of systemd's */
 };
+
+/* One property of each shape that systemd has. */
+static void tell_all(sd_bus_message *q, bool deep)
+{
+    const uint8_t id[] = {0x0a, 0xff};
+    sd_bus_message *r = NULL;
+
+    sd_bus_message_new_method_return(q, &r);
+    sd_bus_message_open_container(r, 'a', "{sv}");
+    sd_bus_message_append(r, "{sv}", "Text", "s", "sol.service");
+    sd_bus_message_append(r, "{sv}", "Flag", "b", 1);
+    sd_bus_message_append(r, "{sv}", "Big", "t", UINT64_MAX);
+    sd_bus_message_append(r, "{sv}", "Below", "i", -5);
+    sd_bus_message_append(r, "{sv}", "Signal", "i", 15);
+    sd_bus_message_append(r, "{sv}", "List", "as", 2, "a", "b");
+    sd_bus_message_append(r, "{sv}", "None", "as", 0);
+    sd_bus_message_append(r, "{sv}", "Job", "(uo)", 7, "/org/job/7");
+    sd_bus_message_append(r, "{sv}", "Exec", "a(sasb)", 1, "/x", 2, "/x", "-f", 0);
+    if (deep)
+        sd_bus_message_append(r, "{sv}", "Deep", "aaaaaaaaas", 1, 1, 1, 1, 1, 1, 1, 1, 1, "x");
+    sd_bus_message_open_container(r, 'e', "sv");
+    sd_bus_message_append(r, "s", "Id");
+    sd_bus_message_open_container(r, 'v', "ay");
+    sd_bus_message_append_array(r, 'y', id, sizeof(id));
+    sd_bus_message_close_container(r);
+    sd_bus_message_close_container(r);
+    sd_bus_message_close_container(r);
+    sd_bus_send(NULL, r, NULL);
+    sd_bus_message_unref(r);
+}
 
 static void answer(struct manager *m, sd_bus_message *q)
 {
@@ -32,6 +64,10 @@ static void answer(struct manager *m, sd_bus_message *q)
                   sd_bus_message_get_interface(q), sd_bus_message_get_member(q));
     if (m->error)
         sd_bus_reply_method_errorf(q, m->error, "told to fail");
+    else if (str_eq(sd_bus_message_get_member(q), "GetAll"))
+        tell_all(q, m->deep);
+    else if (str_eq(sd_bus_message_get_member(q), "LoadUnit"))
+        sd_bus_reply_method_return(q, "o", "/org/x");
     else
         sd_bus_reply_method_return(q, "");
 }
@@ -149,6 +185,75 @@ static void what_it_refuses(void **state)
     }
 }
 
+static void properties_become_json(void **state)
+{
+    for (int deep = 0; deep < 2; deep++) {
+        AUTO(json_freep) struct json *j = NULL;
+        AUTO(freep) char *text = NULL;
+        struct sysbus *b = NULL;
+        struct fixture f;
+        struct manager m;
+
+        fixture_new(&f);
+        manager_start(&m, &f, NULL);
+        m.deep = deep;
+        assert_ok(sysbus_open(&f.ctx, &b));
+        struct err *e = sysbus_properties(b, "/org/x", "org.x.Unit", &j);
+        sysbus_close(b);
+        manager_end(&m);
+        assert_string_equal(m.asked, "org.freedesktop.systemd1 /org/x "
+                                     "org.freedesktop.DBus.Properties GetAll");
+        free(m.asked);
+        fixture_clear(&f);
+        if (deep) {
+            assert_err(e, ERR_REMOTE, "cannot be read");
+            continue;
+        }
+        assert_ok(e);
+        text = json_text(j, false);
+        assert_string_equal(text, "{\"Text\":\"sol.service\",\"Flag\":true,"
+                                  "\"Big\":18446744073709551615,\"Below\":-5.0,\"Signal\":15,"
+                                  "\"List\":[\"a\",\"b\"],\"None\":[],\"Job\":[7,\"/org/job/7\"],"
+                                  "\"Exec\":[[\"/x\",[\"/x\",\"-f\"],false]],\"Id\":\"0aff\"}");
+    }
+}
+
+static void a_method_and_its_answer(void **state)
+{
+    static const struct {
+        const char *method, *error;
+        enum err_kind kind;
+    } cases[] = {
+        {"LoadUnit", NULL, 0},
+        {"Reload", NULL, ERR_REMOTE}, /* answers with nothing */
+        {"StopUnit", "org.freedesktop.systemd1.NoSuchUnit", ERR_NOTFOUND},
+        {"StartUnit", "org.freedesktop.systemd1.UnitMasked", ERR_REFUSED},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *const args[] = {"sol.service", NULL};
+        AUTO(freep) char *text = NULL;
+        struct sysbus *b = NULL;
+        struct fixture f;
+        struct manager m;
+
+        fixture_new(&f);
+        manager_start(&m, &f, cases[i].error);
+        assert_ok(sysbus_open(&f.ctx, &b));
+        struct err *e = sysbus_call(b, cases[i].method, args, 20000, "do it", &text);
+        sysbus_close(b);
+        manager_end(&m);
+        free(m.asked);
+        fixture_clear(&f);
+        if (cases[i].kind) {
+            assert_err(e, cases[i].kind, NULL);
+            continue;
+        }
+        assert_ok(e);
+        assert_string_equal(text, "/org/x");
+    }
+}
+
 static void nobody_answers(void **state)
 {
     struct fixture f;
@@ -165,6 +270,8 @@ int main(void)
         cmocka_unit_test(a_host_without_systemd_is_left_alone),
         cmocka_unit_test(it_reads_its_files_again),
         cmocka_unit_test(what_it_refuses),
+        cmocka_unit_test(properties_become_json),
+        cmocka_unit_test(a_method_and_its_answer),
         cmocka_unit_test(nobody_answers),
     };
 
