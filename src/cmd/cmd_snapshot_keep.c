@@ -94,6 +94,7 @@ static struct err *print_round(struct ctx *ctx, const struct keep_round *r, stru
 /* The end that a service asks for is no failure; what is half fetched is gone on with. */
 static struct err *rounds(struct ctx *ctx, uint64_t interval_s, struct out *out)
 {
+    AUTO(strlist_clear) struct strlist seen = {0};
     struct progress p;
 
     progress_init(&p);
@@ -103,7 +104,7 @@ static struct err *rounds(struct ctx *ctx, uint64_t interval_s, struct out *out)
         struct err *e;
 
         report_begin(&p.report, "keep");
-        e = snapshot_keep_round(ctx, &p.report, &r);
+        e = snapshot_keep_round(ctx, &p.report, &seen, &r);
         progress_drop(&p);
         if (e)
             return e->kind == ERR_CANCELLED && interval_s ? err_free(e) : e;

@@ -197,13 +197,14 @@ static void print_verified(const struct verified *v, struct out *out)
 /* ---- the work ---------------------------------------------------------------------------------
  */
 
-static void on_progress(void *arg, uint64_t done_b, uint64_t total_b)
+static struct err *on_progress(void *arg, uint64_t done_b, uint64_t total_b)
 {
     const struct flow_report *report = arg;
     char done[32], total[32];
 
     report_progress(report, "%s of %s", fmt_size(done_b, done, sizeof(done)),
                     fmt_size(total_b, total, sizeof(total)));
+    return NULL;
 }
 
 /* A name that was mistyped, before what lies there is judged. */

@@ -55,11 +55,18 @@ struct pair_look {
     bool by_notes;  /* one that was proven when we fetched it, by a note of our own, and was not
                        written to since, is not read again */
     bool hash_must; /* as in snapcheck_limits: what will load it is 3.0 or later */
+    /* Asked while an archive is read, which takes minutes; an error ends it. May be NULL. */
+    struct err *(*may_go_on)(void *arg);
+    void *may_arg;
+    /* What was read and is good, for who looks again and again: as long as nothing of the file has
+     * changed it is not read a second time. Kept by the caller, for looks of one hash_must; may be
+     * NULL. */
+    struct strlist *seen;
 };
 /* The highest full archive and its highest incremental, as Agave 3.0 and later choose. Each is
  * verified, which takes as long as reading does. A folder that is not there is nothing.
- * ERR_CORRUPT, ERR_BADINPUT: one is broken, and Agave would try to load it; ERR_SYS, ERR_CANCELLED.
- */
+ * ERR_CORRUPT, ERR_BADINPUT: one is broken, and Agave would try to load it; ERR_SYS, ERR_CANCELLED,
+ * those of may_go_on. */
 struct err *pair_local_look(struct ctx *ctx, const struct pair_look *look,
                             const struct pair_events *events, struct pair_local *ret) MUST_CHECK;
 

@@ -3,10 +3,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fetch/provenance.h"
+#include "io/fsroot.h"
 #include "solana/snapshot_archive.h"
 #include "solana/snapshot_local.h"
+
+#define SEEN_MAX 8
 
 void pair_local_clear(struct pair_local *l)
 {
@@ -47,34 +51,66 @@ static bool proven_before(struct ctx *ctx, const struct pair_look *look,
 }
 
 struct reading {
+    const struct pair_look *look;
     const struct pair_events *events;
     const char *file;
 };
 
-static void on_read(void *arg, uint64_t done_b, uint64_t total_b)
+static struct err *on_read(void *arg, uint64_t done_b, uint64_t total_b)
 {
     const struct reading *r = arg;
+    const struct pair_look *look = r->look;
     char text[256];
 
-    if (!r->events || !r->events->say)
-        return;
     snprintf(text, sizeof(text), "verifying '%s', %.0f %%", r->file,
              total_b ? 100.0 * (double)done_b / (double)total_b : 100.0);
-    r->events->say(r->events->arg, text);
+    if (r->events && r->events->say)
+        r->events->say(r->events->arg, text);
+    return look->may_go_on ? look->may_go_on(look->may_arg) : NULL;
+}
+
+/* The file as it is now: whatever is written to it or put in its place has another text. NULL: it
+ * cannot be told. To be freed. */
+static char *sight_of(struct ctx *ctx, const struct snaplocal_file *f)
+{
+    struct stat st;
+    struct err *e = fsroot_stat(ctx->root, f->path, &st);
+
+    if (e)
+        return err_free(e), NULL;
+    return xasprintf("%ju:%ju %jd %jd.%09ld %s", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
+                     (intmax_t)st.st_size, (intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec,
+                     f->path);
+}
+
+/* What the operator is to do about it: who has stopped it himself knows. */
+static struct err *hint(struct err *e)
+{
+    return e && (e->kind == ERR_CORRUPT || e->kind == ERR_BADINPUT || e->kind == ERR_SYS)
+               ? err_hint(e, "move it away and run this again")
+               : e;
 }
 
 static struct err *verify(struct ctx *ctx, const struct pair_look *look,
                           const struct snaplocal_file *f, const struct pair_events *events)
 {
     const struct snapcheck_limits limits = {.hash_must = look->hash_must};
-    struct reading r = {.events = events, .file = f->file};
+    struct reading r = {.look = look, .events = events, .file = f->file};
+    AUTO(freep) char *sight = look->seen ? sight_of(ctx, f) : NULL;
     struct snapcheck_report check;
 
     if (look->by_notes && proven_before(ctx, look, f))
         return NULL;
-    on_read(&r, 0, f->size_b);
-    return err_hint(snapshot_archive_verify_file(ctx, f->path, &limits, on_read, &r, &check),
-                    "move it away and run this again");
+    if (sight && strlist_has(look->seen, sight))
+        return NULL;
+    TRY(on_read(&r, 0, f->size_b));
+    TRY(hint(snapshot_archive_verify_file(ctx, f->path, &limits, on_read, &r, &check)));
+    if (!sight)
+        return NULL;
+    if (look->seen->n >= SEEN_MAX)
+        strlist_clear(look->seen);
+    strlist_add(look->seen, sight);
+    return NULL;
 }
 
 struct err *pair_local_look(struct ctx *ctx, const struct pair_look *look,

@@ -194,7 +194,8 @@ static struct err *newest(struct ctx *ctx, struct known_u64 *ret)
     return NULL;
 }
 
-static struct err *bring(struct ctx *ctx, const struct flow_report *report, struct keep_round *r)
+static struct err *bring(struct ctx *ctx, const struct flow_report *report, struct strlist *seen,
+                         struct keep_round *r)
 {
     struct flow_report nobody = {0};
     const struct pair_events events = {
@@ -202,19 +203,25 @@ static struct err *bring(struct ctx *ctx, const struct flow_report *report, stru
         .progress = on_progress,
         .arg = report ? (void *)(uintptr_t)report : &nobody,
     };
-    const struct pair_look look = {
-        .dirs = snapshot_dirs(ctx->cfg), .waiting = true, .by_notes = true, .hash_must = true};
+    struct watch watch = {.ctx = ctx};
+    const struct pair_look look = {.dirs = snapshot_dirs(ctx->cfg),
+                                   .waiting = true,
+                                   .by_notes = true,
+                                   .hash_must = true,
+                                   .may_go_on = still_quiet,
+                                   .may_arg = &watch,
+                                   .seen = seen};
     AUTO(pair_local_clear) struct pair_local local = {0};
     AUTO(pair_report_clear) struct pair_report done = {0};
-    struct watch watch = {.ctx = ctx};
     struct err *e;
 
     TRY(newest(ctx, &r->slot));
     r->outcome = KEEP_FRESH;
     if (is_fresh(ctx, r))
         return NULL;
-    TRY(pair_local_look(ctx, &look, &events, &local));
-    e = fetch(ctx, r->tip.v, &events, &local, &watch, &done);
+    e = pair_local_look(ctx, &look, &events, &local);
+    if (!e)
+        e = fetch(ctx, r->tip.v, &events, &local, &watch, &done);
     if (local.full)
         r->slot = (struct known_u64){.known = true, .v = local.slot};
     if (done.tip_known)
@@ -242,7 +249,8 @@ static struct err *ask_tip(struct ctx *ctx, struct known_u64 *ret)
                                              "here is not known");
 }
 
-static struct err *do_round(struct ctx *ctx, const struct flow_report *report, struct keep_round *r)
+static struct err *do_round(struct ctx *ctx, const struct flow_report *report, struct strlist *seen,
+                            struct keep_round *r)
 {
     bool active = false;
 
@@ -253,14 +261,14 @@ static struct err *do_round(struct ctx *ctx, const struct flow_report *report, s
         return NULL;
     }
     TRY(ask_tip(ctx, &r->tip));
-    return bring(ctx, report, r);
+    return bring(ctx, report, seen, r);
 }
 
 struct err *snapshot_keep_round(struct ctx *ctx, const struct flow_report *report,
-                                struct keep_round *ret)
+                                struct strlist *seen, struct keep_round *ret)
 {
     struct keep_round r = {0};
-    struct err *e = do_round(ctx, report, &r);
+    struct err *e = do_round(ctx, report, seen, &r);
 
     if (e && e->kind == ERR_CANCELLED) {
         keep_round_clear(&r);

@@ -31,9 +31,10 @@ struct keep_round {
     enum err_kind failed;       /* of KEEP_FAILED: what kind of error */
 };
 void keep_round_clear(struct keep_round *r);
-/* Needs ctx->cfg; may be called again and again. ERR_CANCELLED alone is an error; everything else
- * is a round that failed. */
+/* Needs ctx->cfg; may be called again and again. seen: as in pair_look, kept from round to round: a
+ * validator's own archive of 100 GB has no note, and is read once. ERR_CANCELLED alone is an error;
+ * everything else is a round that failed. */
 struct err *snapshot_keep_round(struct ctx *ctx, const struct flow_report *report,
-                                struct keep_round *ret) MUST_CHECK;
+                                struct strlist *seen, struct keep_round *ret) MUST_CHECK;
 /* Without schema_version; owned by the caller. */
 struct json *keep_round_json(const struct keep_round *r);

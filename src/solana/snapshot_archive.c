@@ -411,8 +411,8 @@ static struct err *open_archive(struct ctx *ctx, const char *path, int *ret_fd, 
 
 struct err *snapshot_archive_verify_file(struct ctx *ctx, const char *path,
                                          const struct snapcheck_limits *limits,
-                                         void (*progress)(void *arg, uint64_t done_b,
-                                                          uint64_t total_b),
+                                         struct err *(*progress)(void *arg, uint64_t done_b,
+                                                                 uint64_t total_b),
                                          void *arg, struct snapcheck_report *ret)
 {
     const char *slash = strrchr(path, '/');
@@ -438,7 +438,7 @@ struct err *snapshot_archive_verify_file(struct ctx *ctx, const char *path,
         TRY_CTX(snapcheck_feed(c, buf, (size_t)n), "'%s'", path);
         done_b += (uint64_t)n;
         if (progress && done_b - told_b >= PROGRESS_B) {
-            progress(arg, done_b, total_b);
+            TRY(progress(arg, done_b, total_b));
             told_b = done_b;
         }
     }

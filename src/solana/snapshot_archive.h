@@ -69,10 +69,10 @@ void snapcheck_freep(struct snapcheck **c);
 
 /* The same for a file on disk (path below ctx->root; a symbolic link is refused). Blocks for as
  * long as reading takes; honours ctx->cancelled. progress may be NULL; it is called at most about
- * every 16 MiB. limits may be NULL. ERR_REFUSED (a link), ERR_NOTFOUND, ERR_SYS, ERR_CORRUPT,
- * ERR_BADINPUT (name), ERR_CANCELLED. */
+ * every 16 MiB, and its error ends the reading. limits may be NULL. ERR_REFUSED (a link),
+ * ERR_NOTFOUND, ERR_SYS, ERR_CORRUPT, ERR_BADINPUT (name), ERR_CANCELLED, those of progress. */
 struct err *snapshot_archive_verify_file(struct ctx *ctx, const char *path,
                                          const struct snapcheck_limits *limits,
-                                         void (*progress)(void *arg, uint64_t done_b,
-                                                          uint64_t total_b),
+                                         struct err *(*progress)(void *arg, uint64_t done_b,
+                                                                 uint64_t total_b),
                                          void *arg, struct snapcheck_report *ret) MUST_CHECK;

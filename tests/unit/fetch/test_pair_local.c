@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -195,6 +196,77 @@ static void the_hash_counts_where_it_must(void **state)
     }
 }
 
+/* An archive of Agave's, under its own name. */
+static void put_real(struct snapshot_folder *w)
+{
+    AUTO(freep)
+    char *from = xasprintf("%s/tests/data/snapshots/" SOURCE, getenv("AGAVECTL_TEST_SOURCE"));
+    AUTO(freep) char *text = NULL;
+    AUTO(fsroot_closep) struct fsroot *host = NULL;
+    size_t n = 0;
+
+    assert_null(fsroot_open("/", &host));
+    assert_null(fsroot_read(host, from, (size_t)1 << 20, &text, &n));
+    folder_put(w, "/s/" SOURCE, text, n);
+}
+
+static void count_says(void *arg, const char *text)
+{
+    ++*(unsigned *)arg;
+}
+
+/* keep looks round after round, and a validator's own archives have no notes. */
+static void who_looks_again_reads_once(void **state)
+{
+    struct snapshot_folder *w = *state;
+    AUTO(strlist_clear) struct strlist seen = {0};
+    AUTO(freep) char *path = path_of(w, SOURCE);
+    const struct pair_look look = {
+        .dirs = {.dir = "/s"}, .by_notes = true, .hash_must = true, .seen = &seen};
+    unsigned says = 0;
+    const struct pair_events events = {.say = count_says, .arg = &says};
+
+    put_real(w);
+    for (int i = 0; i < 2; i++) {
+        AUTO(pair_local_clear) struct pair_local local = {0};
+
+        assert_null(pair_local_look(&w->ctx, &look, &events, &local));
+        assert_string_equal(local.full, SOURCE);
+        assert_int_equal(says, 1);
+    }
+    assert_int_equal(truncate(path, 1000), 0);
+    AUTO(pair_local_clear) struct pair_local local = {0};
+    AUTO(err_freep) struct err *e = pair_local_look(&w->ctx, &look, &events, &local);
+    assert_non_null(e);
+    assert_int_equal(e->kind, ERR_CORRUPT);
+    assert_int_equal(seen.n, 1);
+}
+
+static struct err *no_more(void *arg)
+{
+    return err_new(ERR_REFUSED, "a voter was started");
+}
+
+/* Who stops it himself has nothing to move away. */
+static void reading_can_be_ended(void **state)
+{
+    static const volatile sig_atomic_t cancelled = 1;
+    struct snapshot_folder *w = *state;
+    struct pair_look look = {.dirs = {.dir = "/s"}, .may_go_on = no_more};
+    AUTO(pair_local_clear) struct pair_local local = {0};
+
+    put_real(w);
+    AUTO(err_freep) struct err *e = pair_local_look(&w->ctx, &look, NULL, &local);
+    assert_non_null(e);
+    assert_string_equal(e->text, "a voter was started");
+    look.may_go_on = NULL;
+    w->ctx.cancelled = &cancelled;
+    AUTO(err_freep) struct err *e2 = pair_local_look(&w->ctx, &look, NULL, &local);
+    assert_non_null(e2);
+    assert_int_equal(e2->kind, ERR_CANCELLED);
+    assert_null(strstr(e2->text, "move it away"));
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, snapshot_folder_setup, snapshot_folder_teardown)
 
 int main(void)
@@ -205,6 +277,8 @@ int main(void)
         CASE(what_others_may_have_written_gives_nothing),
         CASE(a_note_of_another_user_gives_nothing),
         CASE(the_hash_counts_where_it_must),
+        CASE(who_looks_again_reads_once),
+        CASE(reading_can_be_ended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -660,10 +660,11 @@ static void a_window_too_large(void **state)
     }
 }
 
-static void count_calls(void *arg, uint64_t done_b, uint64_t total_b)
+static struct err *count_calls(void *arg, uint64_t done_b, uint64_t total_b)
 {
     assert_true(done_b <= total_b);
     ++*(size_t *)arg;
+    return NULL;
 }
 
 static void files_on_disk(void **state)
