@@ -206,12 +206,12 @@ char *store_forecast_text(const struct store_room *r, const struct store_forecas
                      need, have);
 }
 
-static uint64_t half_of(const struct snaplocal *l, const char *name)
+static uint64_t half_of(const struct snaplocal *l, enum snaplocal_place place, const char *name)
 {
     for (size_t i = 0; name && i < l->n; i++) {
         const struct snaplocal_file *f = &l->files[i];
 
-        if (f->kind == SNAPLOCAL_HALF && f->maker == SNAPLOCAL_OURS &&
+        if (f->kind == SNAPLOCAL_HALF && f->maker == SNAPLOCAL_OURS && f->place == place &&
             str_eq(f->file + strlen("tmp-"), name))
             return f->disk_b < f->size_b || !f->size_b ? f->disk_b : f->size_b;
     }
@@ -225,16 +225,20 @@ struct err *store_room_look(struct ctx *ctx, const char *dir, const char *full,
     AUTO(snaplocal_clear) struct snaplocal l = {0};
     const struct snapload_rules rules = {0};
     const struct prune_want want = {.running = true};
+    bool waits = str_ends(dir, "/" STORE_DIR);
+    enum snaplocal_place place = waits ? SNAPLOCAL_STAGED : SNAPLOCAL_TOP;
+    /* What prune would free lies above what waits, for the most part. */
+    AUTO(freep) char *home = xstrndup(dir, strlen(dir) - (waits ? strlen("/" STORE_DIR) : 0));
     AUTO(freep) char *part = NULL;
     struct statvfs vfs;
 
     TRY(target_part(ctx, dir, &part));
     TRY(fsroot_statvfs(ctx->root, part, &vfs));
-    if (str_eq(part, dir)) {
-        TRY(snaplocal_read(ctx, dir, NULL, &l));
+    if (str_eq(part, dir) || str_eq(part, home)) {
+        TRY(snaplocal_read(ctx, home, NULL, &l));
         TRY(prune_plan_make(&l, &rules, &want, &plan));
     }
-    r->have_b = sum(half_of(&l, full), half_of(&l, incremental));
+    r->have_b = sum(half_of(&l, place, full), half_of(&l, place, incremental));
     if (__builtin_mul_overflow((uint64_t)vfs.f_bavail, (uint64_t)vfs.f_frsize, &r->free_b))
         r->free_b = UINT64_MAX;
     r->prunable_b = plan.freed_b;

@@ -58,7 +58,7 @@ void store_forecast(const struct store_room *r, struct store_forecast *ret);
  * be freed. */
 char *store_forecast_text(const struct store_room *r, const struct store_forecast *f);
 /* Fills have_b (of the halves called tmp-<full>, tmp-<incremental>; both may be NULL), free_b and
- * prunable_b. Of a folder that is not there,
- * what its place has. ERR_SYS. */
+ * prunable_b, which is of the folder of snapshots also where dir is its .agavectl. Of a folder that
+ * is not there, what its place has. ERR_SYS. */
 struct err *store_room_look(struct ctx *ctx, const char *dir, const char *full,
                             const char *incremental, struct store_room *r) MUST_CHECK;

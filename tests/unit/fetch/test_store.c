@@ -214,6 +214,26 @@ static void room_of_a_folder(void **state)
     assert_true(r.free_b > 0 && r.have_b == 0 && r.prunable_b == 0);
 }
 
+/* While a validator runs it is fetched beside its archives, and these are what prune would free. */
+static void room_of_what_waits(void **state)
+{
+    struct snapshot_folder *w = *state;
+    AUTO(freep) char *big = xcalloc(1, 100000);
+    struct store_room r = {.full_b = 200000};
+
+    folder_touch(w, FULL("400"));
+    folder_put(w, "/s/" FULL("300"), big, 100000);
+    folder_put(w, "/s/tmp-" FULL("500"), big, 100000);
+    assert_null(store_room_look(&w->ctx, "/s/.agavectl", FULL("500"), NULL, &r));
+    assert_true(r.have_b == 0); /* of another place */
+    assert_in_range(r.prunable_b, 100000, 110000);
+    folder_put(w, "/s/.agavectl/tmp-" FULL("500"), big, 100000);
+    folder_put(w, "/s/.agavectl/" FULL("350"), big, 100000); /* overtaken by what is used */
+    assert_null(store_room_look(&w->ctx, "/s/.agavectl", FULL("500"), NULL, &r));
+    assert_in_range(r.have_b, 100000, 110000);
+    assert_in_range(r.prunable_b, 200000, 220000);
+}
+
 /* ---- prune ------------------------------------------------------------------------------------
  */
 
@@ -687,6 +707,7 @@ int main(void)
         TEST(nothing_is_overwritten),
         TEST(where_a_new_one_goes),
         cmocka_unit_test(room),
+        TEST(room_of_what_waits),
         TEST(room_of_a_folder),
         TEST(the_newest_pair_stays),
         TEST(more_full_ones_can_be_kept),
