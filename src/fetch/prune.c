@@ -51,7 +51,14 @@ static void say(struct plan *s, size_t i, bool remove, char *why)
 
 static bool is_usable(const struct snaplocal_file *f)
 {
-    return f->kind == SNAPLOCAL_ARCHIVE && !f->name.legacy && f->size_b > 0 && !f->apart;
+    return f->kind == SNAPLOCAL_ARCHIVE && !f->name.legacy && f->size_b > 0 && !f->apart &&
+           !f->unfinished;
+}
+
+/* No file, and not a link that could go either. */
+static bool is_thing(const struct snaplocal_file *f)
+{
+    return f->no_file && !f->link;
 }
 
 static bool is_seen(const struct snaplocal_file *f)
@@ -76,12 +83,13 @@ static bool next_full(const struct snaplocal *l, bool seen, uint64_t limit, uint
     return any;
 }
 
-/* A copy of it lies in a better place: one that is seen before one that waits, the folder before
- * remote/. Files of one slot are sorted by place. */
+/* A copy of it, which is not when one of the two was cut off, lies in a better place: one that is
+ * seen before one that waits, the folder before remote/. Files of one slot are sorted by place. */
 static bool is_copy(const struct snaplocal *l, size_t at)
 {
     for (size_t i = 0; i < at; i++)
-        if (is_usable(&l->files[i]) && str_eq(l->files[i].file, l->files[at].file))
+        if (is_usable(&l->files[i]) && str_eq(l->files[i].file, l->files[at].file) &&
+            l->files[i].size_b == l->files[at].size_b)
             return true;
     return false;
 }
@@ -124,6 +132,8 @@ static char *why_goes(const struct snaplocal *l, size_t i)
 
     if (f->name.legacy)
         return xstrdup("in a format that 3.0 and later do not read");
+    if (f->no_file)
+        return xstrdup("a link to nothing: a start would end on it");
     if (f->size_b == 0)
         return xstrdup("it is empty: a start would end on it");
     if (is_copy(l, i))
@@ -143,6 +153,10 @@ static void decide_archives(struct plan *s)
 
         if (f->kind == SNAPLOCAL_ARCHIVE && f->apart) /* somebody's, and no start's */
             say(s, i, false, xstrdup("in a folder where the validator does not look for it"));
+        else if (f->unfinished)
+            say(s, i, false, xstrdup("half downloaded by another program (its .aria2 is there)"));
+        else if (is_thing(f))
+            say(s, i, false, xstrdup("no file: look what it is, and move it away by hand"));
         else if (f->kind == SNAPLOCAL_ARCHIVE)
             say(s, i, true, why_goes(s->l, i));
     }
@@ -236,7 +250,7 @@ static struct err *find(const struct snaplocal *l, const char *name, size_t *ret
             continue;
         if (f->busy)
             return err_new(ERR_REFUSED, "'%s' is being fetched", f->path);
-        if (f->kind == SNAPLOCAL_HALF && f->maker != SNAPLOCAL_OURS)
+        if (is_thing(f) || (f->kind == SNAPLOCAL_HALF && f->maker != SNAPLOCAL_OURS))
             return err_new(ERR_REFUSED, "'%s' is not agavectl's: remove it by hand", f->path);
         *ret = i;
         return NULL;

@@ -91,16 +91,26 @@ static uint64_t fast_boot_slot(struct snaplocal *l, const struct snapload_rules 
     return slot;
 }
 
+/* What only has the name of an archive is no reason to leave one where it waits. */
+static void hide_what_is_no_file(struct snaplocal *l, bool hide)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->files[i].no_file)
+            l->files[i].kind = hide ? SNAPLOCAL_LEFT : SNAPLOCAL_ARCHIVE;
+}
+
 void store_unstage_plan(struct snaplocal *l, const struct snapload_rules *rules,
                         uint64_t gain_slots, struct store_move *ret)
 {
     AUTO(snapload_clear) struct snapload now = {0};
     struct store_move best = {0};
 
+    hide_what_is_no_file(l, true);
     try_places(l, rules, true, &best);
     try_places(l, rules, false, &best);
     best.fast_boot = fast_boot_slot(l, rules);
     snapload_decide(l, rules, &now); /* last: loaded and why are those of now */
+    hide_what_is_no_file(l, false);
     *ret = (struct store_move){0};
     if (best.fast_boot && best.slot <= sum(best.fast_boot, gain_slots))
         return;

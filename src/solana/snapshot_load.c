@@ -72,9 +72,20 @@ static void doubt_twins(const struct snaplocal *l, size_t at, struct snapload *d
 
 static void doubt_size(const struct snaplocal *l, size_t at, struct snapload *d)
 {
-    if (l->files[at].size_b == 0)
+    const struct snaplocal_file *f = &l->files[at];
+
+    if (f->no_file)
+        strlist_addf(&d->doubts, "'%s' is %s: the start ends there, and takes no other one",
+                     f->path, f->link ? "a link to nothing that could be read" : "no file");
+    else if (f->unfinished)
+        strlist_addf(
+            &d->doubts,
+            "'%s' is half downloaded (its .aria2 is there): the start ends there, and takes "
+            "no other one",
+            f->path);
+    else if (f->size_b == 0)
         strlist_addf(&d->doubts, "'%s' is empty: the start ends there, and takes no other one",
-                     l->files[at].path);
+                     f->path);
 }
 
 static void choose_archives(const struct snaplocal *l, struct snapload *d)

@@ -129,6 +129,28 @@ static void look_for_slip(const char *path, const char *name, struct snaplocal *
                  shown);
 }
 
+/* What it leads to when it is a link; the blocks are its own. A link to nothing is itself. */
+static struct err *look_at(struct ctx *ctx, const char *path, struct stat *ret, bool *ret_link)
+{
+    AUTO(closep) int fd = -1;
+    struct stat own;
+    struct err *e;
+
+    TRY(fsroot_openat(ctx->root, path, O_PATH | O_NOFOLLOW, 0, &fd));
+    if (fstat(fd, &own) < 0)
+        return err_sys(errno, "cannot look at '%s'", path);
+    *ret_link = S_ISLNK(own.st_mode);
+    e = fsroot_stat(ctx->root, path, ret);
+    if (e && *ret_link && (e->kind == ERR_NOTFOUND || e->sys == ELOOP)) {
+        *ret = own;
+        return err_free(e);
+    }
+    TRY(e);
+    if (*ret_link)
+        ret->st_blocks = own.st_blocks;
+    return NULL;
+}
+
 static struct err *add_file(struct ctx *ctx, const char *dir, const char *name,
                             enum snaplocal_place place, struct snaplocal *l)
 {
@@ -140,15 +162,17 @@ static struct err *add_file(struct ctx *ctx, const char *dir, const char *name,
         look_for_slip(path, name, l);
         return NULL;
     }
-    struct err *e = fsroot_stat(ctx->root, path, &st);
+    struct err *e = look_at(ctx, path, &st, &f.link);
     if (e && e->kind == ERR_NOTFOUND && f.kind == SNAPLOCAL_HALF && f.named) {
         err_free(e); /* it has got its final name, which may not have been in the list */
         return add_file(ctx, dir, name + strlen(OURS), place, l);
     }
     if (e)
         return absent_is_fine(e);
-    /* Agave stages in folders as well; whatever else is no plain file is none of it. */
-    if (!S_ISREG(st.st_mode) && !(S_ISDIR(st.st_mode) && f.maker == SNAPLOCAL_AGAVE))
+    /* Agave stages in folders as well; whatever else is no plain file is none of it, but for its
+     * name. */
+    f.no_file = f.kind == SNAPLOCAL_ARCHIVE && !S_ISREG(st.st_mode);
+    if (!S_ISREG(st.st_mode) && !f.no_file && !(S_ISDIR(st.st_mode) && f.maker == SNAPLOCAL_AGAVE))
         return NULL;
     f.file = xstrdup(name);
     f.path = TAKE(path);
@@ -239,6 +263,16 @@ static void drop_what_belongs(struct snaplocal *l)
         l->files[kept++] = *f;
     }
     l->n = kept;
+}
+
+/* aria2 writes into the final name from the beginning. */
+static void look_who_has_not_ended(struct snaplocal *l, struct snaplocal_file *f)
+{
+    AUTO(freep)
+    char *control = f->kind == SNAPLOCAL_ARCHIVE ? xasprintf("%s.aria2", f->path) : NULL;
+
+    for (size_t i = 0; control && i < l->n && !f->unfinished; i++)
+        f->unfinished = str_eq(l->files[i].path, control);
 }
 
 static int by_place_in_list(const void *a, const void *b)
@@ -467,8 +501,10 @@ static struct err *read_all(struct ctx *ctx, const char *accounts, struct snaplo
         TRY(absent_is_fine(read_home(ctx, l->full_dir, l)));
     if (!str_eq(l->incr_dir, l->dir) && !str_eq(l->incr_dir, l->full_dir))
         TRY(absent_is_fine(read_home(ctx, l->incr_dir, l)));
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n; i++) {
         look_who_fetches(ctx, &l->files[i]);
+        look_who_has_not_ended(l, &l->files[i]);
+    }
     drop_what_belongs(l);
     if (l->n)
         qsort(l->files, l->n, sizeof(*l->files), by_place_in_list);

@@ -46,7 +46,12 @@ struct snaplocal_file {
     char *file, *path;         /* bare, and as given to fsroot */
     char *home;                /* the folder whose place it is */
     bool apart;                /* an archive where Agave does not look for such ones */
-    uint64_t size_b, disk_b;   /* disk_b: what it takes of the file system */
+    bool link;                 /* a symbolic link: size_b is of what it leads to */
+    bool no_file;              /* an archive by its name, which is all that Agave looks at (3.0.14,
+                                  snapshot_utils.rs): a folder, a pipe, a link to nothing. size_b is 0 */
+    bool unfinished;           /* an archive by its name, whose download another program has not
+                                  ended (aria2's control file lies beside it) */
+    uint64_t size_b, disk_b;   /* disk_b: what is free again when it is removed */
     uint64_t mtime_s;          /* for people; nothing is decided by it */
     uint32_t uid, gid, mode;
     bool busy;   /* a half of ours: somebody holds the flock of its map */

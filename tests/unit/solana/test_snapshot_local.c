@@ -79,7 +79,8 @@ static void every_kind_of_file(void **state)
     folder_touch(w, "genesis.tar.bz2");
     folder_touch(w, "snapshot-1-x.tar.zst");
     folder_touch(w, "tmp-other");
-    assert_null(fsroot_mkdirs(w->root, "/s/" FULL("999"), 0755)); /* a folder is no archive */
+    assert_null(fsroot_mkdirs(w->root, "/s/" FULL("99"), 0755));
+    assert_null(fsroot_mkdirs(w->root, "/s/tmp-" FULL("998"), 0755)); /* no half of ours */
 
     look(w, &v30, &a);
     assert_int_equal(a.d.from, SNAPLOAD_ARCHIVES);
@@ -100,7 +101,9 @@ static void every_kind_of_file(void **state)
     expect_why(&a, "/s/" FULL("300") ".aria2", "of another program");
     expect_why(&a, "/s/.agavectl/" FULL("50") ".json", "not there");
     expect_why(&a, "/s/.agavectl/" FULL("200") ".map", "not there");
-    assert_int_equal(a.l.n, 13);
+    assert_true(file(&a, "/s/" FULL("99"))->no_file); /* by its name it is one, for Agave too */
+    assert_int_equal(file(&a, "/s/" FULL("99"))->size_b, 0);
+    assert_int_equal(a.l.n, 14);
     for (size_t i = 1; i < a.l.n; i++)
         assert_true(a.l.files[i - 1].kind <= a.l.files[i].kind);
 }
