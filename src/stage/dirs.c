@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "host/mounts.h"
 #include "io/fsroot.h"
+#include "look/snapshot_rules.h"
 #include "stage/folders.h"
 #include "stage/table.h"
 
@@ -18,13 +19,24 @@ enum { VERB_MAKE = 1, VERB_CHOWN, VERB_CHMOD };
 
 struct dir {
     const char *id, *id_owner, *id_mode, *id_zfs;
-    char *path;
+    char *path; /* NULL: there is no such folder */
 };
-#define DIRS_N     4
+#define DIRS_N     6
 #define DIR_IDS(x) .id = x, .id_owner = x ".owner", .id_mode = x ".mode", .id_zfs = x ".zfs"
+
+/* Of archives, where validator.args keep them apart: as the host sees them, which of a container is
+ * not known. */
+static char *apart(const struct ctx *ctx, const char *path)
+{
+    bool here = path && *path == '/' && !str_eq(ctx->cfg->validator.runtime, "kubernetes") &&
+                !str_eq(path, ctx->cfg->validator.snapshots);
+
+    return here ? xstrdup(path) : NULL;
+}
 
 static void dirs_of(const struct ctx *ctx, struct dir ret[static DIRS_N])
 {
+    const struct snapdirs snapshots = snapshot_dirs(ctx->cfg);
     const char *log = ctx->cfg->validator.log;
     const char *slash = strrchr(log, '/');
 
@@ -35,6 +47,8 @@ static void dirs_of(const struct ctx *ctx, struct dir ret[static DIRS_N])
     ret[3] =
         (struct dir){DIR_IDS("dirs.log"),
                      .path = slash > log ? xstrndup(log, (size_t)(slash - log)) : xstrdup("/")};
+    ret[4] = (struct dir){DIR_IDS("dirs.full"), .path = apart(ctx, snapshots.full)};
+    ret[5] = (struct dir){DIR_IDS("dirs.incremental"), .path = apart(ctx, snapshots.incremental)};
 }
 
 struct dirs {
@@ -180,7 +194,7 @@ static struct err *dirs_check(struct ctx *ctx, struct scene *scene, struct findi
     TRY(scene_mounts(ctx, scene, &m));
     dirs_of(ctx, dirs.items);
     for (size_t i = 0; i < DIRS_N; i++) {
-        struct err *e = check_dir(ctx, &dirs.items[i], m, ret);
+        struct err *e = dirs.items[i].path ? check_dir(ctx, &dirs.items[i], m, ret) : NULL;
 
         if (e) /* one folder that cannot be looked at does not hide the others */
             findings_add(ret, dirs.items[i].id, 4, SEV_UNKNOWN, "%s", e->text);
@@ -227,7 +241,7 @@ static struct err *dirs_plan(const struct ctx *ctx, const struct findings *f, st
 
         for (size_t k = 0; k < i; k++)
             twice = twice || str_eq(dirs.items[k].path, dirs.items[i].path);
-        if (!twice)
+        if (dirs.items[i].path && !twice)
             plan_dir(ctx, &dirs.items[i], f, ret);
     }
     return NULL;

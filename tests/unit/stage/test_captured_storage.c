@@ -171,6 +171,43 @@ static void a_ram_disk_without_a_device(void **state)
     }
 }
 
+/* Where archives are kept apart, these folders are made and looked at as the others are. */
+static void folders_of_archives(void **state)
+{
+    static const char yaml[] = "validator:\n  args: [--full-snapshot-archive-path, /data/full, "
+                               "--incremental-snapshot-archive-path=/tank/incr]\n";
+    AUTO(tree_clear) struct tree t;
+    AUTO(plan_clear) struct plan p = {0};
+    size_t made = 0;
+
+    tree_new(&t, yaml);
+    fixture_put(&t.f, "/proc/self/mountinfo",
+                "27 1 254:0 / / rw - ext4 /dev/vda rw\n29 27 0:40 / /tank rw - zfs tank rw\n");
+    fixture_dir(&t.f, "/tank/incr");
+    tree_check(&t, "dirs");
+    tree_is(&t, "dirs.full", SEV_FAIL, "'/data/full' does not exist");
+    tree_is(&t, "dirs.incremental", SEV_OK, NULL);
+    tree_is(&t, "dirs.incremental.zfs", SEV_FAIL, "'/tank/incr' lies on ZFS");
+    tree_has_not(&t, "dirs.full.zfs");
+    assert_ok(stage_by_name(stage_table, "dirs")->plan(&t.f.ctx, &t.found, &p));
+    for (size_t i = 0; i < p.n; i++)
+        made += p.items[i].kind == CHANGE_CREATE && str_eq(p.items[i].object, "/data/full");
+    assert_int_equal(made, 1);
+    findings_clear(&t.found);
+    fixture_dir(&t.f, "/data/full");
+    tree_check(&t, "dirs");
+    tree_is(&t, "dirs.full", SEV_OK, NULL);
+    tree_is(&t, "dirs.full.mode", SEV_OK, NULL);
+    tree_is(&t, "dirs.incremental.mode", SEV_OK, NULL);
+    assert_non_null(findings_find(&t.found, "dirs.full.owner"));
+    assert_non_null(findings_find(&t.found, "dirs.incremental.owner"));
+    findings_clear(&t.found);
+    free(t.cfg->validator.runtime);
+    t.cfg->validator.runtime = xstrdup("kubernetes"); /* they are of the pod */
+    tree_check(&t, "dirs");
+    tree_has_not(&t, "dirs.full");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_device_that_is_not_there),
         cmocka_unit_test(a_name_that_may_pass_to_another_disk),
         cmocka_unit_test(a_ram_disk_without_a_device),
+        cmocka_unit_test(folders_of_archives),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
