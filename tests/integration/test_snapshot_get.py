@@ -291,7 +291,9 @@ def a_disk_that_becomes_full_says_what_is_missing(t):
         if json.loads(line).get("done_b", 0) > 2 * MIB:
             break
     other = os.open(out / "other", os.O_WRONLY | os.O_CREAT)
+    p.send_signal(signal.SIGSTOP)   # the disk becomes full between two looks
     os.posix_fallocate(other, 0, 700 * MIB)
+    p.send_signal(signal.SIGCONT)
     _, err = p.communicate(timeout=60)
     assert p.returncode == 1, (p.returncode, err)
     missing = re.search(r"(\d+) MiB more must be free; .*what has arrived is kept: make room, and the same command goes on", err)
