@@ -214,6 +214,8 @@ static struct pair_job job_of(struct ctx *ctx, const struct get_opts *o, struct 
         .events = events,
     };
 
+    if (c && !o->dir) /* whoever is asked: a validator of this one starts from it */
+        job.limits.shred_version = snapshot_shred_version(c);
     job.limits.full_only = o->full_only;
     job.limits.incr_only = o->incr_only;
     return job;

@@ -100,6 +100,7 @@ static void overlay_nodes(const struct snapshot_who_opts *o, struct snapshot_sco
         add_all(&s->sources, &o->sources);
         add_all(&s->sources, &o->trusted);
         s->find.only_given = false;
+        s->limits.shred_version = (struct known_u64){0};
     }
     add_all(&s->trusted, &o->trusted);
     add_all(&s->known, &o->known);

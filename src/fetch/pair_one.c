@@ -12,6 +12,8 @@
 #include "solana/agave_version.h"
 #include "solana/rpc.h"
 
+#define NEVER_S 1e9
+
 static void add_source(const struct pair_round *r, size_t i, bool incremental, const char *name,
                        struct pair_sources *s)
 {
@@ -207,13 +209,15 @@ static uint64_t whole_by(const struct pair_work *w, const struct pair_round *r, 
     const struct fetch_offer *o = &r->found.offers[which];
     const struct fetch_file *f = incremental ? &o->incr : &o->full;
     uint64_t last = f->slot + w->job->max_age_end, next = o->full.slot + r->reasons.full_interval;
-    double per_s = r->limits.rates.cluster_slots_s;
+    double per_s = r->limits.rates.cluster_slots_s, left_s;
 
     if (!incremental && r->reasons.verdicts[which].with_incr && next > last)
         last = next;
     if (!w->job->max_age_end || !r->reasons.tip_known || last <= r->reasons.tip || per_s <= 0)
         return 0;
-    return clock_mono_ns(w->ctx) + (uint64_t)((double)(last - r->reasons.tip) / per_s * 1e9);
+    left_s = (double)(last - r->reasons.tip) / per_s;
+    /* what nodes tell of their slots can be anything */
+    return left_s < NEVER_S ? clock_mono_ns(w->ctx) + (uint64_t)(left_s * 1e9) : 0;
 }
 
 struct err *pair_fetch(struct pair_work *w, const struct pair_round *r, size_t which,

@@ -119,8 +119,7 @@ static const char *what_to_do(enum fetch_reason most)
         return "is that the address of RPC nodes, and not of something else?";
     case FETCH_SHRED_VERSION:
         return "they are of another cluster, or of another fork of it: ask RPC nodes of one "
-               "cluster "
-               "alone";
+               "cluster alone; is --expected-shred-version in validator.args right?";
     case FETCH_AHEAD:
         return "they are ahead of the tip that the RPC nodes tell: are those of the same cluster, "
                "and at its tip?";

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "io/fsroot.h"
 #include "look/rates.h"
+#include "look/snapshot_rules.h"
 
 #define FILE_NAME "snapshot-blacklist.json"
 #define CA_MAX_B  ((size_t)4 << 20)
@@ -57,6 +58,7 @@ static void choose_limits(const struct config *c, struct snapshot_scope *s)
     l->trust.sources = &s->trusted;
     l->exclude_versions = &s->exclude_versions;
     l->blacklist = &s->blacklist;
+    l->shred_version = snapshot_shred_version(c);
     l->rates = (struct rank_rates){
         .unpack_b_s = (double)c->snapshot.unpack_mib_s * 1048576,
         .replay_slots_s = RANK_REPLAY_SLOTS_S,

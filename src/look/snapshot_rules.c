@@ -10,6 +10,7 @@
 #define USE             "--use-snapshot-archives-at-startup"
 #define FULL_DIR        "--full-snapshot-archive-path"
 #define INCREMENTAL_DIR "--incremental-snapshot-archive-path"
+#define SHRED_VERSION   "--expected-shred-version"
 
 /* "--flag=value", or the word after it; NULL: not given. */
 static const char *value_of(const struct strlist *args, const char *flag)
@@ -38,6 +39,17 @@ struct snapload_rules snapshot_rules(const struct config *cfg, const struct agav
         r.use = SNAPLOAD_NEVER;
     r.no_snapshots = cfg && strlist_has(&cfg->validator.args, "--no-snapshots");
     return r;
+}
+
+struct known_u64 snapshot_shred_version(const struct config *cfg)
+{
+    const char *text = value_of(&cfg->validator.args, SHRED_VERSION);
+    struct known_u64 v = {0};
+    struct err *e = text ? parse_u64(text, 1, UINT16_MAX, &v.v) : NULL;
+
+    v.known = text && !e;
+    err_free(e); /* the validator itself refuses it */
+    return v;
 }
 
 struct snapdirs snapshot_dirs_of(const struct strlist *args, const char *dir)

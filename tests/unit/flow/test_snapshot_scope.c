@@ -92,11 +92,44 @@ static void authorities_of_ones_own(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* Whose cluster it is, the validator's own arguments say; else most of the nodes that are asked. */
+static void the_cluster_of_the_validator(void **state)
+{
+    static const struct {
+        const char *args[2];
+        uint64_t version; /* 0: unknown */
+    } rows[] = {{{NULL}, 0},
+                {{"--expected-shred-version", "50093"}, 50093},
+                {{"--expected-shred-version=50093", NULL}, 50093},
+                {{"--expected-shred-version=70000", NULL}, 0},
+                {{"--expected-shred-version", NULL}, 0}};
+    char dir[] = "/tmp/agavectl-test-XXXXXX";
+    struct ctx ctx = {.clock = &clock_system};
+
+    assert_non_null(mkdtemp(dir));
+    assert_null(fsroot_open(dir, &ctx.root));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(config_freep) struct config *cfg = config_defaults();
+        AUTO(snapshot_scope_clear) struct snapshot_scope s = {0};
+
+        for (size_t k = 0; k < ARRAY_LEN(rows[i].args) && rows[i].args[k]; k++)
+            strlist_add(&cfg->validator.args, rows[i].args[k]);
+        ctx.cfg = cfg;
+        assert_null(snapshot_scope_init(&ctx, NULL, &s));
+        assert_int_equal(s.limits.shred_version.known, rows[i].version != 0);
+        if (rows[i].version)
+            assert_int_equal(s.limits.shred_version.v, rows[i].version);
+    }
+    fsroot_close(ctx.root);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replay_is_what_was_seen),
         cmocka_unit_test(authorities_of_ones_own),
+        cmocka_unit_test(the_cluster_of_the_validator),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
