@@ -203,8 +203,8 @@ double source_rate(const struct source *s, uint64_t now_ns);
 /* What it is trusted with: the same, but little as long as it gave nothing since it failed. */
 double source_prospect(const struct source *s, uint64_t now_ns);
 size_t sources_ready(const struct archive *a);
-/* What those that may give have said, as far as can be said without reading the file. Who disagrees
- * is put aside by sources_group, as soon as it is clear who the more are. */
+/* What those have said that give or may yet, as far as can be said without reading the file. Who
+ * disagrees is put aside by sources_group, as soon as it is clear who the more are. */
 enum sources_word { SOURCES_ALONE, SOURCES_AGREE, SOURCES_DISAGREE };
 enum sources_word sources_word(const struct archive *a);
 

@@ -360,7 +360,7 @@ enum sources_word sources_word(const struct archive *a)
     for (size_t i = 0; i < a->n_sources; i++) {
         const struct source *s = &a->sources[i];
 
-        if (s->state != SOURCE_READY || !has_part(a, s, 0))
+        if (s->state > SOURCE_READY || !s->answered || !has_part(a, s, 0))
             continue;
         if (first && !source_is_same(first, s))
             return SOURCES_DISAGREE;
@@ -378,9 +378,10 @@ struct err *sources_group(struct archive *a)
     if (!choose_group(a, &g))
         return NULL;
     undecided = is_undecided(a, &g);
-    /* Of a run before this one there is more to lose than a moment. */
-    if (!sources_ready(a) && partial_have_b(a->partial) &&
-        partial_total_b(a->partial) != g.total_b && is_early(a))
+    /* Whoever is at work has a file of the present length until he is put aside; and of a run
+     * before this one there is more to lose than a moment. */
+    if (partial_total_b(a->partial) != g.total_b &&
+        (sources_ready(a) ? undecided : partial_have_b(a->partial) && is_early(a)))
         return NULL;
     for (size_t i = 0; i < a->n_sources; i++) {
         struct source *s = &a->sources[i];
@@ -430,8 +431,11 @@ double source_prospect(const struct source *s, uint64_t now_ns)
 {
     double b_s = source_rate(s, now_ns);
 
-    /* What it takes now would be waited for again, and the end may be near. */
-    return s->strikes && s->good_ns < s->struck_ns && b_s > PROBATION_B_S ? PROBATION_B_S : b_s;
+    /* What it takes now would be waited for again, and the end may be near. One without ranges
+     * takes nothing from others: who of them goes on is seen by what they give. */
+    return s->ranges && s->strikes && s->good_ns < s->struck_ns && b_s > PROBATION_B_S
+               ? PROBATION_B_S
+               : b_s;
 }
 
 /* What the proxy does to all of them is told once, and in its name. */
@@ -670,15 +674,37 @@ static bool others_may_do_it(const struct archive *a, uint64_t now, double left_
     return false;
 }
 
+/* What is missing and how quickly it comes. One without ranges sends first what is there already,
+ * and nothing is kept meanwhile: it will be done with its own rest. */
+static void look_ahead(const struct archive *a, uint64_t now, uint64_t *ret_b, double *ret_b_s)
+{
+    uint64_t total_b = partial_total_b(a->partial);
+
+    *ret_b = total_b - partial_have_b(a->partial);
+    *ret_b_s = meter_rate(&a->kept, now, 10);
+    for (size_t i = 0; i < a->n_streams; i++) {
+        const struct stream *s = a->streams[i];
+        uint64_t rest_b = total_b > s->pos_b ? total_b - s->pos_b : 0;
+        double b_s = meter_rate(&s->meter, now, 10);
+
+        if (s->kind != STREAM_SINGLE || s->source->state != SOURCE_READY || s->end_b < total_b)
+            continue;
+        if ((double)rest_b * *ret_b_s < (double)*ret_b * b_s) {
+            *ret_b = rest_b;
+            *ret_b_s = b_s;
+        }
+    }
+}
+
 struct err *sources_in_time(struct archive *a, uint64_t now)
 {
-    uint64_t total_b = partial_total_b(a->partial), missing_b;
-    double b_s = meter_rate(&a->kept, now, 10), left_s = deadline_left_s(&a->deadline, now);
+    double b_s, left_s = deadline_left_s(&a->deadline, now);
+    uint64_t missing_b;
     char rate[32], needs[32], left[32];
 
-    if (total_b == UINT64_MAX)
+    if (partial_total_b(a->partial) == UINT64_MAX)
         return NULL;
-    missing_b = total_b - partial_have_b(a->partial);
+    look_ahead(a, now, &missing_b, &b_s);
     if (!deadline_is_missed(&a->deadline, now, missing_b, b_s) || others_may_do_it(a, now, left_s))
         return NULL;
     if (a->job->late)

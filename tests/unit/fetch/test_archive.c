@@ -221,6 +221,30 @@ static void a_liar_is_first_with_a_small_file(void **state)
     }
 }
 
+/* Two say another length than the one that is at work, and one who could turn the vote is silent:
+ * until it is decided the file is nobody's of that length. */
+static void a_length_while_one_is_silent(void **state)
+{
+    struct place_of_test *t = *state;
+
+    t->ctx.clock = &clock_system;
+    for (uint64_t i = 0; i < 8; i++) {
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        want(t, BIG, 4, FETCH_VERIFY_NONE);
+        for (size_t k = 0; k < 3; k++)
+            fault(t, k, NODE_RANGES, i % 2);
+        fault(t, 0, NODE_LENGTH, 3 + i / 2 % 2);
+        fault(t, 0, NODE_CAP, i / 4 ? 48 * MIB : 9 * MIB);
+        fault(t, 1, NODE_LATE, 50);
+        fault(t, 2, NODE_LATE, 50);
+        fault(t, 3, NODE_LATE, 2800);
+        get_well(t, &r);
+        expect_big(t);
+        begin_again(t);
+    }
+}
+
 /* The only source fails: its name is told, and what came stays, to be gone on with. */
 static void the_last_source_fails(void **state)
 {
@@ -574,6 +598,7 @@ int main(void)
         CASE(nobody_has_a_whole_one),
         CASE(one_of_three_is_bad),
         CASE(a_liar_is_first_with_a_small_file),
+        CASE(a_length_while_one_is_silent),
         CASE(the_last_source_fails),
         CASE(an_interrupt_leaves_what_came),
         CASE(a_name_that_may_not_be_given),

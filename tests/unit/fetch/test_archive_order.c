@@ -37,7 +37,7 @@ struct world {
     struct strlist dropped;
     void (*on_told)(struct world *w, const struct fetch_progress *p); /* may be NULL */
     unsigned late;
-    uint64_t begun_ns;
+    uint64_t begun_ns, dropped_at_b;
 };
 
 /* ---- the world ---------------------------------------------------------------------------- */
@@ -313,6 +313,31 @@ static void a_cache_that_stays_cold(void **state)
 
 /* ---- who has failed ------------------------------------------------------------------------ */
 
+static void the_first_is_cut(struct world *w, const struct fetch_progress *p)
+{
+    if (p->done_b > p->total_b / 8 && p->shares[0].rate_b_s <= 0 && !w->dropped_at_b) {
+        w->dropped_at_b = p->done_b;
+        fault(w, 0, NODE_DROPS, 0);
+    }
+}
+
+/* A connection that broke once: who can only begin at the first byte is begun again where that is
+ * done earlier, and not left for one that is five times as slow. */
+static void one_without_ranges_is_cut(void **state)
+{
+    struct world *w = *state;
+    AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+    offer(w, 48, 2, FETCH_VERIFY_STRUCTURE);
+    fault(w, 0, NODE_CAP, 20 * MIB);
+    fault(w, 0, NODE_DROPS, 25);
+    fault(w, 1, NODE_CAP, 4 * MIB);
+    w->on_told = the_first_is_cut;
+    get_well(w, &r);
+    assert_true(w->dropped_at_b > 0);
+    assert_true(r.shares[0].bytes_b > r.size_b / 4 * 3);
+}
+
 /* It stood still with what it had: until it gives something it is not trusted with much again. */
 static void one_that_failed_gets_little(void **state)
 {
@@ -379,6 +404,57 @@ static void one_that_is_in_time(void **state)
     assert_int_equal(w->late, 0);
 }
 
+/* One without ranges sends once more what is there, and nothing is kept meanwhile: whether it will
+ * be in time is seen by what it sends. */
+static void what_is_read_again_is_in_time(void **state)
+{
+    static const char name[] = "snapshot-7-AoNd8oJEBQNiREzWyRUXYkwgpteeWNRzDYEY4PYRQ9rM.tar.zst";
+    static const uint8_t block[SEGMENT_BLOCK_B];
+    struct world *w = *state;
+    struct fetch_job job = {.name = name, .dir = w->to};
+    struct source source = {.state = SOURCE_READY, .answered = true, .n_streams = 1, .tried = true};
+    const uint64_t second = 1000000000, blocks = 2000;
+
+    for (unsigned by_s = 100; by_s <= 900; by_s += 800) {
+        AUTO(partial_freep) struct partial *p = NULL;
+        struct stream s = {
+            .source = &source, .kind = STREAM_SINGLE, .asked_b = blocks * SEGMENT_BLOCK_B};
+        struct archive a = {.ctx = &w->ctx,
+                            .job = &job,
+                            .sources = &source,
+                            .n_sources = 1,
+                            .streams = {&s},
+                            .n_streams = 1};
+        enum partial_put put;
+        uint8_t writer;
+        struct err *e = NULL;
+
+        assert_null(partial_open(&w->ctx, w->to, name, &p));
+        assert_null(partial_size(p, blocks * SEGMENT_BLOCK_B, 1));
+        for (size_t i = 0; i < 800; i++)
+            assert_null(
+                partial_put(p, 1, i * SEGMENT_BLOCK_B, block, sizeof(block), &put, &writer));
+        a.partial = p;
+        a.deadline = (struct deadline){.by_ns = (1 + by_s) * second, .begun_ns = second};
+        meter_begin(&a.kept, second);
+        meter_begin(&s.meter, second);
+        meter_begin(&source.meter, second);
+        s.end_b = s.asked_b;
+        for (uint64_t i = 1; i < 380 && !e;
+             i++) { /* two blocks a second: the whole file in 1000 s */
+            uint64_t now = (1 + i) * second;
+
+            meter_add(&s.meter, now, 2 * SEGMENT_BLOCK_B);
+            meter_add(&source.meter, now, 2 * SEGMENT_BLOCK_B);
+            s.pos_b += 2 * SEGMENT_BLOCK_B;
+            e = sources_in_time(&a, now);
+        }
+        assert_true(by_s == 900 ? !e : e && e->kind == ERR_TIMEOUT);
+        err_free(e);
+        assert_null(partial_forget(p, SEGMENT_MISSING, NULL));
+    }
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -391,6 +467,8 @@ int main(void)
         CASE(a_cache_that_stays_cold),
         CASE(one_that_comes_too_late),
         CASE(one_that_is_in_time),
+        CASE(what_is_read_again_is_in_time),
+        CASE(one_without_ranges_is_cut),
         cmocka_unit_test(one_that_failed_gets_little),
     };
 
