@@ -225,12 +225,10 @@ static void hand_on_checks(struct archive *a)
         struct stream *s = a->streams[i - 1];
         size_t block = (size_t)(s->pos_b / SEGMENT_BLOCK_B);
 
-        if (s->kind != STREAM_CHECK || s->enough || s->pos_b >= s->end_b ||
-            a->n_checks == CHECKS_MAX || (a->dispute.on && a->dispute.judge == s->source) ||
-            !others_compare(a, s->source, block))
-            continue;
-        a->checks[a->n_checks++] = (struct check){block, segment_blocks(s->end_b)};
-        stream_end(s);
+        if (s->kind == STREAM_CHECK && !s->enough && s->pos_b < s->end_b &&
+            a->n_checks < CHECKS_MAX && !(a->dispute.on && a->dispute.judge == s->source) &&
+            others_compare(a, s->source, block))
+            stream_end(s);
     }
 }
 

@@ -89,7 +89,8 @@ static struct source *find_reader(const struct archive *a)
         const struct stream *s = a->streams[i];
 
         if (s->kind == STREAM_SINGLE && s->source->state == SOURCE_READY && !s->enough &&
-            !is_party(a, s->source) && s->pos_b <= a->dispute.block * SEGMENT_BLOCK_B)
+            !is_party(a, s->source) && s->pos_b <= a->dispute.block * SEGMENT_BLOCK_B &&
+            a->dispute.block * SEGMENT_BLOCK_B < s->end_b)
             return s->source;
     }
     return NULL;
@@ -252,6 +253,22 @@ static void drop_versions(struct dispute *d)
         }
 }
 
+/* The judge is still to send that block; what else it compares meanwhile is no answer. */
+static bool is_on_its_way(const struct archive *a)
+{
+    const struct dispute *d = &a->dispute;
+
+    for (size_t i = 0; i < a->n_streams; i++) {
+        const struct stream *s = a->streams[i];
+        uint64_t at_b = d->block * SEGMENT_BLOCK_B;
+
+        if (s->source == d->judge && !s->enough && s->pos_b <= at_b && at_b < s->end_b &&
+            (s->kind == STREAM_CHECK || s->kind == STREAM_SINGLE))
+            return true;
+    }
+    return false;
+}
+
 struct err *dispute_tick(struct archive *a)
 {
     struct dispute *d = &a->dispute;
@@ -266,9 +283,5 @@ struct err *dispute_tick(struct archive *a)
         dispute_end(a);
         return NULL;
     }
-    for (size_t i = 0; i < a->n_streams; i++)
-        if (a->streams[i]->source == d->judge && !a->streams[i]->enough &&
-            (a->streams[i]->kind == STREAM_CHECK || find_reader(a) == d->judge))
-            return NULL;
-    return ask_judge(a);
+    return d->judge && is_on_its_way(a) ? NULL : ask_judge(a);
 }

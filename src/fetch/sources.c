@@ -255,6 +255,7 @@ static struct err *take_length(struct archive *a, struct source *s)
         a->verifier = verifier_free(a->verifier);
         blame_end(a);
         witness_clear(a);
+        dispute_end(a);
         for (size_t i = 0; i < a->n_sources; i++) {
             memset(a->sources[i].printed + blocks_of(HEAD_B), 0,
                    sizeof(s->printed) - blocks_of(HEAD_B));

@@ -44,6 +44,33 @@ static void forget(struct stream *s)
     free(s);
 }
 
+/* Of one that gave less than that: all of it, until there is one that gave more. Also of one that
+ * is left because it fell silent: what it gave before is not right because of that. */
+static void draw_last_check(const struct stream *s)
+{
+    struct archive *a = s->a;
+    size_t from = (size_t)(s->begun_b / SEGMENT_BLOCK_B), to = (size_t)(s->pos_b / SEGMENT_BLOCK_B);
+
+    if (s->kind != STREAM_FILL || s->source->probed || to <= from || a->n_checks == CHECKS_MAX ||
+        s->source->state == SOURCE_ASIDE) /* nothing of it stays */
+        return;
+    s->source->probed = to - from >= PROBE;
+    a->checks[a->n_checks++] = (struct check){to - from > PROBE ? to - PROBE : from, to};
+}
+
+/* What was to be compared still is, whoever did not get there; disputes and inquiries ask again by
+ * themselves. */
+static void hand_back_check(const struct stream *s)
+{
+    struct archive *a = s->a;
+    size_t from = (size_t)(s->pos_b / SEGMENT_BLOCK_B);
+
+    if (s->kind != STREAM_CHECK || s->enough || s->pos_b >= s->end_b || a->n_checks == CHECKS_MAX ||
+        a->inquiry.on || (a->dispute.on && from == a->dispute.block))
+        return;
+    a->checks[a->n_checks++] = (struct check){from, segment_blocks(s->end_b)};
+}
+
 void stream_end(struct stream *s)
 {
     if (s->enough)
@@ -53,6 +80,8 @@ void stream_end(struct stream *s)
         return;
     }
     http_cancel(s->transfer);
+    draw_last_check(s);
+    hand_back_check(s);
     forget(s);
 }
 
@@ -90,18 +119,6 @@ static void draw_check(struct stream *s, size_t block)
         return;
     s->source->probed = s->source->probed || probe;
     a->checks[a->n_checks++] = (struct check){probe ? block + 1 - PROBE : block, block + 1};
-}
-
-/* Of one that gave less than that: all of it, until there is one that gave more. */
-static void draw_last_check(const struct stream *s)
-{
-    struct archive *a = s->a;
-    size_t from = (size_t)(s->begun_b / SEGMENT_BLOCK_B), to = (size_t)(s->pos_b / SEGMENT_BLOCK_B);
-
-    if (s->kind != STREAM_FILL || s->source->probed || to <= from || a->n_checks == CHECKS_MAX)
-        return;
-    s->source->probed = to - from >= PROBE;
-    a->checks[a->n_checks++] = (struct check){to - from > PROBE ? to - PROBE : from, to};
 }
 
 static struct err *keep(struct stream *s, size_t block, size_t n)
@@ -306,6 +323,7 @@ static void on_done(void *arg, struct http_transfer *t, struct http_response *r)
     bool refused = s->refused, unranged = s->unranged;
 
     draw_last_check(s);
+    hand_back_check(s);
     forget(s);
     if (e && refused)
         source_drop(a, source, e);

@@ -341,14 +341,45 @@ static void one_without_ranges_is_cut(void **state)
 /* It stood still with what it had: until it gives something it is not trusted with much again. */
 static void one_that_failed_gets_little(void **state)
 {
-    struct source s = {.last_b_s = 40e6, .good_ns = 5000};
+    struct source s = {.last_b_s = 40e6, .good_ns = 5000, .ranges = true};
 
     assert_true(source_prospect(&s, 6000) == 40e6);
     s.strikes = 1;
     s.struck_ns = 6000;
     assert_true(source_prospect(&s, 7000) < 1e5);
+    s.ranges = false; /* it takes nothing from others */
+    assert_true(source_prospect(&s, 7000) == 40e6);
+    s.ranges = true;
     s.good_ns = 7000;
     assert_true(source_prospect(&s, 7000) == 40e6);
+}
+
+/* What one gave before it was left is compared, and what it did not get to compare somebody else
+ * does, but for a dispute, which asks again by itself. */
+static void comparisons_are_not_lost(void **state)
+{
+    struct world *w = *state;
+    AUTO(freep) char *url = nobodys_url();
+    struct fetch_job job = {0};
+    struct fetch_source spec = {.url = url};
+    struct source source = {.spec = &spec, .state = SOURCE_READY, .total_b = 100 * MIB};
+    struct archive a = {.ctx = &w->ctx, .job = &job, .sources = &source, .n_sources = 1};
+    const struct http_loop_opts opts = {.max_sockets = 4};
+
+    assert_null(http_loop_new(&w->ctx, &opts, &a.loop));
+    stream_begin(&a, &source, STREAM_FILL, 4 * MIB, 8 * MIB)->pos_b += 5 * SEGMENT_BLOCK_B;
+    stream_end(a.streams[0]);
+    assert_int_equal(a.n_checks, 1);
+    assert_true(a.checks[0].from == 64 && a.checks[0].to == 69 && !source.probed);
+    stream_begin(&a, &source, STREAM_CHECK, 4 * MIB, 5 * MIB)->pos_b += 3 * SEGMENT_BLOCK_B;
+    stream_end(a.streams[0]);
+    assert_int_equal(a.n_checks, 2);
+    assert_true(a.checks[1].from == 67 && a.checks[1].to == 80);
+    a.dispute = (struct dispute){.on = true, .block = 64, .judge = &source};
+    stream_begin(&a, &source, STREAM_CHECK, 4 * MIB, 4 * MIB + SEGMENT_BLOCK_B);
+    stream_end(a.streams[0]);
+    assert_int_equal(a.n_checks, 2);
+    http_loop_free(a.loop);
 }
 
 /* ---- too late ------------------------------------------------------------------------------- */
@@ -467,6 +498,7 @@ int main(void)
         CASE(a_cache_that_stays_cold),
         CASE(one_that_comes_too_late),
         CASE(one_that_is_in_time),
+        CASE(comparisons_are_not_lost),
         CASE(what_is_read_again_is_in_time),
         CASE(one_without_ranges_is_cut),
         cmocka_unit_test(one_that_failed_gets_little),
