@@ -206,6 +206,15 @@ static void child_of(enum what what)
         pause();
 }
 
+static struct err *is_waiting(struct ctx *ctx, void *arg, bool *ret)
+{
+    struct kube_pid1 *p = arg;
+
+    TRY(pid_signals_read(ctx, p->id, &p->signals));
+    *ret = p->signals.waits == SIGNAL_WAIT_YES && !pid_signals_has(p->signals.blocked, SIGTERM);
+    return NULL;
+}
+
 /* What SIGTERM would do by our word, and how the process then ended: it is killed at last. */
 static bool real(enum what what, unsigned long flags, enum kube_signal_does *ret, int *ret_status)
 {
@@ -230,6 +239,10 @@ static bool real(enum what what, unsigned long flags, enum kube_signal_does *ret
     p.id.pid = pid;
     assert_ok(pid_start(&ctx, pid, &p.id.start));
     assert_ok(pid_signals_read(&ctx, p.id, &p.signals));
+    if (what == WAITS) /* from before its wait into it, where the masks do not tell any more */
+        assert_int_equal(kube_pid1_on_signal(&p, SIGTERM), KUBE_SIGNAL_UNKNOWN);
+    if (what == WAITS)
+        assert_ok(wait_until(&ctx, "a wait for a signal", 20000, 1, is_waiting, &p));
     *ret = kube_pid1_on_signal(&p, SIGTERM);
     assert_int_equal(kill(pid, SIGTERM), 0);
     if (what != WAITS)
