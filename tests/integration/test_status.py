@@ -331,13 +331,16 @@ def snapshots_are_read_from_the_folder(t):
     # What agavectl notes of one that it has fetched: nobody vouched for it, and that is shown from then on.
     notes = host.snapshots / ".agavectl"
     notes.mkdir()
+    name = f"incremental-snapshot-802-1102-{h}.tar.zst"
     note = {"schema_version": 1, "name": "x", "size_b": 1, "at_ms": 1, "sources": ["a:1"], "trust": "any"}
-    (notes / f"incremental-snapshot-802-1102-{h}.tar.zst.json").write_text(json.dumps(note))
+    (notes / f"{name}.json").write_text(json.dumps(note))
+    assert host.json()[0]["snapshot"]["incremental_trust"] is None, "it is about another archive"
+    (notes / f"{name}.json").write_text(json.dumps({**note, "name": name}))
     assert host.json()[0]["snapshot"]["incremental_trust"] == "any"
     assert "; nobody vouched for the incremental (--trust-any)\n" in host.run().out
     r = t.run("--config", host.config, "check", "snapshots")
     assert re.search(r"snapshots.trust.*nobody vouches for '.*-802-1102-", r.out), r
-    (notes / f"incremental-snapshot-802-1102-{h}.tar.zst.json").write_text("no note")
+    (notes / f"{name}.json").write_text("no note")
     assert host.json()[0]["snapshot"]["incremental_trust"] is None
 
 
