@@ -17,12 +17,11 @@
 #include "fetch/provenance.h"
 #include "fetch/store.h"
 #include "fetch/target.h"
+#include "flow/snapshot_fetch.h"
 #include "flow/unit_state.h"
 #include "io/fsroot.h"
 #include "io/io_class.h"
 #include "look/snapshot_rules.h"
-
-#define MEASURE_MS 4000
 
 struct get_opts {
     struct snapshot_who_opts who;
@@ -196,24 +195,17 @@ static struct pair_job job_of(struct ctx *ctx, const struct get_opts *o, struct 
     const struct config *c = ctx->cfg;
     bool chown = c && geteuid() == 0 && !o->dir;
     struct pair_job job = {
-        .scope = &who->find,
-        .limits = who->limits,
-        .max_age_end = who->max_age_end,
-        .convergence_slots = who->convergence_slots,
-        .measure_ms = MEASURE_MS,
-        .blacklist = &who->blacklist,
         .uid = chown ? (uint32_t)c->validator.uid : UINT32_MAX,
         .gid = chown ? (uint32_t)c->validator.gid : UINT32_MAX,
         .verify = verify_of(ctx, o),
         /* agavectl starts none but 3.0 and later, which end at another hash. */
         .hash_must = c && verify_of(ctx, o) == FETCH_VERIFY_FULL,
-        .min_rate_b_s = (uint64_t)who->limits.min_rate_b_s,
-        .max_rate_b_s = o->max_rate_b_s ? o->max_rate_b_s
-                        : c             ? c->snapshot.max_rate_mib_s << 20
-                                        : 0,
         .events = events,
     };
 
+    snapshot_job_fill(who, c, &job);
+    if (o->max_rate_b_s)
+        job.max_rate_b_s = o->max_rate_b_s;
     if (c && !o->dir) /* whoever is asked: a validator of this one starts from it */
         job.limits.shred_version = snapshot_shred_version(c);
     job.limits.full_only = o->full_only;

@@ -10,28 +10,14 @@
 #include "config/config.h"
 #include "fetch/pair.h"
 #include "fetch/partial_sweep.h"
-#include "flow/snapshot_scope.h"
-#include "flow/snapshot_text.h"
+#include "flow/snapshot_fetch.h"
 #include "look/snapshot_rules.h"
 
 #define REJECTED_MAX 8 /* named in the summary */
-#define MEASURE_MS   4000
 
 static uint64_t age_of(uint64_t tip, uint64_t slot)
 {
     return tip > slot ? tip - slot : 0;
-}
-
-static void on_say(void *arg, const char *text)
-{
-    report_progress(arg, "%s", text);
-}
-
-static void on_progress(void *arg, const struct fetch_progress *p)
-{
-    AUTO(freep) char *text = snapshot_progress_text(p);
-
-    report_progress(arg, "%s", text);
 }
 
 static void on_dropped(void *arg, const char *label, const struct err *e)
@@ -42,39 +28,18 @@ static void on_dropped(void *arg, const char *label, const struct err *e)
 static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events *events,
                          struct pair_local *local, struct pair_report *ret)
 {
-    AUTO(snapshot_scope_clear) struct snapshot_scope scope = {0};
-    const struct config *c = ctx->cfg;
-    const struct snapdirs dirs = snapshot_dirs(c);
-    struct err *e, *saved;
-
-    TRY(snapshot_scope_init(ctx, NULL, &scope));
-    scope.find.tip_from = &c->cluster.references;
-    scope.limits.tip = (struct known_u64){.known = true, .v = tip};
-    struct pair_job job = {
-        .scope = &scope.find,
-        .limits = scope.limits,
-        .max_age_end = scope.max_age_end,
-        .convergence_slots = scope.convergence_slots,
-        .measure_ms = MEASURE_MS,
-        .blacklist = &scope.blacklist,
+    const struct snapdirs dirs = snapshot_dirs(ctx->cfg);
+    const struct pair_job job = {
         .dir = dirs.full ? dirs.full : dirs.dir,
         .incr_dir = dirs.incremental ? dirs.incremental : dirs.dir,
-        .uid = (uint32_t)c->validator.uid,
-        .gid = (uint32_t)c->validator.gid,
         /* Agave 3.0 and later end at a start with another hash than the name's, so that it is
          * looked at here in any case but one. */
-        .verify = str_eq(c->snapshot.verify, "none") ? FETCH_VERIFY_NONE : FETCH_VERIFY_FULL,
+        .verify = str_eq(ctx->cfg->snapshot.verify, "none") ? FETCH_VERIFY_NONE : FETCH_VERIFY_FULL,
         .hash_must = true,
-        .min_rate_b_s = c->snapshot.min_rate_mib_s << 20,
-        .max_rate_b_s = c->snapshot.max_rate_mib_s << 20,
         .events = events,
     };
-    e = pair_get(ctx, &job, local, ret);
-    saved = snapshot_scope_save(ctx, &scope);
-    if (saved)
-        log_debug("what failed is not remembered: %s", saved->text);
-    err_free(saved);
-    return e;
+
+    return snapshot_fetch(ctx, tip, &job, local, ret);
 }
 
 /* Nothing is wanted: half files of fetches that were cut off would fill the disk night by night.
@@ -118,17 +83,12 @@ struct err *snapshot_get(struct ctx *ctx, uint64_t tip, const struct flow_report
 {
     AUTO(pair_local_clear) struct pair_local local = {0};
     AUTO(pair_report_clear) struct pair_report done = {0};
-    struct flow_report quiet = {0};
-    const struct pair_events events = {
-        .say = on_say,
-        .progress = on_progress,
-        .dropped = on_dropped,
-        .arg = report ? (void *)(uintptr_t)report : &quiet,
-    };
+    struct pair_events events = snapshot_events(report);
     /* Before a start notes do not count, and what is here has to be as good as what is fetched. */
     const struct pair_look look = {.dirs = snapshot_dirs(ctx->cfg),
                                    .hash_must = !str_eq(ctx->cfg->snapshot.verify, "none")};
 
+    events.dropped = on_dropped;
     TRY(pair_local_look(ctx, &look, &events, &local));
     *ret_changed = !local.full || age_of(tip, local.slot) > ctx->cfg->snapshot.max_age_slots;
     if (*ret_changed)

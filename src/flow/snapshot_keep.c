@@ -5,21 +5,18 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "config/config.h"
 #include "fetch/pair.h"
 #include "fetch/prune.h"
 #include "fetch/store.h"
 #include "fetch/tip.h"
-#include "flow/snapshot_scope.h"
-#include "flow/snapshot_text.h"
+#include "flow/snapshot_fetch.h"
 #include "flow/unit_state.h"
 #include "io/clock.h"
 #include "look/snapshot_rules.h"
 
-#define TIP_MS     2000
-#define MEASURE_MS 4000
-#define LOOK_NS    (UINT64_C(2) * 1000000000)
+#define TIP_MS  2000
+#define LOOK_NS (UINT64_C(2) * 1000000000)
 
 const char *keep_outcome_name(enum keep_outcome o)
 {
@@ -64,18 +61,6 @@ struct json *keep_round_json(const struct keep_round *r)
 /* ---- fetching ---------------------------------------------------------------------------------
  */
 
-static void on_say(void *arg, const char *text)
-{
-    report_progress(arg, "%s", text);
-}
-
-static void on_progress(void *arg, const struct fetch_progress *p)
-{
-    AUTO(freep) char *text = snapshot_progress_text(p);
-
-    report_progress(arg, "%s", text);
-}
-
 static struct err *is_active_voter(struct ctx *ctx, bool *ret)
 {
     AUTO(unit_config_freep) struct unit_config *u = NULL;
@@ -112,43 +97,23 @@ static struct err *still_quiet(void *arg)
 static struct err *fetch(struct ctx *ctx, uint64_t tip, const struct pair_events *events,
                          struct pair_local *local, struct watch *watch, struct pair_report *ret)
 {
-    AUTO(snapshot_scope_clear) struct snapshot_scope scope = {0};
-    const struct config *c = ctx->cfg;
     AUTO(freep) char *target = NULL, *incr_target = NULL;
-    const struct snapdirs dirs = snapshot_dirs(c);
-    struct err *e, *saved;
+    const struct snapdirs dirs = snapshot_dirs(ctx->cfg);
 
     TRY(store_target(ctx, dirs.full ? dirs.full : dirs.dir, true, &target));
     TRY(store_target(ctx, dirs.incremental ? dirs.incremental : dirs.dir, true, &incr_target));
-    TRY(snapshot_scope_init(ctx, NULL, &scope));
-    scope.find.tip_from = &c->cluster.references;
-    scope.limits.tip = (struct known_u64){.known = true, .v = tip};
     const struct pair_job job = {
-        .scope = &scope.find,
-        .limits = scope.limits,
-        .max_age_end = scope.max_age_end,
-        .convergence_slots = scope.convergence_slots,
-        .measure_ms = MEASURE_MS,
-        .blacklist = &scope.blacklist,
         .dir = target,
         .incr_dir = incr_target,
         .waiting = true,
-        .uid = (uint32_t)c->validator.uid,
-        .gid = (uint32_t)c->validator.gid,
         .verify = FETCH_VERIFY_FULL, /* there is time, and nobody looks on */
         .hash_must = true,
-        .min_rate_b_s = c->snapshot.min_rate_mib_s << 20,
-        .max_rate_b_s = c->snapshot.max_rate_mib_s << 20,
         .events = events,
         .may_go_on = still_quiet,
         .may_arg = watch,
     };
-    e = pair_get(ctx, &job, local, ret);
-    saved = snapshot_scope_save(ctx, &scope);
-    if (saved)
-        log_debug("what failed is not remembered: %s", saved->text);
-    err_free(saved);
-    return e;
+
+    return snapshot_fetch(ctx, tip, &job, local, ret);
 }
 
 /* Of what waits alone, and of what is about nothing. */
@@ -197,12 +162,7 @@ static struct err *newest(struct ctx *ctx, struct known_u64 *ret)
 static struct err *bring(struct ctx *ctx, const struct flow_report *report, struct strlist *seen,
                          struct keep_round *r)
 {
-    struct flow_report nobody = {0};
-    const struct pair_events events = {
-        .say = on_say,
-        .progress = on_progress,
-        .arg = report ? (void *)(uintptr_t)report : &nobody,
-    };
+    const struct pair_events events = snapshot_events(report);
     struct watch watch = {.ctx = ctx};
     const struct pair_look look = {.dirs = snapshot_dirs(ctx->cfg),
                                    .waiting = true,
