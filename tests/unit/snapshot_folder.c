@@ -1,7 +1,6 @@
 /* See snapshot_folder.h. */
 #include "unit/snapshot_folder.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "remove_tree.h"
 
 int snapshot_folder_setup(void **state)
 {
@@ -26,16 +26,11 @@ int snapshot_folder_setup(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    return remove(path);
-}
-
 int snapshot_folder_teardown(void **state)
 {
     struct snapshot_folder *w = *state;
 
-    assert_int_equal(nftw(w->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    remove_tree(w->dir);
     fsroot_close(w->root);
     free(w);
     return 0;
@@ -54,6 +49,20 @@ void folder_touch(struct snapshot_folder *w, const char *name)
     AUTO(freep) char *path = xasprintf("/s/%s", name);
 
     folder_put(w, path, "x", 1);
+}
+
+bool folder_has(struct snapshot_folder *w, const char *name)
+{
+    AUTO(freep) char *path = xasprintf("%s/s/%s", w->dir, name);
+
+    return access(path, F_OK) == 0;
+}
+
+void folder_expect(struct snapshot_folder *w, const char *const *names, bool there)
+{
+    for (; *names; names++)
+        if (folder_has(w, *names) != there)
+            fail_msg("'%s' is %s", *names, there ? "gone" : "still there");
 }
 
 void folder_bank(struct snapshot_folder *w, const struct folder_bank *b)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/ctx.h"
@@ -22,6 +23,11 @@ int snapshot_folder_teardown(void **state);
 void folder_put(struct snapshot_folder *w, const char *path, const void *data, size_t n);
 /* One byte; name is below /s. */
 void folder_touch(struct snapshot_folder *w, const char *name);
+
+/* Is anything of that name there? Names are below /s. */
+bool folder_has(struct snapshot_folder *w, const char *name);
+/* All of them (NULL ends the list) are, or are not. */
+void folder_expect(struct snapshot_folder *w, const char *const *names, bool there);
 
 /* A bank snapshot as 3.0.14 leaves it: c(omplete) f(lushed) p(re), s: full_snapshot_slot, or a
  * fastboot version ("2.0.0"). */

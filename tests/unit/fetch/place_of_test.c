@@ -13,6 +13,7 @@
 #include "io/fsroot.h"
 #include "io/http.h"
 #include "server.h"
+#include "../remove_tree.h"
 
 /* ---- nodes -------------------------------------------------------------------------------- */
 
@@ -171,30 +172,12 @@ int place_setup(void **state)
     return 0;
 }
 
-static void remove_below(struct fsroot *r, const char *path)
-{
-    AUTO(strlist_clear) struct strlist names = {0};
-    struct err *e = fsroot_list(r, path, &names);
-
-    if (e) {
-        err_free(e);
-        (void)err_free(fsroot_unlink(r, path));
-        return;
-    }
-    for (size_t i = 0; i < names.n; i++) {
-        AUTO(freep) char *below = xasprintf("%s/%s", path, names.items[i]);
-
-        remove_below(r, below);
-    }
-    (void)err_free(fsroot_rmdir(r, path));
-}
-
 int place_teardown(void **state)
 {
     struct place_of_test *t = *state;
 
     rpc_pool_close(t->pool);
-    remove_below(t->root, t->dir);
+    remove_tree(t->dir);
     fsroot_close(t->root);
     for (size_t i = 0; i < NODES; i++) {
         free(t->urls[i]);
@@ -238,7 +221,7 @@ bool there(const struct place_of_test *t, const char *name)
 
 void begin_again(struct place_of_test *t)
 {
-    remove_below(t->root, t->to);
+    remove_tree(t->to);
     assert_int_equal(mkdir(t->to, 0755), 0);
     strlist_clear(&t->dropped);
     strlist_clear(&t->blamed);

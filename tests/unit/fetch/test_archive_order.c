@@ -9,6 +9,7 @@
 #include "lab/node/rpc_server.h"
 #include "lab/node/snapshot_maker.h"
 #include "server.h"
+#include "../remove_tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -145,30 +146,12 @@ static int setup(void **state)
     return 0;
 }
 
-static void remove_below(struct fsroot *r, const char *path)
-{
-    AUTO(strlist_clear) struct strlist names = {0};
-    struct err *e = fsroot_list(r, path, &names);
-
-    if (e) {
-        err_free(e);
-        (void)err_free(fsroot_unlink(r, path));
-        return;
-    }
-    for (size_t i = 0; i < names.n; i++) {
-        AUTO(freep) char *below = xasprintf("%s/%s", path, names.items[i]);
-
-        remove_below(r, below);
-    }
-    (void)err_free(fsroot_rmdir(r, path));
-}
-
 static int teardown(void **state)
 {
     struct world *w = *state;
 
     rpc_pool_close(w->pool);
-    remove_below(w->root, w->dir);
+    remove_tree(w->dir);
     fsroot_close(w->root);
     for (size_t i = 0; i < NODES; i++)
         free(w->urls[i]);
@@ -267,7 +250,7 @@ static void the_best_lies(void **state)
         get_well(w, &r);
         assert_true(r.shares[1].bytes_b > r.size_b / 4 * 3);
         assert_int_equal(r.shares[0].bytes_b, 0);
-        remove_below(w->root, w->to);
+        remove_tree(w->to);
         assert_int_equal(mkdir(w->to, 0755), 0);
     }
 }

@@ -5,6 +5,7 @@
 #include "fetch/segment_map.h"
 #include "io/clock.h"
 #include "io/fsroot.h"
+#include "../remove_tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,31 +53,11 @@ static int setup(void **state)
     return 0;
 }
 
-static void remove_below(struct fsroot *r, const char *path)
-{
-    AUTO(strlist_clear) struct strlist names = {0};
-    struct err *e = fsroot_list(r, path, &names);
-
-    if (e) {
-        err_free(e);
-        (void)err_free(fsroot_unlink(r, path));
-        return;
-    }
-    for (size_t i = 0; i < names.n; i++) {
-        AUTO(freep) char *below = xasprintf("%s/%s", path, names.items[i]);
-
-        remove_below(r, below);
-    }
-    (void)err_free(fsroot_rmdir(r, path));
-}
-
 static int teardown(void **state)
 {
     struct folder *f = *state;
 
-    remove_below(f->root, "/d");
-    remove_below(f->root, "/proc");
-    rmdir(f->dir);
+    remove_tree(f->dir);
     fsroot_close(f->root);
     free(f);
     return 0;

@@ -18,19 +18,6 @@
 static const struct snapload_rules v30 = {.version = {.known = true, .major = 3, .patch = 14}};
 static const struct snapload_rules v40 = {.version = {.known = true, .major = 4}};
 
-static bool is_there(struct snapshot_folder *w, const char *name)
-{
-    AUTO(freep) char *path = xasprintf("%s/s/%s", w->dir, name);
-
-    return access(path, F_OK) == 0;
-}
-
-static void expect_there(struct snapshot_folder *w, const char *const *names, bool there)
-{
-    for (; *names; names++)
-        if (is_there(w, *names) != there)
-            fail_msg("'%s' is %s", *names, there ? "gone" : "still there");
-}
 static struct err *prune_now(struct snapshot_folder *w, const struct snapload_rules *rules,
                              const struct prune_want *want, size_t *ret_n, struct prune_plan *p)
 {
@@ -94,8 +81,8 @@ static void the_newest_pair_stays(void **state)
 
     fill(w);
     assert_null(prune_now(w, &v30, &(struct prune_want){0}, &n, &p));
-    expect_there(w, kept, true);
-    expect_there(w, gone, false);
+    folder_expect(w, kept, true);
+    folder_expect(w, gone, false);
     assert_int_equal(n, 9); /* the note of an archive goes with it */
     assert_int_equal(p.n_removed, n);
     assert_null(prune_now(w, &v30, &(struct prune_want){0}, &n, &again));
@@ -144,8 +131,8 @@ static void each_kind_has_its_folder(void **state)
         if (str_eq(l.files[i].path, "/s/full/" FULL("400")))
             assert_string_equal(p.items[i].why, "one of the highest full archives");
     assert_null(prune(&w->ctx, &l, &v30, &want, &p, &n));
-    expect_there(w, kept, true);
-    expect_there(w, gone, false);
+    folder_expect(w, kept, true);
+    folder_expect(w, gone, false);
     assert_int_equal(n, 3);
 }
 
@@ -213,7 +200,7 @@ static void what_was_to_stay_is_gone(void **state)
     assert_non_null(e);
     assert_int_equal(e->kind, ERR_REFUSED);
     assert_non_null(strstr(e->text, "the folder has changed"));
-    assert_true(is_there(w, FULL("200")) && is_there(w, FULL("100")));
+    assert_true(folder_has(w, FULL("200")) && folder_has(w, FULL("100")));
 }
 
 static void what_went_by_itself_is_fine(void **state)
@@ -233,8 +220,8 @@ static void what_went_by_itself_is_fine(void **state)
     folder_touch(w, FULL("20")); /* and what came is not looked at by who confirmed */
     assert_null(go_on(w, &want, &then, &n));
     assert_int_equal(n, 1);
-    assert_false(is_there(w, FULL("100")));
-    assert_true(is_there(w, FULL("200")) && is_there(w, FULL("20")));
+    assert_false(folder_has(w, FULL("100")));
+    assert_true(folder_has(w, FULL("200")) && folder_has(w, FULL("20")));
 }
 
 /* Without their note nobody would know that nobody vouches for them. */
@@ -254,14 +241,14 @@ static void the_note_of_what_was_renamed_stays(void **state)
     take_away(w, ".agavectl/" FULL("100"), FULL("100"));
     assert_null(go_on(w, &want, &then, &n));
     assert_int_equal(n, 0);
-    assert_true(is_there(w, FULL("100")) && is_there(w, ".agavectl/" FULL("100") ".json"));
+    assert_true(folder_has(w, FULL("100")) && folder_has(w, ".agavectl/" FULL("100") ".json"));
 
     /* A note is written before its archive has its name. */
     folder_touch(w, ".agavectl/" FULL("400") ".json");
     look(w, &want, &then);
     folder_touch(w, "remote/" FULL("400"));
     assert_null(go_on(w, &want, &then, &n));
-    assert_true(is_there(w, ".agavectl/" FULL("400") ".json"));
+    assert_true(folder_has(w, ".agavectl/" FULL("400") ".json"));
 }
 
 static void one_prune_at_a_time(void **state)
@@ -281,11 +268,11 @@ static void one_prune_at_a_time(void **state)
     assert_non_null(e);
     assert_int_equal(e->kind, ERR_REFUSED);
     assert_non_null(strstr(e->text, "another prune is at work"));
-    assert_true(is_there(w, FULL("100")));
+    assert_true(folder_has(w, FULL("100")));
     assert_int_equal(flock(fd, LOCK_UN), 0);
     look(w, &want, &then);
     assert_null(go_on(w, &want, &then, &n));
-    assert_false(is_there(w, FULL("100")));
+    assert_false(folder_has(w, FULL("100")));
 }
 
 static void more_full_ones_can_be_kept(void **state)
@@ -298,9 +285,9 @@ static void more_full_ones_can_be_kept(void **state)
 
     fill(w);
     assert_null(prune_now(w, &v30, &(struct prune_want){.keep_full = 2, .running = true}, &n, &p));
-    expect_there(w, kept, true);
-    assert_true(is_there(w, "remote/tmp-" FULL("350"))); /* it runs, and may be at work on it */
-    assert_false(is_there(w, "remote/" FULL("200")));
+    folder_expect(w, kept, true);
+    assert_true(folder_has(w, "remote/tmp-" FULL("350"))); /* it runs, and may be at work on it */
+    assert_false(folder_has(w, "remote/" FULL("200")));
 }
 
 static void what_waits_stays_beside_what_is_used(void **state)
@@ -318,8 +305,8 @@ static void what_waits_stays_beside_what_is_used(void **state)
     for (size_t i = 0; gone[i]; i++)
         folder_touch(w, gone[i]);
     assert_null(prune_now(w, &v30, &(struct prune_want){.running = true}, &n, &p));
-    expect_there(w, kept, true);
-    expect_there(w, gone, false);
+    folder_expect(w, kept, true);
+    folder_expect(w, gone, false);
 }
 
 /* Half files are root's, 0600. */
@@ -351,16 +338,16 @@ static void halves(void **state)
     assert_int_equal(flock(fd, LOCK_EX), 0);
     assert_null(prune_now(w, &v30, &(struct prune_want){0}, &n, &p));
     assert_int_equal(n, 2);
-    assert_false(is_there(w, "tmp-" FULL("150")));
-    assert_false(is_there(w, "tmp-" INCR("90", "95")));
-    assert_true(is_there(w, "tmp-" FULL("180")));
-    assert_true(is_there(w, "tmp-" FULL("500")));
-    assert_true(is_there(w, "tmp-" INCR("500", "550")));
+    assert_false(folder_has(w, "tmp-" FULL("150")));
+    assert_false(folder_has(w, "tmp-" INCR("90", "95")));
+    assert_true(folder_has(w, "tmp-" FULL("180")));
+    assert_true(folder_has(w, "tmp-" FULL("500")));
+    assert_true(folder_has(w, "tmp-" INCR("500", "550")));
     closep(&fd);
     fd = -1;
     assert_null(prune_now(w, &v30, &(struct prune_want){.halves = true}, &n, &q));
     assert_int_equal(n, 3);
-    assert_false(is_there(w, ".agavectl/" FULL("500") ".map"));
+    assert_false(folder_has(w, ".agavectl/" FULL("500") ".map"));
     assert_null(prune_now(w, &v30, &(struct prune_want){0}, &n, &r));
     assert_int_equal(n, 0);
 }
@@ -378,10 +365,10 @@ static void refused(struct snapshot_folder *w, const struct snapload_rules *rule
     assert_non_null(e);
     if (e->kind != ERR_REFUSED || !strstr(e->text, why))
         fail_msg("wanted '%s', got %s: %s", why, err_kind_name(e->kind), e->text);
-    assert_true(is_there(w, name));
+    assert_true(folder_has(w, name));
     assert_null(
         prune_now(w, rules, &(struct prune_want){.names = &names, .destroy = &names}, &n, &q));
-    assert_false(is_there(w, name));
+    assert_false(folder_has(w, name));
     assert_int_equal(q.notes.n, 1);
 }
 
@@ -419,8 +406,8 @@ static void a_named_loss_is_not_a_second_one(void **state)
         prune_now(w, &v30, &(struct prune_want){.names = &names, .destroy = &names}, &n, &p));
     assert_int_equal(n, 1);
     assert_int_equal(p.notes.n, 1);
-    assert_false(is_there(w, FULL("200")));
-    expect_there(w, kept, true);
+    assert_false(folder_has(w, FULL("200")));
+    folder_expect(w, kept, true);
 }
 
 static void fast_boot_needs_a_word(void **state)
@@ -541,7 +528,7 @@ static void a_link_gives_nothing_back(void **state)
     assert_in_range(p.freed_b, 0, 8192);
     assert_null(prune(&w->ctx, &l, &v30, &(struct prune_want){0}, &p, &n));
     assert_int_equal(n, 1);
-    assert_true(is_there(w, "elsewhere") && !is_there(w, FULL("300")));
+    assert_true(folder_has(w, "elsewhere") && !folder_has(w, FULL("300")));
 }
 
 /* Agave takes what has the name, whatever it is, and ends on it. */
@@ -569,7 +556,7 @@ static void what_is_no_file_is_told(void **state)
     assert_false(item_of(&l, &p, "/s/" FULL("300"))->remove);
     assert_non_null(strstr(item_of(&l, &p, "/s/" FULL("300"))->why, "no file"));
     assert_null(prune(&w->ctx, &l, &v30, &(struct prune_want){0}, &p, &n));
-    assert_true(is_there(w, FULL("300")) && is_there(w, FULL("400")));
+    assert_true(folder_has(w, FULL("300")) && folder_has(w, FULL("400")));
     strlist_add(&named, FULL("300"));
     prune_plan_clear(&p);
     AUTO(err_freep)

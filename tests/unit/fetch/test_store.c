@@ -17,20 +17,6 @@
 
 static const struct snapload_rules v30 = {.version = {.known = true, .major = 3, .patch = 14}};
 
-static bool is_there(struct snapshot_folder *w, const char *name)
-{
-    AUTO(freep) char *path = xasprintf("%s/s/%s", w->dir, name);
-
-    return access(path, F_OK) == 0;
-}
-
-static void expect_there(struct snapshot_folder *w, const char *const *names, bool there)
-{
-    for (; *names; names++)
-        if (is_there(w, *names) != there)
-            fail_msg("'%s' is %s", *names, there ? "gone" : "still there");
-}
-
 /* ---- what waits -------------------------------------------------------------------------------
  */
 
@@ -63,7 +49,7 @@ static void a_newer_pair_gets_its_place(void **state)
     assert_string_equal(moved.items[0], FULL("400"));
     assert_string_equal(moved.items[1], INCR("400", "450"));
     assert_non_null(strstr(text, "begins at slot 450"));
-    expect_there(w, there, true);
+    folder_expect(w, there, true);
     strlist_clear(&moved);
     freep(&text);
     text = NULL;
@@ -87,8 +73,8 @@ static void only_what_helps_moves(void **state)
     folder_put(w, "/s/.agavectl/" FULL("900"), "", 0); /* empty is no archive */
     assert_null(unstage(w, &v30, &moved, &text));
     assert_int_equal(moved.n, 1);
-    assert_true(is_there(w, INCR("400", "470")));
-    assert_true(is_there(w, ".agavectl/" FULL("440")));
+    assert_true(folder_has(w, INCR("400", "470")));
+    assert_true(folder_has(w, ".agavectl/" FULL("440")));
 }
 
 static const struct snapload_rules unknown = {0};
@@ -115,7 +101,7 @@ static void fast_boot_is_not_given_up_for_little(void **state)
         /* Not knowing the version is no reason to give more up. */
         assert_null(unstage(w, i % 2 ? &v30 : &unknown, &moved, &text));
         assert_int_equal(moved.n, rows[i].moves);
-        assert_int_equal(is_there(w, name), !rows[i].moves);
+        assert_int_equal(folder_has(w, name), !rows[i].moves);
         if (rows[i].moves)
             assert_non_null(strstr(text, "no more at 1000 from the local state"));
         assert_int_equal(snapshot_folder_teardown(state), 0);
@@ -134,7 +120,7 @@ static void nothing_is_overwritten(void **state)
     AUTO(err_freep) struct err *e = unstage(w, &v30, &moved, &text);
     assert_non_null(e);
     assert_int_equal(e->kind, ERR_REFUSED);
-    assert_true(is_there(w, ".agavectl/" FULL("400")));
+    assert_true(folder_has(w, ".agavectl/" FULL("400")));
 }
 
 static void where_a_new_one_goes(void **state)
@@ -144,10 +130,10 @@ static void where_a_new_one_goes(void **state)
 
     assert_null(store_target(&w->ctx, "/s", false, &stopped));
     assert_string_equal(stopped, "/s");
-    assert_false(is_there(w, ".agavectl"));
+    assert_false(folder_has(w, ".agavectl"));
     assert_null(store_target(&w->ctx, "/s", true, &running));
     assert_string_equal(running, "/s/.agavectl");
-    assert_true(is_there(w, ".agavectl"));
+    assert_true(folder_has(w, ".agavectl"));
 }
 
 static const struct snapdirs apart = {.dir = "/s", .full = "/s/full", .incremental = "/s/incr"};
@@ -166,7 +152,7 @@ static void what_waits_gets_the_place_of_its_kind(void **state)
     folder_touch(w, ".agavectl/" FULL("700")); /* nobody would look for it there */
     assert_null(store_unstage(&w->ctx, &apart, &v30, 5000, &moved, &text));
     assert_int_equal(moved.n, 2);
-    expect_there(w, there, true);
+    folder_expect(w, there, true);
 }
 
 /* ---- room -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include "io/http.h"
 #include "lab/node/rpc_server.h"
 #include "lab/node/snapshot_maker.h"
+#include "../remove_tree.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -137,38 +138,12 @@ static int open_host(void **state)
     return 0;
 }
 
-static void remove_below(struct fsroot *r, const char *path)
-{
-    AUTO(strlist_clear) struct strlist names = {0};
-    struct err *e = fsroot_list(r, path, &names);
-
-    if (e) {
-        err_free(e);
-        (void)err_free(fsroot_unlink(r, path));
-        return;
-    }
-    for (size_t i = 0; i < names.n; i++) {
-        AUTO(freep) char *below = xasprintf("%s/%s", path, names.items[i]);
-
-        remove_below(r, below);
-    }
-    if (strcmp(path, "") != 0)
-        (void)err_free(fsroot_rmdir(r, path));
-}
-
 static int close_host(void **state)
 {
     struct host *h = *state;
 
     rpc_pool_close(h->pool);
-    remove_below(h->root, "/snapshots");
-    remove_below(h->root, "/state");
-    for (size_t i = 0; i < NODES; i++) {
-        AUTO(freep) char *node = xasprintf("/node%zu", i);
-
-        remove_below(h->root, node);
-    }
-    rmdir(h->dir);
+    remove_tree(h->dir);
     for (size_t i = 0; i < NODES; i++) {
         free(h->nodes[i].dir);
         free(h->nodes[i].url);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -70,16 +69,6 @@ void fixture_new(struct fixture *f)
     f->dir = xstrdup(dir);
     f->ctx = (struct ctx){.clock = &clock_system, .proc = &proc_system};
     assert_ok(fsroot_open(dir, &f->ctx.root));
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    return remove(path);
-}
-
-void remove_tree(const char *dir)
-{
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 void fill_disk(const char *dir)

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/ctx.h"
 #include "base/err.h"
+#include "../remove_tree.h"
 
 /* A made-up host in a temporary folder, with a ctx on it. */
 struct fixture {
@@ -25,8 +26,6 @@ void fixture_process(struct fixture *f, int pid, const char *comm, const char *e
                      const char *argv, unsigned long long start);
 void fixture_thread(struct fixture *f, int pid, int tid, const char *comm, char state,
                     const char *wchan, const char *stack);
-/* Removes a folder with everything in it. */
-void remove_tree(const char *dir);
 /* Writes into a file in dir until its disk is full. */
 void fill_disk(const char *dir);
 /* Fails the test with the error's text. */

@@ -10,8 +10,8 @@
 #include "solana/ed25519.h"
 #include "solana/merkle.h"
 #include "unit/shred_fixture.h"
+#include "../remove_tree.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,11 +24,6 @@ static uint64_t test_ms(void)
 }
 
 static const struct ledger_opts opts = {.wall_ms = test_ms, .write_buffer_b = 1 << 20};
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    return remove(path);
-}
 
 struct fixture {
     char dir[64];
@@ -51,7 +46,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     struct err *e = ledger_close(f->l);
 
-    nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree(f->dir);
     free(f);
     return e ? -1 : 0;
 }
