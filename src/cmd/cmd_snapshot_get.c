@@ -233,12 +233,6 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
     dirs.dir = dir;
     const struct pair_look look = {
         .dirs = dirs, .waiting = in_use, .by_notes = true, .hash_must = job.hash_must};
-    TRY(pair_local_look(ctx, &look, &show->events, &local));
-    if (o->incr_only && !local.full)
-        return err_new(ERR_NOTFOUND,
-                       "'%s' has no full snapshot that an incremental could go on from; leave "
-                       "'--incremental-only' out",
-                       dir);
     job.dir = target;
     job.incr_dir = incr_target;
     job.waiting = in_use;
@@ -249,7 +243,14 @@ static struct err *get(struct ctx *ctx, const struct get_opts *o, struct snapsho
     job.may_arg = &asked;
     if (!in_use)
         job.may_name = still_unused;
-    e = pair_get(ctx, &job, &local, &done);
+    e = pair_local_look(ctx, &look, &show->events, &local);
+    if (!e && o->incr_only && !local.full)
+        e = err_new(ERR_NOTFOUND,
+                    "'%s' has no full snapshot that an incremental could go on from; leave "
+                    "'--incremental-only' out",
+                    dir);
+    if (!e)
+        e = pair_get(ctx, &job, &local, &done);
     if (e && e->kind == ERR_CANCELLED)
         e = err_hint(e, "what has arrived is kept; the same command goes on with it");
     get_show_result(show, dir, &done, &local, e);

@@ -299,6 +299,16 @@ def a_wrong_path_is_told_from_a_bad_archive(t):
 
 
 @test
+def get_ends_with_a_result_when_what_is_here_is_broken(t):
+    d = folder(t, F100)
+    os.truncate(d / F100, 1000)
+    r = run(t, "get", "--rpc", "http://127.0.0.1:1", "--out", d, "-o", "json", code=1)
+    lines = [json.loads(line) for line in r.out.splitlines()]
+    assert [e["event"] for e in lines] == ["step", "result"] and lines[-1]["ok"] is False, r
+    assert "move it away" in lines[-1]["error"], r
+
+
+@test
 def what_is_odd_is_said(t):
     d = folder(t, F802)
     shutil.copy(ARCHIVES / F100, d / "snapshot-100.tar.zst")
