@@ -486,7 +486,8 @@ static void what_comes_too_late_is_left(void **state)
     }
     half = xasprintf("tmp-%s", h->full);
     h->ctx.clock = &quick;
-    configure(h, "  max_age_slots: 2000\n  min_peers: 1\n");
+    /* and not too slow: all are below 1 MiB/s in this time */
+    configure(h, "  max_age_slots: 2000\n  min_peers: 1\n  min_rate_mib_s: 0\n");
     AUTO(err_freep) struct err *e = run(h);
     assert_non_null(e);
     if (e->kind != ERR_TIMEOUT || !strstr(e->text, "comes too late"))
