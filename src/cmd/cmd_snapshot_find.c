@@ -55,7 +55,7 @@ static const struct opt find_options[] = {
 struct finding {
     struct fetch_found found;
     struct reasons_limits limits;
-    const char *replay_from; /* struct snapshot_scope */
+    const char *replay_from, *unpack_from; /* struct snapshot_scope */
     struct reasons reasons;
     struct strlist relaxed;
     bool measured;
@@ -176,6 +176,7 @@ static struct err *look(struct ctx *ctx, struct snapshot_scope *w, const struct 
     w->find.arg = &open;
     ret->limits = w->limits;
     ret->replay_from = w->replay_from;
+    ret->unpack_from = w->unpack_from;
     ret->limits.now_ms = clock_wall_ms(ctx);
     e = fetch_find(ctx, &w->find, &ret->found);
     if (open)
@@ -325,6 +326,8 @@ static void print_json(const struct finding *f, uint64_t limit, struct out *out)
     json_put(doc, "errors", json_errors(&f->found));
     json_put(doc, "replay_slots_s", json_new_f64(f->limits.rates.replay_slots_s));
     json_put(doc, "replay_from", json_new_str(f->replay_from));
+    json_put(doc, "unpack_b_s", json_new_f64(f->limits.rates.unpack_b_s));
+    json_put(doc, "unpack_from", json_new_str(f->unpack_from));
     json_put(doc, "own_limit", f->measured ? json_new_bool(f->rates.own_limit) : NULL);
     json_put(doc, "seconds", json_new_f64(f->seconds));
     out_json(out, doc);
@@ -430,13 +433,15 @@ static void print_text(const struct finding *f, uint64_t limit, struct out *out)
 {
     const struct reasons *r = &f->reasons;
     AUTO(freep) char *why = reasons_text(r);
-    char tip[32];
+    char tip[32], unpack[32];
 
     print_table(f, limit, out);
     if (f->measured && r->n_usable)
         out_printf(out,
-                   "MINUTES to the tip: transfer, unpacking, and replay at %.1f slots/s (%s)\n",
-                   f->limits.rates.replay_slots_s, f->replay_from);
+                   "MINUTES to the tip: transfer, unpacking at %s/s (%s), and replay at %.1f "
+                   "slots/s (%s)\n",
+                   fmt_size((uint64_t)f->limits.rates.unpack_b_s, unpack, sizeof(unpack)),
+                   f->unpack_from, f->limits.rates.replay_slots_s, f->replay_from);
     if (f->rates.own_limit)
         out_printf(out, "the rates are this host's limit rather than the nodes': they gave more "
                         "alone\n");
@@ -512,7 +517,7 @@ const struct cmd cmd_snapshot_find = {
         "url}, incremental {the same, and base} or null, latency_ms, ranges, rate_b_s, trust, "
         "slot, minutes_to_tip}, best first; rejected {reason: count}; groups[] {base, slot, hash, "
         "sources, networks, trust}; tip, listed_by, nodes, usable, relaxed[], would_help, "
-        "replay_slots_s, replay_from, "
+        "replay_slots_s, replay_from, unpack_b_s, unpack_from, "
         "errors[]. What is unknown or not measured is null, and a url that would show a key.",
     .example = "agavectl snapshot find --rpc https://api.mainnet-beta.solana.com",
     .flags = CMD_CONFIG_MAYBE | CMD_JSON,

@@ -284,6 +284,8 @@ static struct err *snapshot_get_run(struct ctx *ctx, const void *opts, int argc,
     get_show_init(&show, out, o->dry_run);
     show.replay_slots_s = who.limits.rates.replay_slots_s;
     show.replay_from = who.replay_from;
+    show.unpack_b_s = who.limits.rates.unpack_b_s;
+    show.unpack_from = who.unpack_from;
     e = get(ctx, o, &who, dir, &show);
     get_show_close(&show);
     if (!o->dry_run)
@@ -312,7 +314,7 @@ const struct cmd cmd_snapshot_get = {
         "runs, nothing changes in its folder: archives wait in .agavectl/ there.\n\n"
         "-o json: a line each on stdout, the member event tells which: step {text}, plan {full, "
         "incremental, their sizes, sources and trust, slot, tip, minutes_to_tip, replay_slots_s, "
-        "replay_from, disk_need_b, "
+        "replay_from, unpack_b_s, unpack_from, disk_need_b, "
         "disk_free_b}, progress {file, done_b, total_b, verified_b, again_b, rate_b_s, eta_s, "
         "sources[]}, dropped {addr, why}, fetched {file, size_b, wire_b, seconds, hash, "
         "sources[]}, and last result {ok, error, fetched[], full, incremental, slot, tip}.",

@@ -243,7 +243,7 @@ static void plan_file(struct get_show *s, const char *what, const char *name, ui
 static void plan_time(struct get_show *s, const struct pair_plan *p)
 {
     const struct rank_time *t = p->time;
-    char transfer[32], unpack[32], replay[32];
+    char transfer[32], unpack[32], replay[32], rate[32];
 
     if (!p->measured) {
         say_plan(s, "  %-12s not known before the first bytes: no rate was measured", "time");
@@ -252,17 +252,19 @@ static void plan_time(struct get_show *s, const struct pair_plan *p)
     fmt_duration(t->transfer_s, transfer, sizeof(transfer));
     fmt_duration(t->unpack_s, unpack, sizeof(unpack));
     fmt_duration(t->replay_s, replay, sizeof(replay));
+    fmt_size((uint64_t)s->unpack_b_s, rate, sizeof(rate));
     if (t->minutes < 0)
         say_plan(
             s,
-            "  %-12s transfer %s, unpacking %s, then never at the tip: replay (%.1f slots/s, %s) "
-            "is slower than the cluster",
-            "time", transfer, unpack, s->replay_slots_s, s->replay_from);
+            "  %-12s transfer %s, unpacking %s (%s/s, %s), then never at the tip: replay (%.1f "
+            "slots/s, %s) is slower than the cluster",
+            "time", transfer, unpack, rate, s->unpack_from, s->replay_slots_s, s->replay_from);
     else
         say_plan(s,
-                 "  %-12s %.1f min to the tip: transfer %s, unpacking %s, replay %s (%.1f slots/s, "
-                 "%s)",
-                 "time", t->minutes, transfer, unpack, replay, s->replay_slots_s, s->replay_from);
+                 "  %-12s %.1f min to the tip: transfer %s, unpacking %s (%s/s, %s), replay %s "
+                 "(%.1f slots/s, %s)",
+                 "time", t->minutes, transfer, unpack, rate, s->unpack_from, replay,
+                 s->replay_slots_s, s->replay_from);
     if (t->superseded)
         say_plan(s,
                  "  %-12s the next full snapshot comes before this one is here; its last "
@@ -314,6 +316,8 @@ static struct json *plan_json(const struct get_show *s, const struct pair_plan *
     json_put(j, "minutes_to_tip", timed ? json_new_f64(p->time->minutes) : NULL);
     json_put(j, "replay_slots_s", json_new_f64(s->replay_slots_s));
     json_put(j, "replay_from", json_new_str(s->replay_from));
+    json_put(j, "unpack_b_s", json_new_f64(s->unpack_b_s));
+    json_put(j, "unpack_from", json_new_str(s->unpack_from));
     json_put(j, "disk_need_b", json_new_u64(p->need_b));
     json_put(j, "disk_free_b", json_new_u64(p->free_b));
     json_put(j, "relaxed", list_json(p->relaxed));

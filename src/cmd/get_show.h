@@ -14,8 +14,9 @@ struct get_show {
     struct out *out;
     bool dry_run, tty, open;
     double replay_slots_s;
-    const char *replay_from; /* struct snapshot_scope */
-    uint64_t last_ms;        /* of the last line where there is no terminal */
+    double unpack_b_s;
+    const char *replay_from, *unpack_from; /* struct snapshot_scope */
+    uint64_t last_ms;                      /* of the last line where there is no terminal */
 };
 void get_show_init(struct get_show *s, struct out *out, bool dry_run);
 /* Ends a line that is open. */

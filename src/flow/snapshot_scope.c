@@ -67,18 +67,22 @@ static void choose_limits(const struct config *c, struct snapshot_scope *s)
 }
 
 /* What was seen of this host counts more than what most hosts do. */
-static void choose_replay(struct ctx *ctx, struct snapshot_scope *s)
+static void choose_rates(struct ctx *ctx, struct snapshot_scope *s)
 {
     AUTO(freep) struct rates_book *book = xcalloc(1, sizeof(*book));
 
-    s->replay_from = "default";
+    s->replay_from = s->unpack_from = "default";
     if (!ctx->cfg)
         return;
     rates_load(ctx, ctx->cfg->state_dir, book);
-    if (!book->replay.known)
-        return;
-    s->limits.rates.replay_slots_s = book->replay.slots_s;
-    s->replay_from = "measured";
+    if (book->replay.known) {
+        s->limits.rates.replay_slots_s = book->replay.per_s;
+        s->replay_from = "measured";
+    }
+    if (book->unpack.known) {
+        s->limits.rates.unpack_b_s = book->unpack.per_s;
+        s->unpack_from = "measured";
+    }
 }
 
 /* A list that cannot be read stays as it is for the operator to see; nothing is listed then. */
@@ -121,7 +125,7 @@ struct err *snapshot_scope_init(struct ctx *ctx, const char *ca_file, struct sna
     *ret = (struct snapshot_scope){0};
     choose_nodes(c, ret);
     choose_limits(c, ret);
-    choose_replay(ctx, ret);
+    choose_rates(ctx, ret);
     load_blacklist(ctx, ret);
     ret->find.rpcs = &ret->rpcs;
     ret->find.sources = &ret->sources;

@@ -21,13 +21,14 @@ struct snapshot_scope {
     struct fetch_scope find;      /* borrows from the rest and from ctx->cfg */
     struct reasons_limits limits; /* the same; without tip */
     uint64_t max_age_end;         /* what age may give way to */
-    const char *replay_from;      /* of limits.rates: "measured", "given" or "default" */
+    /* Of limits.rates: "measured" on this host, "given", or "default" (unpacking: the config's). */
+    const char *replay_from, *unpack_from;
     uint64_t convergence_slots;
 };
-/* ca_file stands in place of the config's; NULL: that. How fast this host replays is what status and
- * start saw of it since the boot (look/rates.h), if they did. ret stays where it is, and is to be
- * cleared in any case. The errors are of that file: ERR_NOTFOUND, ERR_BADINPUT (no certificate),
- * ERR_SYS. */
+/* ca_file stands in place of the config's; NULL: that. How fast this host replays and unpacks is
+ * what status and start saw of it since the boot (look/rates.h), if they did. ret stays where it
+ * is, and is to be cleared in any case. The errors are of that file: ERR_NOTFOUND, ERR_BADINPUT (no
+ * certificate), ERR_SYS. */
 struct err *snapshot_scope_init(struct ctx *ctx, const char *ca_file, struct snapshot_scope *ret)
     MUST_CHECK;
 /* What was learned, for the next run; nothing when nothing was. ERR_SYS. */

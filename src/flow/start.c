@@ -221,6 +221,7 @@ static struct err *tip_ready(struct ctx *ctx, struct step_run *s)
 
     state->begun_ns = clock_mono_ns(ctx);
     state->first.known = false;
+    state->loading = (struct loading){0};
     s->timeout_ms = ctx->cfg->up.timeout_s * 1000;
     return NULL;
 }
@@ -233,6 +234,7 @@ static struct err *tip_verify(struct ctx *ctx, struct step_run *s, bool *ret_don
     char took[32];
 
     TRY(status_gather(ctx, &p, &st));
+    loading_look(ctx, state->u->unit.bin, &st, &state->loading);
     if (st.unit.phase == PH_FAILED)
         return ended(ctx, state->u, st.unit.detail);
     if (st.unit.phase == PH_STOPPED || st.unit.phase == PH_STOPPING)

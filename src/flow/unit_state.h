@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "flow/loading.h"
 #include "look/unit_config.h"
 
 /* What the steps of up, start and prepare share while they run. */
@@ -12,7 +13,8 @@ struct unit_state {
     struct unit_config *u;
     uint64_t begun_ns;      /* of the wait for the tip */
     struct known_u64 first; /* processed slot at the first look of that wait */
-    char *waited;           /* what became of snapshots that waited for the start, or NULL */
+    struct loading loading;
+    char *waited; /* what became of snapshots that waited for the start, or NULL */
 };
 /* Is a validator there, running, ending or not to be looked at? Then its storage must be left
  * alone. Where the config's runtime has no driver: anybody who holds its ledger's lock, or is

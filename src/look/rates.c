@@ -15,6 +15,11 @@
 #define REPLAY_GAP    150 /* a minute of slots: nearer, the cluster's own rate is what is seen */
 #define REPLAY_MAX    1000.0
 #define REPLAY_WEIGHT 0.2
+#define UNPACK_S      5.0
+#define UNPACK_MAX    1e11
+#define UNPACK_WEIGHT 0.5 /* a look is a whole start */
+#define REPLAY_UNIT   "milli_slots_s"
+#define UNPACK_UNIT   "milli_b_s"
 #define CLOCK_SKEW_MS 30000 /* by how much the two clocks may differ over an interval */
 
 static const struct {
@@ -106,18 +111,30 @@ struct rate rates_add(struct rates_book *b, enum rates_series s, const struct ra
     return r;
 }
 
+static void learn(struct rates_book *b, struct rates_seen *s, double now, double weight,
+                  uint64_t wall_ms)
+{
+    s->per_s = s->known ? s->per_s + (now - s->per_s) * weight : now;
+    s->wall_ms = wall_ms;
+    s->known = true;
+    b->changed = true;
+}
+
 void rates_note_replay(struct rates_book *b, const struct rate *slots, uint64_t gap,
                        uint64_t wall_ms)
 {
-    struct rates_replay *r = &b->replay;
     double now = slots->per_s[0];
 
     if (!slots->known || gap < REPLAY_GAP || now <= slots->per_s[1] || now > REPLAY_MAX)
         return;
-    r->slots_s = r->known ? r->slots_s + (now - r->slots_s) * REPLAY_WEIGHT : now;
-    r->wall_ms = wall_ms;
-    r->known = true;
-    b->changed = true;
+    learn(b, &b->replay, now, REPLAY_WEIGHT, wall_ms);
+}
+
+void rates_note_unpack(struct rates_book *b, uint64_t archives_b, double seconds, uint64_t wall_ms)
+{
+    if (!archives_b || seconds < UNPACK_S || (double)archives_b / seconds > UNPACK_MAX)
+        return;
+    learn(b, &b->unpack, (double)archives_b / seconds, UNPACK_WEIGHT, wall_ms);
 }
 
 /* ---- the file -------------------------------------------------------------------------------- */
@@ -147,18 +164,20 @@ static struct err *series_from(const struct json *list, enum rates_series s, str
     return NULL;
 }
 
-static struct err *replay_from(const struct json *j, struct rates_replay *ret)
+/* milli: in thousandths, since the book holds whole numbers. */
+static struct err *seen_from(const struct json *j, const char *milli, double max,
+                             struct rates_seen *ret)
 {
-    struct rates_replay r = {.known = true};
-    uint64_t milli = 0;
+    struct rates_seen r = {.known = true};
+    uint64_t v = 0;
 
     if (!j)
         return NULL; /* nothing was measured */
-    TRY(json_as_u64(json_get(j, "milli_slots_s"), &milli));
+    TRY(json_as_u64(json_get(j, milli), &v));
     TRY(json_as_u64(json_get(j, "wall_ms"), &r.wall_ms));
-    r.slots_s = (double)milli / 1000;
-    if (!(r.slots_s > 0) || r.slots_s > REPLAY_MAX)
-        return err_new(ERR_CORRUPT, "no host replays so many slots a second");
+    r.per_s = (double)v / 1000;
+    if (!(r.per_s > 0) || r.per_s > max)
+        return err_new(ERR_CORRUPT, "no host does so much in a second");
     *ret = r;
     return NULL;
 }
@@ -177,7 +196,10 @@ static struct err *load(struct ctx *ctx, const char *path, struct rates_book *re
         return err_new(ERR_CORRUPT, "'%s' is of another version", path);
     for (enum rates_series s = 0; s < RATES_N; s++)
         TRY_CTX(series_from(json_get(doc, rules[s].name), s, ret), "'%s'", path);
-    TRY_CTX(replay_from(json_get(doc, "replay"), &ret->replay), "'%s'", path);
+    TRY_CTX(seen_from(json_get(doc, "replay"), REPLAY_UNIT, REPLAY_MAX, &ret->replay), "'%s'",
+            path);
+    TRY_CTX(seen_from(json_get(doc, "unpack"), UNPACK_UNIT, UNPACK_MAX, &ret->unpack), "'%s'",
+            path);
     return NULL;
 }
 
@@ -200,6 +222,18 @@ static struct json *series_json(const struct rates_book *b, enum rates_series s)
     return list;
 }
 
+static void put_seen(struct json *doc, const char *name, const char *milli,
+                     const struct rates_seen *s)
+{
+    struct json *j = s->known ? json_new_object() : NULL;
+
+    if (!j)
+        return;
+    json_put(j, milli, json_new_u64((uint64_t)(s->per_s * 1000)));
+    json_put(j, "wall_ms", json_new_u64(s->wall_ms));
+    json_put(doc, name, j);
+}
+
 static struct err *save(struct ctx *ctx, const char *dir, const char *path,
                         const struct rates_book *b)
 {
@@ -209,13 +243,8 @@ static struct err *save(struct ctx *ctx, const char *dir, const char *path,
     json_put(doc, "schema_version", json_new_u64(SCHEMA));
     for (enum rates_series s = 0; s < RATES_N; s++)
         json_put(doc, rules[s].name, series_json(b, s));
-    if (b->replay.known) {
-        struct json *replay = json_new_object();
-
-        json_put(replay, "milli_slots_s", json_new_u64((uint64_t)(b->replay.slots_s * 1000)));
-        json_put(replay, "wall_ms", json_new_u64(b->replay.wall_ms));
-        json_put(doc, "replay", replay);
-    }
+    put_seen(doc, "replay", REPLAY_UNIT, &b->replay);
+    put_seen(doc, "unpack", UNPACK_UNIT, &b->unpack);
     text = json_text(doc, false);
     TRY(fsroot_mkdirs(ctx->root, dir, 0755));
     return fsroot_write_atomic(ctx->root, path, text, strlen(text), 0600);

@@ -33,11 +33,10 @@ struct rate {
     double per_s[RATES_VALUES];
     uint64_t over_ms;
 };
-/* How fast this host replays when it has something to catch up with: what counts for the time to
- * the tip. Of this boot. */
-struct rates_replay {
+/* What this host can do, as it was seen in this boot: what counts for the time to the tip. */
+struct rates_seen {
     bool known;
-    double slots_s;
+    double per_s;
     uint64_t wall_ms; /* of the newest look */
 };
 struct rates_book {
@@ -45,8 +44,9 @@ struct rates_book {
         struct rate_look items[RATES_LOOKS]; /* older first */
         size_t n;
     } series[RATES_N];
-    struct rates_replay replay;
-    bool changed; /* since it was read or written */
+    struct rates_seen replay; /* slots, when it has something to catch up with */
+    struct rates_seen unpack; /* bytes of archives, from reading them to the first replay */
+    bool changed;             /* since it was read or written */
 };
 
 /* Compares now with what is in the book, and keeps now as well. Not known: no look of the same
@@ -57,6 +57,8 @@ struct rate rates_add(struct rates_book *b, enum rates_series s, const struct ra
  * it can do. Newer looks weigh more. */
 void rates_note_replay(struct rates_book *b, const struct rate *slots, uint64_t gap,
                        uint64_t wall_ms);
+/* A start was loading archives of so many bytes for so long; a short one says nothing. */
+void rates_note_unpack(struct rates_book *b, uint64_t archives_b, double seconds, uint64_t wall_ms);
 
 /* Never fail: a file that is missing, unreadable or foreign gives an empty book, one that cannot be
  * written means no rates next time. */

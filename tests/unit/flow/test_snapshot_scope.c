@@ -14,8 +14,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* How fast this host replays: what was seen of it, else what most hosts do. */
-static void replay_is_what_was_seen(void **state)
+/* How fast this host replays and unpacks: what was seen of it, else what most hosts do. */
+static void rates_are_what_was_seen(void **state)
 {
     char dir[] = "/tmp/agavectl-test-XXXXXX";
     AUTO(config_freep) struct config *cfg = config_defaults();
@@ -36,6 +36,15 @@ static void replay_is_what_was_seen(void **state)
     assert_null(snapshot_scope_init(&ctx, NULL, &s));
     assert_string_equal(s.replay_from, "measured");
     assert_true(s.limits.rates.replay_slots_s > 7.24 && s.limits.rates.replay_slots_s < 7.26);
+    assert_string_equal(s.unpack_from, "default");
+    assert_true(s.limits.rates.unpack_b_s == (double)cfg->snapshot.unpack_mib_s * 1048576);
+    snapshot_scope_clear(&s);
+
+    rates_note_unpack(&book, 5000000000, 10, clock_wall_ms(&ctx));
+    rates_save(&ctx, cfg->state_dir, &book);
+    assert_null(snapshot_scope_init(&ctx, NULL, &s));
+    assert_string_equal(s.unpack_from, "measured");
+    assert_true(s.limits.rates.unpack_b_s == 5e8);
     snapshot_scope_clear(&s);
 
     ctx.cfg = NULL; /* whose host it is about is not known */
@@ -127,7 +136,7 @@ static void the_cluster_of_the_validator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replay_is_what_was_seen),
+        cmocka_unit_test(rates_are_what_was_seen),
         cmocka_unit_test(authorities_of_ones_own),
         cmocka_unit_test(the_cluster_of_the_validator),
     };

@@ -529,7 +529,7 @@ static double noted(void)
     struct rates_book book;
 
     rates_load(&ctx, "/state", &book);
-    return book.replay.known ? book.replay.slots_s : -1;
+    return book.replay.known ? book.replay.per_s : -1;
 }
 
 /* At the tip, or with nothing to replay, what is seen is the cluster and not this host. */
