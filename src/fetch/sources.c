@@ -170,7 +170,8 @@ static bool takes_part(const struct archive *a, const struct source *s)
 {
     if (s->state == SOURCE_DROPPED || s->doubted || !s->answered)
         return false;
-    return s->state == SOURCE_READY || has_part(a, s, 0);
+    /* whoever was put aside before it had said all has said something else than the others */
+    return s->state != SOURCE_ASKED || has_part(a, s, 0);
 }
 
 static void add_print(struct source *to, const struct source *s)

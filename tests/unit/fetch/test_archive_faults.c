@@ -213,6 +213,30 @@ static void a_liar_that_is_gone(void **state)
     fail_msg("a liar was believed four times");
 }
 
+/* The liar is done before the others have said all that they are asked for: who was put aside
+ * before its last word still counts. */
+static void a_liar_is_quicker_than_a_word(void **state)
+{
+    struct place_of_test *t = *state;
+    AUTO(freep) char *bad = xmemdup(t->big, SIZE);
+
+    for (size_t at = 2 * MIB; at < SIZE - 2 * MIB; at += 65536)
+        memset(bad + at, 'x', 100);
+    for (size_t i = 0; i < 3; i++) {
+        AUTO(fetch_report_clear) struct fetch_report r = {0};
+
+        node_has(t, 1, BIG, bad, SIZE);
+        want(t, BIG, 3, FETCH_VERIFY_NONE);
+        for (size_t k = 0; k < 3; k++) {
+            fault(t, k, NODE_RANGES, 1);
+            fault(t, k, NODE_CAP, k == 1 ? 48 * MIB : 8 * MIB);
+        }
+        get_well(t, &r);
+        expect_big(t);
+        begin_again(t);
+    }
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
 
 int main(void)
@@ -220,7 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(one_of_three_is_bad),          CASE(a_liar_is_first_with_a_small_file),
         CASE(a_length_while_one_is_silent), CASE(the_last_comparison_is_awaited),
-        CASE(a_liar_that_is_gone),
+        CASE(a_liar_that_is_gone),          CASE(a_liar_is_quicker_than_a_word),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
