@@ -245,6 +245,12 @@ struct err *source_doubt(struct archive *a, struct source *s)
     return source_put_aside(a, s);
 }
 
+/* All but the head, which is that of any length: the places of the others are drawn anew. */
+static void forget_parts(struct source *s)
+{
+    memset(s->printed + blocks_of(HEAD_B), 0, sizeof(s->printed) - blocks_of(HEAD_B));
+}
+
 /* The length is what the first one says, or the larger number of sources: where the disk has no
  * room for it, it is that source that is dropped, since another one may say less. */
 static struct err *take_length(struct archive *a, struct source *s)
@@ -258,8 +264,7 @@ static struct err *take_length(struct archive *a, struct source *s)
         witness_clear(a);
         dispute_end(a);
         for (size_t i = 0; i < a->n_sources; i++) {
-            memset(a->sources[i].printed + blocks_of(HEAD_B), 0,
-                   sizeof(s->printed) - blocks_of(HEAD_B));
+            forget_parts(&a->sources[i]);
             a->sources[i].kept_b = 0;
         }
         a->n_checks = 0;
@@ -587,6 +592,8 @@ static struct err *bring_back(struct archive *a, bool *ret_any)
         return NULL;
     a->known = false;
     a->parts_of_b = 0;
+    for (size_t i = 0; i < a->n_sources; i++)
+        forget_parts(&a->sources[i]);
     draw_parts(a, partial_total_b(a->partial));
     TRY(archive_forget(a, SEGMENT_MISSING));
     return sources_group(a);
